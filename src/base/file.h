@@ -1,0 +1,54 @@
+/* Files: mapped for reading, written so that a crash leaves the old or the new one, never half of either. */
+#ifndef CLO_BASE_FILE_H
+#define CLO_BASE_FILE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/slice.h"
+
+typedef struct {
+    clo_bytes bytes; /* the whole file, read-only */
+    bool mapped;     /* else: malloc'ed (pipes, empty files) */
+} clo_map;
+
+/* Maps a whole file. An empty file gives an empty slice. Close accepts the zeroed struct. */
+CLO_CHECK bool clo_map_open(clo_map *out, const char *path, clo_err *err);
+void clo_map_close(clo_map *m);
+
+/* Reads a whole file of at most max_bytes into the arena (NUL-terminated beyond len). */
+CLO_CHECK bool clo_file_read(clo_str *out, const char *path, size_t max_bytes, clo_arena *keep, clo_err *err);
+/* Reads standard input to its end, at most max_bytes. */
+CLO_CHECK bool clo_stdin_read(clo_str *out, size_t max_bytes, clo_arena *keep, clo_err *err);
+
+/* Writes path through `path.tmp-<pid>`: write, fsync, rename, fsync of the folder. */
+CLO_CHECK bool clo_file_write_atomic(const char *path, clo_bytes bytes, clo_err *err);
+
+/* The same in pieces. Abandon removes the temporary file; both end the writer. */
+typedef struct {
+    int fd;
+    uint64_t n_written;
+    char path[4096], tmp[4128];
+} clo_writer;
+CLO_CHECK bool clo_writer_open(clo_writer *w, const char *path, clo_err *err);
+CLO_CHECK bool clo_writer_put(clo_writer *w, const void *bytes, size_t n, clo_err *err);
+/* Pads with zeros to a multiple of `to` bytes. */
+CLO_CHECK bool clo_writer_align(clo_writer *w, size_t to, clo_err *err);
+/* Overwrites n bytes at `off`, inside what was written already. */
+CLO_CHECK bool clo_writer_patch(clo_writer *w, uint64_t off, const void *bytes, size_t n, clo_err *err);
+CLO_CHECK bool clo_writer_commit(clo_writer *w, clo_err *err);
+void clo_writer_abandon(clo_writer *w);
+
+bool clo_path_exists(const char *path);
+bool clo_path_is_dir(const char *path);
+/* Makes the folder and its parents. */
+CLO_CHECK bool clo_mkdir_p(const char *path, clo_err *err);
+/* printf into a path buffer of 4096; false with CLO_ERR_LIMIT when it does not fit. */
+CLO_CHECK bool clo_path_join(char out[4096], clo_err *err, const char *fmt, ...) CLO_PRINTF(3, 4);
+
+/* $CLOCHE_DATA, else $XDG_DATA_HOME/cloche, else $HOME/.local/share/cloche. */
+CLO_CHECK bool clo_data_dir(char out[4096], clo_err *err);
+
+#endif
