@@ -8,6 +8,7 @@
 #include <string.h>
 
 #ifndef __cplusplus
+#undef alloca /* a macro of glibc, which poison refuses */
 #pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf strtok atoi atol atof gets alloca
 #endif
 
