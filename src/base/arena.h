@@ -1,11 +1,9 @@
 /* Arenas: memory that is given back all at once.
  *
- * Three lifetimes exist: a model's (made at load), a request's, and scratch (gone when a function returns). An arena
- * passed by pointer keeps the result; passed by value it is scratch, for the copy's `used` dies with the call. The two
- * are always different arenas.
+ * Three lifetimes exist: a model's (made at load), a request's, and scratch (an arena that the function itself makes
+ * and frees). An arena passed to a function keeps its result.
  *
- * An arena grows by chunks up to `limit_bytes`; memory comes zeroed and aligned to 16 bytes; NULL means full. A scratch
- * copy must not outgrow its chunk, so a by-value arena is made with clo_arena_fixed.
+ * An arena grows by chunks up to `limit_bytes`; memory comes zeroed and aligned to 16 bytes; NULL means full.
  */
 #ifndef CLO_BASE_ARENA_H
 #define CLO_BASE_ARENA_H

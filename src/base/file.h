@@ -26,7 +26,8 @@ CLO_CHECK bool clo_stdin_read(clo_str *out, size_t max_bytes, clo_arena *keep, c
 /* Writes path through `path.tmp-<pid>`: write, fsync, rename, fsync of the folder. */
 CLO_CHECK bool clo_file_write_atomic(const char *path, clo_bytes bytes, clo_err *err);
 
-/* The same in pieces. Abandon removes the temporary file; both end the writer. */
+/* The same in pieces. Commit and abandon end the writer; abandon removes the temporary file and accepts a writer that is
+ * zeroed or ended. */
 typedef struct {
     int fd;
     uint64_t n_written;
