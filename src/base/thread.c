@@ -146,7 +146,7 @@ static void pin(size_t i)
 {
     cpu_set_t all, one;
     affinity(&all);
-    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+    for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++) {
         if (!CPU_ISSET(cpu, &all) || i-- > 0) continue;
         CPU_ZERO(&one);
         CPU_SET(cpu, &one);
