@@ -1,0 +1,57 @@
+/* The library: the models that a data folder holds, by name.
+ *
+ *   <data>/blobs/sha256/ab/cd/<64 hex>     the bytes of every file, once, named by their SHA-256
+ *   <data>/models/<name>/                  a model: hard links to its blobs under their own names, and
+ *   <data>/models/<name>/cloche-model.json what was imported: files, sizes, digests, from where
+ *   <data>/tmp/                            unfinished work; swept by the next import
+ *
+ * A model appears by one rename of a finished folder and disappears by one rename too, so a crash leaves it whole or
+ * absent. Success means that the bytes are on disk and were read back and hashed. A name is `name` or `org/name`, of
+ * letters, digits, '.', '_' and '-', each part beginning with a letter or digit.
+ *
+ *   char name[CLO_MODEL_NAME_MAX];
+ *   if (!clo_library_import(name, data, "SmolLM2.gguf", (clo_import_opts){0}, &err)) ...
+ *   if (!clo_library_path(path, data, name, &err)) ...          // for clo_model_open
+ */
+#ifndef CLO_INFER_LIBRARY_H
+#define CLO_INFER_LIBRARY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/json.h"
+
+#define CLO_MODEL_NAME_MAX 200
+
+/* True when `name` may name a model. */
+bool clo_library_name_ok(const char *name);
+
+/* The GGUF file or the folder to open for `name`. CLO_ERR_USAGE for a name that cannot be one, CLO_ERR_NOT_FOUND. */
+CLO_CHECK bool clo_library_path(char out[4096], const char *data_dir, const char *name, clo_err *err);
+
+typedef struct {
+    const char *name;    /* NULL: the file's or folder's own name */
+    const char *sha256;  /* expected digest (hex) of a single file; NULL: not compared. CLO_ERR_MISMATCH */
+    void (*progress)(void *ctx, const char *what, uint64_t done, uint64_t total); /* may be NULL */
+    void *progress_ctx;
+} clo_import_opts;
+
+/* Copies a GGUF file (with the other parts of a split one) or a Hugging Face folder into the library. The same model
+ * under the same name again is a success that changes nothing; another one is CLO_ERR_DENIED. */
+CLO_CHECK bool clo_library_import(char name[CLO_MODEL_NAME_MAX], const char *data_dir, const char *path,
+                                  clo_import_opts opts, clo_err *err);
+
+/* All models: an array of manifests ({"name", "bytes", "files": [...], ...}), by name. The caller owns *out. */
+CLO_CHECK bool clo_library_list(json_t **out, const char *data_dir, clo_err *err);
+/* One manifest. */
+CLO_CHECK bool clo_library_show(json_t **out, const char *data_dir, const char *name, clo_err *err);
+
+/* Reads every file of a model again and compares digests: CLO_ERR_MISMATCH names the first file that differs. */
+CLO_CHECK bool clo_library_verify(const char *data_dir, const char *name, clo_err *err);
+
+/* Removes a model and those of its blobs that no other model uses; *freed_bytes (may be NULL) is what that freed. */
+CLO_CHECK bool clo_library_remove(const char *data_dir, const char *name, uint64_t *freed_bytes, clo_err *err);
+
+#endif
