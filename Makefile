@@ -1,0 +1,257 @@
+# Cloche: one Makefile. Everything is built under build/<config>/; the default program is build/cloche.
+#
+#   make                       the program and the libraries
+#   make run                   install what is needed, build, fetch a small model, answer, then talk
+#   make check                 unit tests, fuzz corpus, include rules, command-line tests
+#   make check CONFIG=asan     the same under a sanitizer: asan | ubsan | tsan
+#   make CONFIG=scalar         only the plain kernels, on any processor
+#   make CC=clang              another compiler (build/release-clang)
+#   make CROSS=aarch64         a static 64-bit ARM program (build/aarch64), which qemu-aarch64 runs; needs
+#                              `tools/bootstrap.sh cross` (the libraries' arm64 packages beside the native ones)
+#   make fuzz SECONDS=20       every fuzz target for so long
+#   make bench                 speed of this build; `make bench-compare` beside llama.cpp
+#   make check-bits            one digest for every instruction set, thread count, chunking, compiler, optimisation
+#   make check-peers           against the reference implementations (Python)
+#   make ci                    what the CI runs
+#   make install               PREFIX=/usr/local, DESTDIR=
+#   make format, make lint, make clean
+#
+# SKIP="src/a/b.c tests/unit/test_x.c" leaves files out; V=1 shows the commands.
+
+VERSION := 0.1.0
+CONFIG  ?= release
+CROSS   ?=
+SKIP    ?=
+PREFIX  ?= /usr/local
+SECONDS ?= 20
+PYTHON  ?= python3
+Q       := $(if $(V),,@)
+
+ifeq ($(CROSS),aarch64)
+  override CC := aarch64-linux-gnu-gcc
+  AR   := aarch64-linux-gnu-gcc-ar
+  ARCH := aarch64
+  EMU  := qemu-aarch64
+else
+  ifeq ($(origin CC),default)
+    CC := gcc
+  endif
+  ARCH := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+  EMU  :=
+endif
+
+# --- where things go ---------------------------------------------------------------------------------------------------
+ccname := $(notdir $(CC))
+B ?= build/$(CONFIG)$(if $(filter gcc cc,$(ccname)),,-$(ccname))
+ifneq ($(CROSS),)
+  B := build/$(CROSS)$(if $(filter release,$(CONFIG)),,-$(CONFIG))
+endif
+PROG := $(if $(filter build/release,$(B)),build,$(B))/cloche
+LIBA := $(B)/libcloche.a
+LIBSO := $(B)/libcloche.so.0
+
+# --- flags -------------------------------------------------------------------------------------------------------------
+OPT        ?= -O2
+OPT_KERNEL ?= -O3
+WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wvla -Werror
+BASE := -std=c11 -D_GNU_SOURCE -DCLO_VERSION='"$(VERSION)"' -g -ffp-contract=off -fPIC $(WARN) \
+        -Isrc -Iinclude -include src/base/banned.h
+HARDEN := -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+LDHARD := -pie -Wl,-z,relro,-z,now
+LIBS := -ljansson -lcrypto -lpcre2-8 -lutf8proc -lm -pthread
+SAN  :=
+
+ifeq ($(CONFIG),release)
+else ifeq ($(CONFIG),scalar)
+  BASE += -DCLO_SCALAR_ONLY
+else ifeq ($(CONFIG),asan)
+  SAN := -fsanitize=address -fno-omit-frame-pointer
+else ifeq ($(CONFIG),ubsan)
+  SAN := -fsanitize=undefined -fno-sanitize-recover=all
+else ifeq ($(CONFIG),tsan)
+  SAN := -fsanitize=thread
+else ifeq ($(CONFIG),fuzz)
+  SAN := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+else
+  $(error CONFIG=$(CONFIG): release, scalar, asan, ubsan, tsan or fuzz)
+endif
+ifneq ($(SAN),)
+  OPT := -O1
+  OPT_KERNEL := -O1
+  HARDEN :=
+  LDHARD :=
+endif
+# Cross-built programs are static, so that they run anywhere; cross-built tests use the arm64 libraries of this machine.
+LDPROG := $(if $(CROSS),-static,$(LDHARD))
+ifneq ($(CROSS),)
+  LDHARD :=
+endif
+ALL_CFLAGS = $(BASE) $(HARDEN) $(SAN) $(CFLAGS)
+ALL_LDFLAGS = $(LDHARD) $(SAN) $(LDFLAGS)
+
+# --- sources -----------------------------------------------------------------------------------------------------------
+ISA_DIRS :=
+ifneq ($(CONFIG),scalar)
+  ifeq ($(ARCH),x86_64)
+    ISA_DIRS := avx2 avx512
+  else ifeq ($(ARCH),aarch64)
+    ISA_DIRS := neon
+  endif
+endif
+AVX512 := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c
+isa_flags = $(if $(findstring /avx2/,$1),-mavx2 -mfma -mf16c)$(if $(findstring /avx512/,$1),$(AVX512)$(if \
+    $(filter %_vnni.c,$1), -mavx512vnni))$(if $(findstring /neon/,$1),$(if \
+    $(filter %_dot.c,$1),-march=armv8.2-a+dotprod))
+
+LIB_SRC := $(filter-out src/cli/% $(SKIP),$(wildcard src/*/*.c) \
+             $(foreach d,$(ISA_DIRS),$(wildcard src/tensor/$d/*.c)))
+CLI_SRC := $(filter-out $(SKIP),$(wildcard src/cli/*.c))
+LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
+CLI_OBJ := $(CLI_SRC:%.c=$(B)/%.o)
+
+UNIT_SRC  := $(filter-out $(SKIP),$(wildcard tests/unit/test_*.c))
+UNIT_HELP := $(filter-out $(UNIT_SRC) $(SKIP),$(wildcard tests/unit/*.c))
+UNIT_HELP := $(filter-out tests/unit/test_%,$(UNIT_HELP))
+UNIT_BIN  := $(UNIT_SRC:%.c=$(B)/%)
+FUZZ_SRC  := $(filter-out $(SKIP),$(wildcard tests/fuzz/fuzz_*.c))
+REPLAY_BIN := $(FUZZ_SRC:tests/fuzz/fuzz_%.c=$(B)/tests/fuzz/replay_%)
+FUZZ_BIN  := $(FUZZ_SRC:%.c=$(B)/%)
+
+.PHONY: all libs run check check-build bench bench-compare fuzz fuzz-build ci format lint install uninstall clean \
+        check-peers check-bits check-docs includes
+.SUFFIXES:
+.SECONDARY:
+all: $(if $(CLI_SRC),$(PROG)) libs
+libs: $(LIBA) $(if $(CROSS),,$(LIBSO))
+
+# A change of compiler or flags rebuilds. The file changes only when its content does.
+FLAGS_NOW := $(CC) $(ALL_CFLAGS) $(OPT) $(OPT_KERNEL) $(ALL_LDFLAGS) $(LDPROG)
+$(B)/flags: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' "$$FLAGS_NOW" | cmp -s - $@ || printf '%s\n' "$$FLAGS_NOW" > $@
+export FLAGS_NOW
+FORCE:
+
+$(B)/src/%.o: src/%.c $(B)/flags
+	@mkdir -p $(@D)
+	@echo "  CC    $<"
+	$(Q)$(CC) $(ALL_CFLAGS) $(if $(filter src/tensor/%,$<),$(OPT_KERNEL),$(OPT)) $(call isa_flags,$<) -MMD -MP -c $< -o $@
+
+$(B)/tests/%.o: tests/%.c $(B)/flags
+	@mkdir -p $(@D)
+	@echo "  CC    $<"
+	$(Q)$(CC) $(ALL_CFLAGS) $(OPT) -Itests -MMD -MP -c $< -o $@
+
+# The list of objects is a prerequisite too, so that a removed source leaves the archive.
+$(B)/objects: FORCE
+	@mkdir -p $(@D)
+	@echo '$(LIB_OBJ)' | cmp -s - $@ || echo '$(LIB_OBJ)' > $@
+
+AR ?= ar
+$(LIBA): $(LIB_OBJ) $(B)/objects
+	@echo "  AR    $@"
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $(LIB_OBJ)
+
+# The shared library shows what include/cloche declares and nothing else.
+$(B)/exports.map: $(wildcard include/cloche/*.h)
+	@mkdir -p $(@D)
+	@{ echo '{ global:'; sed -nE 's/^[A-Za-z].*[ *](clo[a-z0-9_]*)\(.*/  \1;/p' $^ /dev/null; \
+	   echo '  clo_exports_of_no_header; local: *; };'; } > $@
+
+$(LIBSO): $(LIB_OBJ) $(B)/objects $(B)/exports.map
+	@echo "  LD    $@"
+	$(Q)$(CC) -shared -Wl,-soname,libcloche.so.0 -Wl,--version-script=$(B)/exports.map -Wl,-z,relro,-z,now $(SAN) $(LDFLAGS) $(LIB_OBJ) $(LIBS) -o $@
+	@ln -sf libcloche.so.0 $(B)/libcloche.so
+
+$(PROG): $(CLI_OBJ) $(LIBA)
+	@mkdir -p $(@D)
+	@echo "  LD    $@"
+	$(Q)$(CC) $(LDPROG) $(SAN) $(LDFLAGS) $(CLI_OBJ) $(LIBA) $(LIBS) -o $@
+
+# --- tests -------------------------------------------------------------------------------------------------------------
+# Tests' own code is C like the rest; cmocka's macros convert freely, so -Wconversion is off there.
+$(B)/tests/unit/%.o: WARN += -Wno-conversion -Wno-sign-conversion
+HELP_OBJ := $(UNIT_HELP:%.c=$(B)/%.o)
+$(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(HELP_OBJ) $(LIBA)
+	@echo "  LD    $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) $< $(HELP_OBJ) $(LIBA) -lcmocka $(LIBS) -o $@
+
+$(B)/tests/fuzz/replay_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(LIBA)
+	@echo "  LD    $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
+
+$(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(LIBA)
+	@echo "  LD    $@"
+	$(Q)$(CC) $(subst fuzzer-no-link,fuzzer,$(ALL_LDFLAGS)) $^ $(LIBS) -o $@
+
+includes:
+	$(Q)$(PYTHON) tools/check_includes.py
+
+check-build: all $(UNIT_BIN) $(REPLAY_BIN)
+check:
+	$(Q)tools/bootstrap.sh check
+	$(Q)$(MAKE) --no-print-directory includes
+	$(Q)$(MAKE) --no-print-directory check-build
+	$(Q)CLOCHE_BIN=$(PROG) $(PYTHON) tools/run_tests.py $(if $(EMU),--emulator $(EMU)) --build $(B) $(UNIT_BIN) $(REPLAY_BIN) \
+	    $(wildcard tests/cli/*.sh tests/cli/test_*.py)
+
+check-peers: all
+	$(Q)CLOCHE_BIN=$(PROG) $(PYTHON) -m pytest -q tests/peers
+check-bits:
+	$(Q)$(PYTHON) tests/bits.py
+check-docs: all
+	$(Q)CLOCHE_BIN=$(PROG) $(PYTHON) -m pytest -q tests/test_docs.py
+
+# libFuzzer comes with clang; the targets are plain LLVMFuzzerTestOneInput functions. FUZZ="gguf json" takes some.
+FUZZ ?= $(FUZZ_SRC:tests/fuzz/fuzz_%.c=%)
+fuzz:
+	$(Q)$(MAKE) --no-print-directory CC=clang CONFIG=fuzz B=build/fuzz fuzz-build
+	$(Q)tools/fuzz.sh build/fuzz/tests/fuzz $(SECONDS) $(FUZZ)
+fuzz-build: $(FUZZ_BIN)
+
+# --- the rest ----------------------------------------------------------------------------------------------------------
+run:
+	$(Q)tools/bootstrap.sh build
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tools/bootstrap.sh answer
+
+bench: all
+	$(Q)$(PYTHON) bench/compare.py --ours-only
+bench-compare: all
+	$(Q)$(PYTHON) bench/compare.py
+
+ci:
+	.ci/run
+
+OURS = $(wildcard src/*/*.[ch] src/tensor/*/*.[ch] include/cloche/*.h tests/unit/*.[ch] tests/fuzz/*.[ch] examples/*.c)
+format:
+	clang-format -i $(OURS)
+lint: includes
+	$(Q)$(PYTHON) tools/lint.py
+
+PC := $(DESTDIR)$(PREFIX)/lib/pkgconfig/cloche.pc
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/cloche \
+	    $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
+	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	install -m 755 $(PROG) $(DESTDIR)$(PREFIX)/bin/cloche
+	install -m 644 $(LIBA) $(DESTDIR)$(PREFIX)/lib/libcloche.a
+	$(if $(CROSS),,install -m 755 $(LIBSO) $(DESTDIR)$(PREFIX)/lib/libcloche.so.0)
+	$(if $(CROSS),,ln -sf libcloche.so.0 $(DESTDIR)$(PREFIX)/lib/libcloche.so)
+	install -m 644 include/cloche/*.h $(DESTDIR)$(PREFIX)/include/cloche/
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' packaging/cloche.pc.in > $(PC)
+	install -m 644 packaging/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -m 644 packaging/completion/cloche.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/cloche
+	install -m 644 packaging/completion/_cloche $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_cloche
+	install -m 644 packaging/completion/cloche.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/cloche.fish
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/cloche $(DESTDIR)$(PREFIX)/lib/libcloche.* $(DESTDIR)$(PREFIX)/include/cloche/*.h $(PC) \
+	    $(DESTDIR)$(PREFIX)/share/man/man1/cloche*.1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions/cloche \
+	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_cloche $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/cloche.fish
+
+clean:
+	rm -rf build
+
+-include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(UNIT_SRC:%.c=$(B)/%.d) $(HELP_OBJ:.o=.d) $(FUZZ_SRC:%.c=$(B)/%.d) $(B)/tests/fuzz/replay.d
