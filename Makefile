@@ -56,7 +56,8 @@ OPT_KERNEL ?= -O3
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wvla -Werror
 BASE := -std=c11 -D_GNU_SOURCE -DCLO_VERSION='"$(VERSION)"' -g -ffp-contract=off -fPIC $(WARN) \
         -Isrc -Iinclude -include src/base/banned.h
-HARDEN := -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+# clang's fortified headers define sprintf as a macro, which banned.h poisons.
+HARDEN := -fstack-protector-strong $(if $(findstring clang,$(CC)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 LDHARD := -pie -Wl,-z,relro,-z,now
 LIBS := -ljansson -lcrypto -lpcre2-8 -lutf8proc -lm -pthread
 SAN  :=
@@ -120,7 +121,7 @@ FUZZ_BIN  := $(FUZZ_SRC:%.c=$(B)/%)
 .PHONY: all libs run check check-build bench bench-compare fuzz fuzz-build ci format lint install uninstall clean \
         check-peers check-bits check-docs includes
 .SUFFIXES:
-.SECONDARY:
+.PRECIOUS: %.o
 all: $(if $(CLI_SRC),$(PROG)) libs
 libs: $(LIBA) $(if $(CROSS),,$(LIBSO))
 
