@@ -1,7 +1,8 @@
 /* Block formats: from stored bytes to floats, and back by the reference procedures.
  *
- * These are the plain, scalar definitions. Values equal the `gguf` Python package's reference bit for bit; Q8_0, Q4_0,
- * Q4_1, Q5_0, Q5_1 bytes too. Layouts: docs/formats/blocks.md.
+ * These are the plain, scalar definitions. Values equal the `gguf` Python package's reference bit for bit. Bytes equal
+ * ggml's reference quantisers (no importance matrix) for every type, and the `gguf` package's for those it writes, but for
+ * the sign of a zero scale: of a block of zeros with both signs it may store the other. Layouts: docs/formats/blocks.md.
  */
 #ifndef CLO_TENSOR_QUANT_H
 #define CLO_TENSOR_QUANT_H
@@ -17,7 +18,8 @@ void clo_dequantize_row(clo_dtype t, float *y, const void *src, size_t n);
 bool clo_dequantize_can(clo_dtype t);
 
 /* Writes the row x[0..n) in type t to dst (clo_dtype_row_bytes long). n is a multiple of the block. False with
- * CLO_ERR_UNSUPPORTED when t has no reference procedure here. NaN or infinity in x: CLO_ERR_FORMAT with its index. */
+ * CLO_ERR_UNSUPPORTED when t has no reference procedure here. NaN or infinity in x: CLO_ERR_FORMAT with its index. A
+ * value that the type cannot hold (its f16 scale would be infinite): CLO_ERR_LIMIT. */
 CLO_CHECK bool clo_quantize_row(clo_dtype t, void *dst, const float *x, size_t n, clo_err *err);
 bool clo_quantize_can(clo_dtype t);
 
