@@ -62,8 +62,9 @@ typedef struct {
      * acts_pack writes rows [tok_begin, tok_end) of x into `acts` (clo_acts_bytes long, 64-byte aligned, shared by all
      * threads; different rows may be written by different threads at once when n_tok is the same for all).
      *   x [n_tok, ldx] f32, of which n_cols are used; n_cols is a multiple of 32 for CLO_ACTS_Q8.
-     * Q8 rule, per row and block b of 32: amax = max |x|; d = amax / 127; id = amax > 0 ? 127 / amax : 0;
-     *   q = rne(x * id), which lies in [-127, 127]. Both divisions are IEEE. */
+     * Q8 rule, per row and block b of 32: amax = max |x| (NaN the largest); d = amax / 127; id = 127 / amax;
+     *   q = rne(x * id), which lies in [-127, 127]; all q = 0 where amax < 2^-100 (id could overflow) or is not finite
+     *   (d then carries it to the outputs). Both divisions are IEEE. */
     void (*acts_pack)(clo_acts_kind kind, void *acts, const float *x, size_t ldx, size_t n_tok, size_t n_cols,
                       size_t tok_begin, size_t tok_end);
 
