@@ -198,12 +198,14 @@ check:
 	$(Q)CLOCHE_BIN=$(PROG) $(PYTHON) tools/run_tests.py $(if $(EMU),--emulator $(EMU)) --build $(B) $(UNIT_BIN) $(REPLAY_BIN) \
 	    $(wildcard tests/cli/*.sh tests/cli/test_*.py)
 
+# `tools/bootstrap.sh peers` makes the Python that has them.
+PEERS_PYTHON ?= $(firstword $(wildcard build/peers/bin/python) $(PYTHON))
 check-peers: all
-	$(Q)CLOCHE_BIN=$(PROG) $(PYTHON) -m pytest -q tests/peers
+	$(Q)CLOCHE_BIN=$(PROG) $(PEERS_PYTHON) -m pytest -q -rs tests/peers
 check-bits:
 	$(Q)$(PYTHON) tests/bits.py
 check-docs: all
-	$(Q)CLOCHE_BIN=$(PROG) $(PYTHON) -m pytest -q tests/test_docs.py
+	$(Q)CLOCHE_BIN=$(PROG) $(PYTHON) tests/test_docs.py
 
 # libFuzzer comes with clang; the targets are plain LLVMFuzzerTestOneInput functions. FUZZ="gguf json" takes some.
 FUZZ ?= $(FUZZ_SRC:tests/fuzz/fuzz_%.c=%)
