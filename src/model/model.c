@@ -1,0 +1,285 @@
+#include "model/model.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/check.h"
+#include "base/file.h"
+#include "model/model_impl.h"
+#include "tensor/pack.h"
+#include "tensor/quant.h"
+
+/* --- binding an image ---------------------------------------------------------------------------------------------- */
+
+static bool inside(uint64_t off, uint64_t bytes, size_t len)
+{
+    return off <= len && bytes <= len - off;
+}
+
+static clo_sha256 meta_digest(const struct prep_header *h, const uint8_t *image)
+{
+    struct prep_header zeroed = *h;
+    memset(&zeroed.meta_digest, 0, sizeof zeroed.meta_digest);
+    clo_sha256_ctx c;
+    clo_sha256_begin(&c);
+    clo_sha256_add(&c, &zeroed, sizeof zeroed);
+    clo_sha256_add(&c, image + sizeof zeroed, h->data_off - sizeof zeroed);
+    return clo_sha256_end(&c);
+}
+
+static bool header_check(const struct prep_header *h, clo_bytes image, clo_err *err)
+{
+    if (image.len < sizeof *h || memcmp(h->magic, PREP_MAGIC, 8) != 0 || h->layout != PREP_LAYOUT ||
+        h->spec_bytes != sizeof(clo_spec))
+        return clo_fail(err, CLO_ERR_FORMAT, "prepared file of another layout");
+    if (h->total_bytes != image.len || h->data_off < sizeof *h || h->data_off > image.len)
+        return clo_fail(err, CLO_ERR_FORMAT, "prepared file: %llu bytes declared, %zu there",
+                        (unsigned long long)h->total_bytes, image.len);
+    clo_sha256 d = meta_digest(h, image.ptr);
+    if (!clo_sha256_eq(&d, &h->meta_digest)) return clo_fail(err, CLO_ERR_FORMAT, "prepared file: header is damaged");
+    if (h->n_entries > 64u * (CLO_LAYERS_MAX + 1) || !inside(h->spec_off, sizeof(clo_spec), image.len) ||
+        !inside(h->entries_off, h->n_entries * sizeof(struct prep_entry), image.len) ||
+        !inside(h->tok_off, h->tok_bytes, image.len))
+        return clo_fail(err, CLO_ERR_FORMAT, "prepared file: tables lie outside");
+    return true;
+}
+
+static void bind_matrix(clo_layer *l, const struct prep_entry *e, clo_matrix w)
+{
+    switch ((clo_role)e->role) {
+    case CLO_ROLE_Q: l->q = w; break;
+    case CLO_ROLE_K: l->k = w; break;
+    case CLO_ROLE_V: l->v = w; break;
+    case CLO_ROLE_O: l->o = w; break;
+    case CLO_ROLE_GATE: l->gate = w; break;
+    case CLO_ROLE_UP: l->up = w; break;
+    case CLO_ROLE_DOWN: l->down = w; break;
+    default: break;
+    }
+}
+
+static void bind_vector(clo_layer *l, const struct prep_entry *e, const float *v)
+{
+    switch ((clo_role)e->role) {
+    case CLO_ROLE_Q_BIAS: l->q_bias = v; break;
+    case CLO_ROLE_K_BIAS: l->k_bias = v; break;
+    case CLO_ROLE_V_BIAS: l->v_bias = v; break;
+    case CLO_ROLE_O_BIAS: l->o_bias = v; break;
+    case CLO_ROLE_GATE_BIAS: l->gate_bias = v; break;
+    case CLO_ROLE_UP_BIAS: l->up_bias = v; break;
+    case CLO_ROLE_DOWN_BIAS: l->down_bias = v; break;
+    case CLO_ROLE_ATTN_NORM: l->attn_norm = v; break;
+    case CLO_ROLE_Q_NORM: l->q_norm = v; break;
+    case CLO_ROLE_K_NORM: l->k_norm = v; break;
+    case CLO_ROLE_POST_ATTN_NORM: l->post_attn_norm = v; break;
+    case CLO_ROLE_FFN_NORM: l->ffn_norm = v; break;
+    case CLO_ROLE_POST_FFN_NORM: l->post_ffn_norm = v; break;
+    default: break;
+    }
+}
+
+static uint64_t entry_bytes(const struct prep_entry *e)
+{
+    size_t row = 0, all = 0;
+    if (e->kind == PREP_MATRIX) return clo_pack_bytes((clo_dtype)e->dtype, e->n_rows, e->n_cols);
+    if (e->kind == PREP_VECTOR) return clo_round_up(e->n_cols, 16) * sizeof(float);
+    if (!clo_dtype_row_bytes((clo_dtype)e->dtype, e->n_cols, &row) || !clo_mul(row, e->n_rows, &all)) return UINT64_MAX;
+    return all;
+}
+
+static bool bind_entry(clo_model *m, const struct prep_entry *e, clo_err *err)
+{
+    if (e->dtype >= CLO_DTYPE_COUNT || e->off % PREP_ALIGN || e->bytes != entry_bytes(e) ||
+        !inside(e->off, e->bytes, m->prepared.len) || e->i_layer >= clo_max(m->spec.n_layer, 1))
+        return clo_fail(err, CLO_ERR_FORMAT, "prepared file: entry of role %u is damaged", e->role);
+    const uint8_t *data = m->prepared.ptr + e->off;
+    clo_layer *l = &m->layers[e->i_layer];
+    clo_matrix w = {(clo_dtype)e->dtype, e->n_rows, e->n_cols, data};
+    if (e->kind == PREP_ROWS)
+        m->embed = w;
+    else if (e->kind == PREP_MATRIX && e->role == CLO_ROLE_HEAD)
+        m->head = w;
+    else if (e->kind == PREP_MATRIX)
+        bind_matrix(l, e, w);
+    else if (e->role == CLO_ROLE_FINAL_NORM)
+        m->final_norm = (const float *)(const void *)data;
+    else
+        bind_vector(l, e, (const float *)(const void *)data);
+    if (e->kind != PREP_ROWS) m->bytes_per_token += e->bytes;
+    return true;
+}
+
+/* Names of families are constants of the program; the image holds a copy. */
+static const char *family_constant(const char name[16])
+{
+    static const char *const known[] = {"llama", "qwen2", "qwen3", "olmo", "olmo2", "olmo3", "gemma3", "smollm3"};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (strncmp(known[i], name, 16) == 0) return known[i];
+    return "unknown";
+}
+
+bool clo_model_bind(clo_model *m, clo_bytes image, clo_err *err)
+{
+    struct prep_header h;
+    memcpy(&h, image.ptr, clo_min(sizeof h, image.len));
+    if (!header_check(&h, image, err)) return false;
+    m->prepared = image;
+    memcpy(&m->spec, image.ptr + h.spec_off, sizeof m->spec);
+    m->spec.family = family_constant(h.family);
+    for (int i = 0; i < 2; i++) {
+        m->spec.rope[i].divisors = NULL;
+        if (!h.divisors_off[i]) continue;
+        if (!inside(h.divisors_off[i], m->spec.n_rot / 2 * sizeof(float), image.len))
+            return clo_fail(err, CLO_ERR_FORMAT, "prepared file: rope divisors lie outside");
+        m->spec.rope[i].divisors = (const float *)(const void *)(image.ptr + h.divisors_off[i]);
+    }
+    m->digest = h.model_digest;
+    m->tok_digest = h.tok_digest;
+    m->layers = calloc(clo_max(m->spec.n_layer, 1), sizeof *m->layers);
+    if (!m->layers) return clo_fail(err, CLO_ERR_MEMORY, "layers: no memory");
+    const struct prep_entry *entries = (const void *)(image.ptr + h.entries_off);
+    for (uint64_t i = 0; i < h.n_entries; i++)
+        if (!bind_entry(m, &entries[i], err)) return false;
+    if (!m->head.data || (!m->spec.tied && !m->embed.data))
+        return clo_fail(err, CLO_ERR_FORMAT, "prepared file: no head or no embedding");
+    m->main_dtype = m->layers[0].down.data ? m->layers[0].down.dtype : m->head.dtype;
+    clo_bytes tok = {image.ptr + h.tok_off, h.tok_bytes};
+    return tok.len == 0 || clo_tok_open_compiled(&m->tok, tok, err);
+}
+
+/* --- life cycle ------------------------------------------------------------------------------------------------------ */
+
+static void unbind(clo_model *m)
+{
+    clo_tok_close(m->tok);
+    free(m->layers);
+    m->tok = NULL;
+    m->layers = NULL;
+    m->bytes_per_token = 0;
+    m->embed = m->head = (clo_matrix){0};
+    m->final_norm = NULL;
+}
+
+/* Maps a prepared file made earlier from the same source. False, silently, when there is none that fits. */
+static bool open_prepared(clo_model *m, const char *file, const clo_source *src)
+{
+    if (!clo_map_open(&m->map, file, NULL)) return false;
+    struct prep_header h = {0};
+    memcpy(&h, m->map.bytes.ptr, clo_min(sizeof h, m->map.bytes.len));
+    if (clo_sha256_eq(&h.source, &src->id) && clo_model_bind(m, m->map.bytes, NULL)) {
+        madvise((void *)(uintptr_t)m->map.bytes.ptr, m->map.bytes.len, MADV_WILLNEED);
+        return true;
+    }
+    unbind(m);
+    clo_map_close(&m->map);
+    return false;
+}
+
+static bool open_in(clo_model *m, const char *path, const clo_source *src, clo_model_opts opts, clo_err *err)
+{
+    char folder[4096], file[4096], hex[65];
+    clo_sha256_hex(hex, &src->id);
+    if (!clo_path_join(folder, err, "%s/prepared", opts.data_dir) ||
+        !clo_path_join(file, err, "%s/%.32s.clo", folder, hex))
+        return false;
+    if (open_prepared(m, file, src)) return true;
+    if (!clo_mkdir_p(folder, err) || !clo_prepare(m, path, src, file, opts, err)) return false;
+    unbind(m);
+    clo_map_close(&m->map);
+    return clo_map_open(&m->map, file, err) && clo_model_bind(m, m->map.bytes, err);
+}
+
+bool clo_model_open(clo_model **out, const char *path, clo_model_opts opts, clo_err *err)
+{
+    *out = NULL;
+    clo_model *m = calloc(1, sizeof *m);
+    clo_arena arena = {0};
+    clo_source src;
+    bool ok = false;
+    if (!m) return clo_fail(err, CLO_ERR_MEMORY, "model: no memory");
+    if (!clo_source_identify(&src, path, &arena, err)) goto done;
+    ok = opts.data_dir ? open_in(m, path, &src, opts, err) : clo_prepare(m, path, &src, NULL, opts, err);
+done:
+    clo_arena_free(&arena);
+    if (!ok) {
+        clo_err_context(err, "open model '%s'", path);
+        clo_model_close(m);
+        return false;
+    }
+    *out = m;
+    return true;
+}
+
+void clo_model_close(clo_model *m)
+{
+    if (!m) return;
+    unbind(m);
+    clo_map_close(&m->map);
+    if (m->memory) munmap(m->memory, m->memory_bytes);
+    free(m);
+}
+
+/* --- reading ----------------------------------------------------------------------------------------------------------- */
+
+const clo_spec *clo_model_spec(const clo_model *m)
+{
+    return &m->spec;
+}
+
+const clo_tok *clo_model_tokenizer(const clo_model *m)
+{
+    return m->tok;
+}
+
+clo_sha256 clo_model_digest(const clo_model *m)
+{
+    return m->digest;
+}
+
+clo_sha256 clo_model_tokenizer_digest(const clo_model *m)
+{
+    return m->tok_digest;
+}
+
+uint64_t clo_model_bytes_per_token(const clo_model *m)
+{
+    return m->bytes_per_token;
+}
+
+uint64_t clo_model_bytes(const clo_model *m)
+{
+    return m->prepared.len;
+}
+
+clo_dtype clo_model_main_dtype(const clo_model *m)
+{
+    return m->main_dtype;
+}
+
+const clo_layer *clo_model_layer(const clo_model *m, uint32_t i)
+{
+    return &m->layers[i];
+}
+
+const clo_matrix *clo_model_head(const clo_model *m)
+{
+    return &m->head;
+}
+
+const float *clo_model_final_norm(const clo_model *m)
+{
+    return m->final_norm;
+}
+
+void clo_model_embed(const clo_model *m, float *y, int32_t id)
+{
+    if (!m->embed.data) {
+        clo_packed_row(y, &m->head, (size_t)id);
+        return;
+    }
+    size_t row_bytes = 0;
+    if (!clo_dtype_row_bytes(m->embed.dtype, m->embed.n_cols, &row_bytes)) abort(); /* checked at binding */
+    clo_dequantize_row(m->embed.dtype, y, m->embed.data + (size_t)id * row_bytes, m->embed.n_cols);
+}
