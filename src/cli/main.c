@@ -1,0 +1,55 @@
+/* cloche: one program, one table of commands. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *about;
+} commands[] = {
+    {"run", clo_cmd_run, "answer once, or talk"},
+    {"replay", clo_cmd_replay, "check an answer's receipt, bit for bit"},
+    {"import", clo_cmd_import, "take a model into the data folder"},
+    {"list", clo_cmd_list, "models in the data folder"},
+    {"show", clo_cmd_show, "what a model is"},
+    {"rm", clo_cmd_rm, "remove a model from the data folder"},
+    {"inspect", clo_cmd_inspect, "look into a model file"},
+    {"tokenize", clo_cmd_tokenize, "text to tokens and back"},
+    {"render", clo_cmd_render, "fill in a chat template"},
+    {"logits", clo_cmd_logits, "a model's raw numbers for given tokens"},
+    {"quantize", clo_cmd_quantize, "make a model smaller"},
+    {"perplexity", clo_cmd_perplexity, "how well a model predicts a text"},
+    {"bench", clo_cmd_bench, "time a model beside the machine's own limits"},
+    {"doctor", clo_cmd_doctor, "what this machine can do"},
+    {"version", clo_cmd_version, "the version of this program"},
+};
+
+static void print_commands(FILE *f)
+{
+    fprintf(f, "usage: cloche COMMAND ...\n\ncommands:\n");
+    for (size_t i = 0; i < CLO_COUNT(commands); i++) fprintf(f, "  %-12s %s\n", commands[i].name, commands[i].about);
+    fprintf(f, "\n'cloche COMMAND --help' shows options and examples. MODEL is a GGUF file, a Hugging Face folder, or\n"
+               "a name in the data folder ($CLOCHE_DATA).\n");
+}
+
+int main(int argc, char **argv)
+{
+    signal(SIGPIPE, SIG_IGN);
+    if (argc < 2) {
+        print_commands(stderr);
+        return CLO_EXIT_USAGE;
+    }
+    const char *name = argv[1];
+    if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+        print_commands(stdout);
+        return CLO_EXIT_OK;
+    }
+    if (strcmp(name, "--version") == 0) name = "version";
+    for (size_t i = 0; i < CLO_COUNT(commands); i++)
+        if (strcmp(name, commands[i].name) == 0) return commands[i].run(argc - 1, argv + 1);
+    fprintf(stderr, "cloche: no command '%s'\n  'cloche --help' lists the commands\n", name);
+    return CLO_EXIT_USAGE;
+}
