@@ -85,6 +85,16 @@ clo_sha256 clo_chat_digest(const clo_chat *c)
 
 /* --- rendering ----------------------------------------------------------------------------------------------------*/
 
+static bool is_name(clo_str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        char ch = s.ptr[i];
+        if (!((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') || ch == '_' || ch == '-'))
+            return false;
+    }
+    return s.len <= ROLE_BYTES_MAX;
+}
+
 /* A role may become part of a control token ('<|' + role + '|>'), so it is a name and nothing else. */
 static bool check_roles(const json_t *messages, clo_err *err)
 {
@@ -94,12 +104,8 @@ static bool check_roles(const json_t *messages, clo_err *err)
         clo_str role = clo_json_str(m, "role", CLO_STR(""));
         if (!json_is_object(m) || role.len == 0 || role.len > ROLE_BYTES_MAX)
             return clo_fail(err, CLO_ERR_USAGE, "message %zu has no role of 1 to %d bytes", i, ROLE_BYTES_MAX);
-        for (size_t k = 0; k < role.len; k++) {
-            char ch = role.ptr[k];
-            if (!((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') || ch == '_' ||
-                  ch == '-'))
-                return clo_fail(err, CLO_ERR_USAGE, "message %zu: a role is a name of letters and digits", i);
-        }
+        if (!is_name(role))
+            return clo_fail(err, CLO_ERR_USAGE, "message %zu: a role is a name of letters and digits", i);
     }
     return true;
 }
@@ -146,16 +152,27 @@ bool clo_chat_render(const clo_chat *c, clo_buf *out, const json_t *messages, cl
 
 /* --- encoding -----------------------------------------------------------------------------------------------------*/
 
-/* True when a special token's text begins inside [begin, end) and reaches no further than the end of the rendered
- * text: also one that begins in the conversation and is completed by the template. */
+/* The longest special token that text spells at `at`, or 0. */
+static size_t special_at(const clo_chat *c, clo_str text, size_t at)
+{
+    if (!c->first[(uint8_t)text.ptr[at]]) return 0;
+    clo_str rest = clo_str_from_off(text, at);
+    for (size_t i = 0; i < c->n_special; i++)
+        if (clo_str_starts_with(rest, c->special[i])) return c->special[i].len;
+    return 0;
+}
+
+/* True when the conversation's part [begin, end) has a share in a special token's text: one that begins in it (though
+ * the template may complete it), or one that the template begins and it completes. A name inside a token that the
+ * template writes around it ('<|' + role + '|>') is the template's own doing. */
 static bool spells_special(const clo_chat *c, clo_str text, size_t begin, size_t end)
 {
-    for (size_t at = begin; at < end; at++) {
-        if (!c->first[(uint8_t)text.ptr[at]]) continue;
-        clo_str rest = clo_str_from_off(text, at);
-        for (size_t i = 0; i < c->n_special; i++)
-            if (clo_str_starts_with(rest, c->special[i])) return true;
-    }
+    for (size_t at = begin; at < end; at++)
+        if (special_at(c, text, at) > 0) return true;
+    if (c->n_special == 0 || is_name((clo_str){text.ptr + begin, end - begin})) return false;
+    size_t reach = clo_min(begin, c->special[0].len);
+    for (size_t at = begin - reach; at < begin; at++)
+        if (special_at(c, text, at) > begin - at) return true;
     return false;
 }
 
