@@ -29,7 +29,8 @@ static void bf16_block(float *y, const uint8_t *b)
 static void q8_0_block(float *y, const uint8_t *b)
 {
     float d = load_f16(b);
-    for (unsigned j = 0; j < QK; j++) y[j] = (float)(int8_t)b[2 + j] * d;
+    for (unsigned j = 0; j < QK; j++)
+        y[j] = (float)(int8_t)b[2 + j] * d;
 }
 
 static void q4_0_block(float *y, const uint8_t *b)
@@ -66,7 +67,8 @@ static void q5_0_block(float *y, const uint8_t *b)
     float d = load_f16(b);
     uint8_t q[QK];
     codes_5bit(q, clo_load_le32(b + 2), b + 6);
-    for (unsigned j = 0; j < QK; j++) y[j] = (float)(q[j] - 16) * d;
+    for (unsigned j = 0; j < QK; j++)
+        y[j] = (float)(q[j] - 16) * d;
 }
 
 static void q5_1_block(float *y, const uint8_t *b)
@@ -74,7 +76,8 @@ static void q5_1_block(float *y, const uint8_t *b)
     float d = load_f16(b), m = load_f16(b + 2);
     uint8_t q[QK];
     codes_5bit(q, clo_load_le32(b + 4), b + 8);
-    for (unsigned j = 0; j < QK; j++) y[j] = (float)q[j] * d + m;
+    for (unsigned j = 0; j < QK; j++)
+        y[j] = (float)q[j] * d + m;
 }
 
 static void iq4_nl_block(float *y, const uint8_t *b)
@@ -187,11 +190,11 @@ static void iq4_xs_block(float *y, const uint8_t *b)
 }
 
 static dequantize_block_fn *const DEQUANTIZE[CLO_DTYPE_COUNT] = {
-    [CLO_DTYPE_F32] = f32_block,       [CLO_DTYPE_F16] = f16_block,       [CLO_DTYPE_BF16] = bf16_block,
-    [CLO_DTYPE_Q8_0] = q8_0_block,     [CLO_DTYPE_Q4_0] = q4_0_block,     [CLO_DTYPE_Q4_1] = q4_1_block,
-    [CLO_DTYPE_Q5_0] = q5_0_block,     [CLO_DTYPE_Q5_1] = q5_1_block,     [CLO_DTYPE_Q2_K] = q2_k_block,
-    [CLO_DTYPE_Q3_K] = q3_k_block,     [CLO_DTYPE_Q4_K] = q4_k_block,     [CLO_DTYPE_Q5_K] = q5_k_block,
-    [CLO_DTYPE_Q6_K] = q6_k_block,     [CLO_DTYPE_IQ4_NL] = iq4_nl_block, [CLO_DTYPE_IQ4_XS] = iq4_xs_block,
+    [CLO_DTYPE_F32] = f32_block,     [CLO_DTYPE_F16] = f16_block,       [CLO_DTYPE_BF16] = bf16_block,
+    [CLO_DTYPE_Q8_0] = q8_0_block,   [CLO_DTYPE_Q4_0] = q4_0_block,     [CLO_DTYPE_Q4_1] = q4_1_block,
+    [CLO_DTYPE_Q5_0] = q5_0_block,   [CLO_DTYPE_Q5_1] = q5_1_block,     [CLO_DTYPE_Q2_K] = q2_k_block,
+    [CLO_DTYPE_Q3_K] = q3_k_block,   [CLO_DTYPE_Q4_K] = q4_k_block,     [CLO_DTYPE_Q5_K] = q5_k_block,
+    [CLO_DTYPE_Q6_K] = q6_k_block,   [CLO_DTYPE_IQ4_NL] = iq4_nl_block, [CLO_DTYPE_IQ4_XS] = iq4_xs_block,
     [CLO_DTYPE_MXFP4] = mxfp4_block,
 };
 
@@ -208,5 +211,6 @@ void clo_dequantize_row(clo_dtype t, float *y, const void *src, size_t n)
     dequantize_block_fn *block = DEQUANTIZE[t];
 
     assert(n % info->block_len == 0);
-    for (size_t i = 0; i < n; i += info->block_len, b += info->block_bytes) block(y + i, b);
+    for (size_t i = 0; i < n; i += info->block_len, b += info->block_bytes)
+        block(y + i, b);
 }

@@ -1,9 +1,9 @@
 /* Block formats: from stored bytes to floats, and back by the reference procedures.
  *
- * These are the plain, scalar definitions. Values equal the `gguf` Python package's reference bit for bit. Bytes equal
- * ggml's reference quantisers (no importance matrix) for every type, and the `gguf` package's for those it writes, but for
- * the sign of a zero scale: of a block of zeros with both signs it may store the other. Layouts: docs/formats/blocks.md.
- */
+ * These are the plain, scalar definitions. Values equal the `gguf` Python package's reference bit for bit. Bytes
+ * equal ggml's reference quantisers (no importance matrix) for every type, and the `gguf` package's for those it
+ * writes, but for the sign of a zero scale: of a block of zeros with both signs it may store the other. Layouts:
+ * docs/formats/blocks.md. */
 #ifndef CLO_TENSOR_QUANT_H
 #define CLO_TENSOR_QUANT_H
 

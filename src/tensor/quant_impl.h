@@ -64,8 +64,8 @@ static inline void k4_scale_min(const uint8_t q[12], unsigned i, uint8_t *sc, ui
     }
 }
 
-/* Scale, -32..31, of group g < 16 from the 12 bytes of Q3_K: bytes 0-7 hold the low nibbles of groups 0-7 (low) and 8-15
- * (high), bytes 8-11 the upper two bits of groups 4k + i in byte 8 + i at bit 2k. */
+/* Scale, -32..31, of group g < 16 from the 12 bytes of Q3_K: bytes 0-7 hold the low nibbles of groups 0-7 (low) and
+ * 8-15 (high), bytes 8-11 the upper two bits of groups 4k + i in byte 8 + i at bit 2k. */
 static inline int q3_k_scale(const uint8_t q[12], unsigned g)
 {
     int low = g < 8 ? q[g] & 15 : q[g - 8] >> 4;

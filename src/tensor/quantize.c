@@ -1,6 +1,6 @@
-/* Floats to block formats: the row driver, the plain types and the blocks of 32. The searches of the super-blocks are in
- * quantize_k.c. Source of the procedures: ggml's reference quantisers without an importance matrix, whose bytes these
- * are.
+/* Floats to block formats: the row driver, the plain types and the blocks of 32. The searches of the super-blocks are
+ * in quantize_k.c. Source of the procedures: ggml's reference quantisers without an importance matrix, whose bytes
+ * these are.
  *
  * The bits depend on +, -, *, / of binary32 in the written order and on nothing else: no libm, no fused operation. */
 #include "tensor/quant.h"
@@ -16,7 +16,8 @@
 static void f32_block(uint8_t *b, const float *x)
 {
     uint32_t u = clo_f32_bits(*x);
-    for (unsigned i = 0; i < 4; i++) b[i] = (uint8_t)(u >> 8 * i & 255u);
+    for (unsigned i = 0; i < 4; i++)
+        b[i] = (uint8_t)(u >> 8 * i & 255u);
 }
 
 static void f16_block(uint8_t *b, const float *x)
@@ -74,25 +75,29 @@ static void q8_0_block(uint8_t *b, const float *x)
 {
     float d = fabsf(clo_signed_max(x, QK)) / 127, id = inverse(d);
     store_f16(b, d);
-    for (unsigned j = 0; j < QK; j++) b[2 + j] = (uint8_t)round_code(x[j] * id);
+    for (unsigned j = 0; j < QK; j++)
+        b[2 + j] = (uint8_t)round_code(x[j] * id);
 }
 
 static void pack_nibbles(uint8_t *qs, const uint8_t q[QK])
 {
-    for (unsigned j = 0; j < QK / 2; j++) qs[j] = (uint8_t)((q[j] & 15) | (q[j + QK / 2] & 15) << 4);
+    for (unsigned j = 0; j < QK / 2; j++)
+        qs[j] = (uint8_t)((q[j] & 15) | (q[j + QK / 2] & 15) << 4);
 }
 
 static void pack_fifth_bits(uint8_t *qh, const uint8_t q[QK])
 {
     memset(qh, 0, 4);
-    for (unsigned j = 0; j < QK; j++) qh[j / 8] |= (uint8_t)((q[j] >> 4) << j % 8);
+    for (unsigned j = 0; j < QK; j++)
+        qh[j / 8] |= (uint8_t)((q[j] >> 4) << j % 8);
 }
 
 /* Codes around zero: the value of largest magnitude lands on code 0, whatever its sign. */
 static float quantize_symmetric(uint8_t q[QK], const float *x, int half)
 {
     float d = clo_signed_max(x, QK) / (float)-half, id = inverse(d);
-    for (unsigned j = 0; j < QK; j++) q[j] = cut_code(x[j] * id + ((float)half + 0.5f), 2 * half - 1);
+    for (unsigned j = 0; j < QK; j++)
+        q[j] = cut_code(x[j] * id + ((float)half + 0.5f), 2 * half - 1);
     return d;
 }
 
@@ -102,7 +107,8 @@ static float quantize_affine(uint8_t q[QK], float *min, const float *x, int top)
     float max;
     min_max(x, QK, min, &max);
     float d = (max - *min) / (float)top, id = inverse(d);
-    for (unsigned j = 0; j < QK; j++) q[j] = cut_code((x[j] - *min) * id + 0.5f, top);
+    for (unsigned j = 0; j < QK; j++)
+        q[j] = cut_code((x[j] - *min) * id + 0.5f, top);
     return d;
 }
 
@@ -168,7 +174,8 @@ static void mxfp4_block(uint8_t *b, const float *x)
     uint8_t q[QK];
     b[0] = mxfp4_exponent(fabsf(clo_signed_max(x, QK)));
     float s = mxfp4_scale(b[0]);
-    for (unsigned j = 0; j < QK; j++) q[j] = mxfp4_code(x[j], s);
+    for (unsigned j = 0; j < QK; j++)
+        q[j] = mxfp4_code(x[j], s);
     pack_nibbles(b + 1, q);
 }
 
@@ -205,8 +212,8 @@ bool clo_quantize_can(clo_dtype t)
 static bool check_values(clo_dtype t, const float *x, size_t n, clo_err *err)
 {
     float max = t == CLO_DTYPE_F32 || t == CLO_DTYPE_MXFP4 ? 0x1.fffffep127f
-                : t == CLO_DTYPE_BF16                     ? 0x1.fep127f /* the largest bfloat16 */
-                                                          : QUANTIZE_ABS_MAX;
+                : t == CLO_DTYPE_BF16                      ? 0x1.fep127f /* the largest bfloat16 */
+                                                           : QUANTIZE_ABS_MAX;
     for (size_t i = 0; i < n; i++) {
         if ((clo_f32_bits(x[i]) >> 23 & 255u) == 255) {
             return clo_fail_at(err, i, "element %zu of the row is not a finite number", i);
@@ -250,12 +257,17 @@ clo_dtype clo_quantize_fallback(clo_dtype t, size_t n)
     if (n % clo_dtype_info_of(t)->block_len == 0) return t;
     if (n % QK != 0) return CLO_DTYPE_F16;
     switch ((int)t) {
-    case CLO_DTYPE_Q4_K: return CLO_DTYPE_Q5_0;
-    case CLO_DTYPE_Q5_K: return CLO_DTYPE_Q5_1;
-    case CLO_DTYPE_Q6_K: return CLO_DTYPE_Q8_0;
+    case CLO_DTYPE_Q4_K:
+        return CLO_DTYPE_Q5_0;
+    case CLO_DTYPE_Q5_K:
+        return CLO_DTYPE_Q5_1;
+    case CLO_DTYPE_Q6_K:
+        return CLO_DTYPE_Q8_0;
     case CLO_DTYPE_Q2_K:
     case CLO_DTYPE_Q3_K:
-    case CLO_DTYPE_IQ4_XS: return CLO_DTYPE_IQ4_NL;
-    default: return CLO_DTYPE_F16;
+    case CLO_DTYPE_IQ4_XS:
+        return CLO_DTYPE_IQ4_NL;
+    default:
+        return CLO_DTYPE_F16;
     }
 }

@@ -9,8 +9,9 @@
 
 #define GROUP_ABS_MIN 1e-15f /* a group with no value above this is written as zeros */
 
-/* v rounded to the nearest integer, ties to even, for |v| < 2^22: adding 1.5 * 2^23 leaves the integer in the low bits of
- * the sum. What lies outside (an infinite or NaN product of subnormals) gives some integer, the same everywhere. */
+/* v rounded to the nearest integer, ties to even, for |v| < 2^22: adding 1.5 * 2^23 leaves the integer in the low
+ * bits of the sum. What lies outside (an infinite or NaN product of subnormals) gives some integer, the same
+ * everywhere. */
 static int nearest(float v)
 {
     return (int)(clo_f32_bits(v + 12582912.0f) & 0x7fffffu) - 0x400000;
@@ -35,11 +36,12 @@ static void signed_codes(int *l, float *sum_lx, float *sum_l2, const float *x, u
 
 static void put_codes(uint8_t q[K_GROUP], const int l[K_GROUP], int half)
 {
-    for (unsigned i = 0; i < K_GROUP; i++) q[i] = (uint8_t)(l[i] + half);
+    for (unsigned i = 0; i < K_GROUP; i++)
+        q[i] = (uint8_t)(l[i] + half);
 }
 
-/* Signed search (Q6_K): the scale for which the codes' weighted projection on x is largest, from 19 trials around the one
- * that puts the value of largest magnitude on -half. Codes l + half are left in q. */
+/* Signed search (Q6_K): the scale for which the codes' weighted projection on x is largest, from 19 trials around the
+ * one that puts the value of largest magnitude on -half. Codes l + half are left in q. */
 static float search_signed(uint8_t q[K_GROUP], const float x[K_GROUP], int half)
 {
     int l[K_GROUP];
@@ -123,8 +125,8 @@ static uint8_t affine_code(const affine_search *a, float iscale, float min, unsi
 }
 
 /* Scale and minimum by weighted least squares of x on the codes of one trial; false when the codes are all one. */
-static bool affine_fit(const affine_search *a, uint8_t *l, float iscale, float low, float sum_w, float sum_x, float *scale,
-                       float *min)
+static bool affine_fit(const affine_search *a, uint8_t *l, float iscale, float low, float sum_w, float sum_x,
+                       float *scale, float *min)
 {
     float sum_l = 0, sum_l2 = 0, sum_xl = 0;
     for (unsigned i = 0; i < a->n; i++) {
@@ -147,8 +149,8 @@ static bool affine_fit(const affine_search *a, uint8_t *l, float iscale, float l
 
 /* Affine search (Q2_K, Q4_K, Q5_K): x is near scale * q + min with min <= 0. Returns scale and gives codes q and -min.
  *
- * One detail follows the reference: each trial's codes are taken from the minimum kept so far, though its step is of the
- * whole range. */
+ * One detail follows the reference: a trial that is kept moves the minimum from which the later trials take their
+ * codes and their range. */
 static float search_affine(uint8_t *q, float *minus_min, const affine_search *a)
 {
     uint8_t l[K_SUB];
@@ -165,7 +167,8 @@ static float search_affine(uint8_t *q, float *minus_min, const affine_search *a)
     if (max == min) return 0;
 
     float iscale = (float)a->top / (max - min), scale = 1 / iscale;
-    for (unsigned i = 0; i < a->n; i++) q[i] = affine_code(a, iscale, min, i);
+    for (unsigned i = 0; i < a->n; i++)
+        q[i] = affine_code(a, iscale, min, i);
     float best = affine_error(a, q, scale, min);
     for (int s = 0; s <= a->n_steps; s++) {
         float try_scale, try_min;
@@ -207,7 +210,8 @@ static void pack_2bit(uint8_t *qs, const uint8_t q[QK_K])
 static void pack_4bit(uint8_t *qs, const uint8_t q[QK_K])
 {
     for (unsigned e = 0; e < QK_K; e += 64) {
-        for (unsigned l = 0; l < 32; l++) qs[e / 2 + l] = (uint8_t)((q[e + l] & 15) | (q[e + l + 32] & 15) << 4);
+        for (unsigned l = 0; l < 32; l++)
+            qs[e / 2 + l] = (uint8_t)((q[e + l] & 15) | (q[e + l + 32] & 15) << 4);
     }
 }
 
@@ -217,32 +221,39 @@ void clo_quantize_q2_k(uint8_t *b, const float *x)
     float scales[16], mins[16], w[K_GROUP];
     for (unsigned g = 0; g < 16; g++) {
         const float *xg = x + K_GROUP * g;
-        for (unsigned i = 0; i < K_GROUP; i++) w[i] = fabsf(xg[i]);
+        for (unsigned i = 0; i < K_GROUP; i++)
+            w[i] = fabsf(xg[i]);
         affine_search a = {xg, w, K_GROUP, 3, -0.5f, 0.1f, 15, true};
         scales[g] = search_affine(q + K_GROUP * g, &mins[g], &a);
     }
 
     float max_scale = largest(scales, 16), max_min = largest(mins, 16);
     float iscale = max_scale > 0 ? 15.0f / max_scale : 0, imin = max_min > 0 ? 15.0f / max_min : 0;
-    for (unsigned g = 0; g < 16; g++) b[g] = (uint8_t)(nearest(iscale * scales[g]) | nearest(imin * mins[g]) << 4);
+    for (unsigned g = 0; g < 16; g++) {
+        unsigned sc = (unsigned)nearest(iscale * scales[g]), mn = (unsigned)nearest(imin * mins[g]);
+        b[g] = (uint8_t)((sc | mn << 4) & 255u);
+    }
     store_f16(b + 80, max_scale / 15.0f);
     store_f16(b + 82, max_min / 15.0f);
 
     for (unsigned g = 0; g < 16; g++) {
         float d = load_f16(b + 80) * (float)(b[g] & 15), m = load_f16(b + 82) * (float)(b[g] >> 4);
         if (d == 0) continue;
-        for (unsigned e = K_GROUP * g; e < K_GROUP * (g + 1); e++) q[e] = (uint8_t)clamp(nearest((x[e] + m) / d), 0, 3);
+        for (unsigned e = K_GROUP * g; e < K_GROUP * (g + 1); e++)
+            q[e] = (uint8_t)clamp(nearest((x[e] + m) / d), 0, 3);
     }
     pack_2bit(b + 16, q);
 }
 
-
+/* Signed scales as integers -half..half - 1, the one of largest magnitude on -half. Returns the unit; when all are 0 it
+ * is 0 and s is not written. */
 static float signed_scales(int *s, const float *scales, unsigned n, int half)
 {
     float max = clo_signed_max(scales, n);
     if (max == 0) return 0;
     float iscale = (float)-half / max;
-    for (unsigned g = 0; g < n; g++) s[g] = clamp(nearest(iscale * scales[g]), -half, half - 1);
+    for (unsigned g = 0; g < n; g++)
+        s[g] = clamp(nearest(iscale * scales[g]), -half, half - 1);
     return 1 / iscale;
 }
 
@@ -252,7 +263,8 @@ void clo_quantize_q3_k(uint8_t *b, const float *x)
     uint8_t *packed = b + 96;
     float scales[16];
     int s[16];
-    for (unsigned g = 0; g < 16; g++) scales[g] = search_descent(q + K_GROUP * g, x + K_GROUP * g, 4);
+    for (unsigned g = 0; g < 16; g++)
+        scales[g] = search_descent(q + K_GROUP * g, x + K_GROUP * g, 4);
 
     memset(b, 0, 110);
     float d = signed_scales(s, scales, 16, 32);
@@ -266,9 +278,11 @@ void clo_quantize_q3_k(uint8_t *b, const float *x)
     for (unsigned g = 0; g < 16; g++) {
         float dg = load_f16(b + 108) * (float)q3_k_scale(packed, g);
         if (dg == 0) continue;
-        for (unsigned e = K_GROUP * g; e < K_GROUP * (g + 1); e++) q[e] = (uint8_t)(clamp(nearest(x[e] / dg), -4, 3) + 4);
+        for (unsigned e = K_GROUP * g; e < K_GROUP * (g + 1); e++)
+            q[e] = (uint8_t)(clamp(nearest(x[e] / dg), -4, 3) + 4);
     }
-    for (unsigned e = 0; e < QK_K; e++) b[e % 32] |= (uint8_t)(q[e] >> 2 << e / 32);
+    for (unsigned e = 0; e < QK_K; e++)
+        b[e % 32] |= (uint8_t)(q[e] >> 2 << e / 32);
     pack_2bit(b + 32, q);
 }
 
@@ -297,9 +311,11 @@ static void quantize_k45(uint8_t *b, uint8_t q[QK_K], const float *x, int top, f
     for (unsigned s = 0; s < 8; s++) {
         const float *xs = x + K_SUB * s;
         float sum = 0;
-        for (unsigned i = 0; i < K_SUB; i++) sum += xs[i] * xs[i];
+        for (unsigned i = 0; i < K_SUB; i++)
+            sum += xs[i] * xs[i];
         float mean = sqrtf(sum / 32);
-        for (unsigned i = 0; i < K_SUB; i++) w[i] = mean + fabsf(xs[i]);
+        for (unsigned i = 0; i < K_SUB; i++)
+            w[i] = mean + fabsf(xs[i]);
         affine_search a = {xs, w, K_SUB, top, first, 0.1f, n_steps, false};
         scales[s] = search_affine(q + K_SUB * s, &mins[s], &a);
     }
@@ -314,7 +330,8 @@ static void quantize_k45(uint8_t *b, uint8_t q[QK_K], const float *x, int top, f
         k4_scale_min(b + 4, s, &sc, &mn);
         float d = load_f16(b) * (float)sc, m = load_f16(b + 2) * (float)mn;
         if (d == 0) continue;
-        for (unsigned e = K_SUB * s; e < K_SUB * (s + 1); e++) q[e] = (uint8_t)clamp(nearest((x[e] + m) / d), 0, top);
+        for (unsigned e = K_SUB * s; e < K_SUB * (s + 1); e++)
+            q[e] = (uint8_t)clamp(nearest((x[e] + m) / d), 0, top);
     }
 }
 
@@ -330,7 +347,8 @@ void clo_quantize_q5_k(uint8_t *b, const float *x)
     uint8_t q[QK_K];
     quantize_k45(b, q, x, 31, -0.5f, 15);
     memset(b + 16, 0, 32);
-    for (unsigned e = 0; e < QK_K; e++) b[16 + e % 32] |= (uint8_t)(q[e] >> 4 << e / 32);
+    for (unsigned e = 0; e < QK_K; e++)
+        b[16 + e % 32] |= (uint8_t)(q[e] >> 4 << e / 32);
     pack_4bit(b + 48, q);
 }
 
@@ -340,7 +358,8 @@ void clo_quantize_q6_k(uint8_t *b, const float *x)
     uint8_t *ql = b, *qh = b + 128, *packed = b + 192;
     float scales[16];
     int s[16];
-    for (unsigned g = 0; g < 16; g++) scales[g] = search_signed(q + K_GROUP * g, x + K_GROUP * g, 32);
+    for (unsigned g = 0; g < 16; g++)
+        scales[g] = search_signed(q + K_GROUP * g, x + K_GROUP * g, 32);
 
     memset(b, 0, 210);
     if (fabsf(clo_signed_max(scales, 16)) < GROUP_ABS_MIN) return;
@@ -349,7 +368,8 @@ void clo_quantize_q6_k(uint8_t *b, const float *x)
         packed[g] = (uint8_t)(s[g] & 255);
         float d = load_f16(b + 208) * (float)s[g];
         if (d == 0) continue;
-        for (unsigned e = K_GROUP * g; e < K_GROUP * (g + 1); e++) q[e] = (uint8_t)(clamp(nearest(x[e] / d), -32, 31) + 32);
+        for (unsigned e = K_GROUP * g; e < K_GROUP * (g + 1); e++)
+            q[e] = (uint8_t)(clamp(nearest(x[e] / d), -32, 31) + 32);
     }
     for (unsigned n = 0; n < 2; n++) {
         for (unsigned l = 0; l < 64; l++) {
@@ -414,7 +434,8 @@ static float search_iq4(const float x[K_SUB])
 static void iq4_codes(uint8_t qs[16], const float x[K_SUB], float d)
 {
     float id = d != 0 ? 1 / d : 0;
-    for (unsigned j = 0; j < 16; j++) qs[j] = (uint8_t)(iq4_code(id * x[j]) | iq4_code(id * x[j + 16]) << 4);
+    for (unsigned j = 0; j < 16; j++)
+        qs[j] = (uint8_t)(iq4_code(id * x[j]) | iq4_code(id * x[j + 16]) << 4);
 }
 
 void clo_quantize_iq4_nl(uint8_t *b, const float *x)
@@ -428,7 +449,8 @@ void clo_quantize_iq4_nl(uint8_t *b, const float *x)
 void clo_quantize_iq4_xs(uint8_t *b, const float *x)
 {
     float scales[8];
-    for (unsigned s = 0; s < 8; s++) scales[s] = search_iq4(x + K_SUB * s);
+    for (unsigned s = 0; s < 8; s++)
+        scales[s] = search_iq4(x + K_SUB * s);
 
     float d = -clo_signed_max(scales, 8) / 32, id = d != 0 ? 1 / d : 0;
     unsigned high = 0;
