@@ -48,6 +48,14 @@ static void on_interrupt(int sig)
     interrupted = 1;
 }
 
+/* Until the next Ctrl-C, which is the last one that only stops an answer. */
+static void catch_interrupt(void)
+{
+    struct sigaction sa = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
+    interrupted = 0;
+    sigaction(SIGINT, &sa, NULL);
+}
+
 /* --- preparing ----------------------------------------------------------------------------------------------------*/
 
 /* What was given on the command line goes over what the model recommends. */
@@ -156,6 +164,7 @@ static bool answer(job *j, const clo_ids *prompt, clo_gen_result *r, clo_err *er
                             .n_stops = o->stops.n, .lookup = o->lookup, .chain = o->receipt != NULL,
                             .show_special = o->show_special, .ignore_stop_ids = o->ignore_stop_ids,
                             .on_text = print_text, .ctx = (void *)(uintptr_t)o};
+    catch_interrupt();
     if (!clo_gen_run(j->gen, prompt->ids, prompt->n, &g, r, err)) return false;
     if (o->no_stream && !o->json) fwrite(r->text.ptr, 1, r->text.len, stdout);
     if (r->context_full)
@@ -259,7 +268,6 @@ static bool take_turn(job *j, json_t *messages, clo_str text, clo_err *err)
     if (ok) {
         fputc('\n', stdout);
         if (interrupted) fputs("(stopped)\n", stderr);
-        interrupted = 0;
         ok = !j->chat || add_message(messages, "assistant", r.text, err);
     } else if (j->chat) {
         json_array_remove(messages, json_array_size(messages) - 1);
@@ -354,8 +362,6 @@ int clo_cmd_run(int argc, char **argv)
     clo_err err = {0};
     int rc = 0;
     if (!clo_cli_parse(&args, &spec, argc, argv, &rc)) return rc;
-    struct sigaction sa = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
-    sigaction(SIGINT, &sa, NULL);
     if (!work(&args, &o, &err)) return clo_cli_fail(&err, NULL);
     return CLO_EXIT_OK;
 }
