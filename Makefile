@@ -122,7 +122,7 @@ FUZZ_BIN  := $(FUZZ_SRC:%.c=$(B)/%)
 .PHONY: all libs run check check-build bench bench-compare fuzz fuzz-build ci format lint install uninstall clean \
         check-peers check-bits check-docs includes
 .SUFFIXES:
-.PRECIOUS: %.o
+.PRECIOUS: $(B)/src/%.o $(B)/tests/%.o
 all: $(if $(CLI_SRC),$(PROG)) libs
 libs: $(LIBA) $(if $(CROSS),,$(LIBSO))
 

@@ -107,7 +107,7 @@ def logits_digest(program, model, isa, threads, chunk, reuse):
 
 
 def seeded_text(program, model, isa, threads):
-    cmd = program + ["run", str(model), "Once upon a time", "--seed", "7", "--temperature", "1.1", "--max-tokens", "40",
+    cmd = program + ["run", str(model), "Once upon a time", "--seed", "7", "--temp", "1.1", "--max-tokens", "40",
                      "-t", str(threads), "--raw"]
     return hashlib.sha256(run(cmd, isa).encode()).hexdigest()
 

@@ -35,7 +35,7 @@ def commands_of(program):
 
 
 def parse_option(line):
-    m = re.match(r"  --([\w-]+)(?:, (--?[\w-]+))?(?: ([A-Z][A-Z0-9_.:=,|/\[\]-]*))?(?:\s{2,}(.*)|\s*)$", line)
+    m = re.match(r"  --([\w-]+)(?:, (--?[\w-]+))?(?: (\S+))?(?:\s{2,}(.*)|\s*)$", line)
     if not m:
         raise SystemExit(f"an option that does not parse: {line!r}")
     return {"name": m.group(1), "alias": m.group(2), "value": m.group(3), "help": (m.group(4) or "").strip()}
