@@ -99,6 +99,15 @@ static const clo_q_layout clo_q_layouts[CLO_DTYPE_COUNT] = {
 static const int8_t clo_q_iq4[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
 static const int8_t clo_q_mxfp4[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
+/* The same for products of unsigned codes: + 128 and + 16. */
+static const int8_t q_iq4_biased[16] = {1,         24,        45,        63,        79,        93,        106,       118,
+                                        (int8_t)129, (int8_t)141, (int8_t)153, (int8_t)166, (int8_t)181, (int8_t)197,
+                                        (int8_t)217, (int8_t)241};
+static const int8_t q_mxfp4_biased[16] = {16, 17, 18, 19, 20, 22, 24, 28, 16, 15, 14, 13, 12, 10, 8, 4};
+
+/* How a type's products may be summed in 16-bit lanes: matmul_q_body.h. */
+typedef enum { CLASS_U, CLASS_U2, CLASS_S } q_class;
+
 static inline size_t clo_q_n_tiles(const clo_q_layout *l, size_t n_cols)
 {
     return n_cols / l->tile_cols + (n_cols % l->tile_cols != 0);
