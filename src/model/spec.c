@@ -104,7 +104,7 @@ static bool positive(double v, double max)
 
 static bool rope_ok(const clo_rope *r, clo_err *err)
 {
-    /* Angles reach n_ctx and no more: clo_sin_f64 is good to 2^24. */
+    /* With frequencies of at most 1 an angle stays in the range of clo_sin_f64. */
     if (!positive(r->theta, 1e12) || r->theta < 2) return clo_fail(err, CLO_ERR_LIMIT, "rope theta is %g", r->theta);
     if (!positive(r->factor, 1e6) || r->factor < 1) return clo_fail(err, CLO_ERR_LIMIT, "rope factor is %g", r->factor);
     if (!positive(r->attn_factor, 1e3)) return clo_fail(err, CLO_ERR_LIMIT, "rope attention factor is %g", r->attn_factor);

@@ -178,7 +178,7 @@ static bool read_divisors(clo_spec *s, const clo_checkpoint *ck, clo_arena *keep
     for (size_t i = 0; i < n; i++) {
         uint32_t u = clo_load_le32(t->data + 4 * i);
         memcpy(&d[i], &u, 4);
-        if (!(d[i] >= 1 && d[i] < 1e6f)) return clo_fail(err, CLO_ERR_LIMIT, "rope_freqs.weight[%zu] is %g", i, (double)d[i]);
+        if (!(d[i] >= 0.5f && d[i] < 1e6f)) return clo_fail(err, CLO_ERR_LIMIT, "rope_freqs.weight[%zu] is %g", i, (double)d[i]);
     }
     s->rope[0].kind = CLO_ROPE_DIVISORS;
     s->rope[0].divisors = d;

@@ -11,7 +11,7 @@
 #define SPEC_HEAD_DIM_MAX 256u      /* attention kernels */
 #define SPEC_FF_MAX 1048576u
 #define SPEC_VOCAB_MAX 4194304u
-#define SPEC_CTX_MAX (1u << 24)     /* positions are exact in f32, and clo_sin_f64 is good to 2^24 */
+#define SPEC_CTX_MAX (1u << 23)     /* positions are exact in f32; an angle of at most twice that is in clo_sin_f64's range */
 #define SPEC_CONFIG_BYTES_MAX (1u << 20)
 
 /* Which layers see a window of earlier positions only, when the file does not list its layers. */
