@@ -112,14 +112,20 @@ def print_table(rows, ours_only):
         print(line)
 
 
-def standard_models():
-    """The standard set lies in build/models; what is absent is made there."""
-    folder = ROOT / "build/models"
-    make = ROOT / "tools/make_models.py"
-    if not make.is_file():
-        raise SystemExit("name models: bench/compare.py MODEL.gguf...")
-    subprocess.run([sys.executable, str(make), "bench", str(folder)], check=True)
-    return sorted(str(p) for p in folder.glob("*.gguf"))
+STANDARD = (("SmolLM2-135M", "Q4_0"), ("Qwen2.5-0.5B", "Q4_0"), ("Qwen2.5-0.5B", "Q4_K_M"), ("Qwen2.5-0.5B", "Q8_0"),
+            ("OLMo-2-1B", "Q4_0"), ("OLMo-2-1B", "BF16"))
+
+
+def standard_models(python):
+    """Full shapes with random weights in build/models; what is absent is made there."""
+    folder, out = ROOT / "build/models", []
+    for shape, mix in STANDARD:
+        path = folder / f"{shape}-{mix}.gguf"
+        if not path.is_file():
+            subprocess.run([python, str(ROOT / "tools/make_models.py"), "speed", str(folder), "--shape", shape, "--type", mix],
+                           check=True)
+        out.append(str(path))
+    return out
 
 
 def main():
@@ -140,7 +146,7 @@ def main():
     print(f"Prompt {args.p}, then {args.n} single tokens after it; medians of {args.rounds} interleaved rounds; "
           f"first token: a fresh process with a warm page cache, prompt of {N_FIRST}. Ratio is ours / llama.cpp.\n")
     bench, rows, every = Bench(args), [], {}
-    for model in args.models or standard_models():
+    for model in args.models or standard_models(args.python):
         medians, runs = bench.measure(model)
         rows.append((pathlib.Path(model).stem, medians))
         every[pathlib.Path(model).stem] = runs

@@ -22,10 +22,11 @@ import shutil
 import subprocess
 import sys
 
+import tiny_models
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests/golden/bits.json"
 FULL_PRODUCT = "q4_0"
-TYPES = ("f32", "bf16", "q8_0", "q4_0", "q4_k")
 THREADS, CHUNKS, REUSES = (1, 2, 3, 8), (1, 7, 64, 512), (0, 70)
 N_TOKENS = 150  # crosses two borders of the blocks of 64 in which attention reads
 IDS = ",".join(str((i * 7919 + 13) % 250) for i in range(N_TOKENS))
@@ -147,15 +148,6 @@ def jobs_of(name, model, golden, programs, arm, isas, quick):
         yield f"{name} arm neon text", seeded_text, (arm, model, "neon", 1), golden["text"]
 
 
-def models_in(folder):
-    """{name: path} of the tiny models; they are made when absent, always with the same bytes."""
-    folder.mkdir(parents=True, exist_ok=True)
-    out = {f"tiny-{t}": folder / f"tiny-{t}.gguf" for t in TYPES}
-    if not all(p.exists() for p in out.values()):
-        subprocess.run([sys.executable, str(ROOT / "tools/make_models.py"), "bits", str(folder)], check=True, cwd=ROOT)
-    return out
-
-
 def sha256_of(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -179,7 +171,7 @@ def main():
     ap.add_argument("--models", type=pathlib.Path, default=ROOT / "build/bits-models")
     args = ap.parse_args()
 
-    models = {n: p for n, p in models_in(args.models).items() if args.only in n}
+    models = {n: p for n, p in tiny_models.write(args.models).items() if args.only in n}
     programs = builds(("gcc",), ("-O1",)) if args.write else builds(("gcc", "clang"), ("-O1", "-O3"))
     if args.write:
         write_golden(models, next(iter(programs.values())))

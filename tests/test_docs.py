@@ -15,7 +15,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
-import bits  # noqa: E402
+import tiny_models  # noqa: E402
 
 
 def commands_of(text):
@@ -68,7 +68,7 @@ class Run:
 
 def main():
     program = ROOT / os.environ.get("CLOCHE_BIN", "build/cloche")
-    model = bits.models_in(ROOT / "build/bits-models")["tiny-q8_0"]
+    model = tiny_models.write(ROOT / "build/bits-models")["tiny-q8_0"]
     passed, failed, skipped = 0, 0, 0
     pages = [ROOT / "README.md", ROOT / "DESIGN.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "bench/README.md"]
     for page in pages:
