@@ -4,7 +4,7 @@
 #include "base/half.h"
 #include "base/check.h"
 #include "tensor/mathf.h"
-#include "tensor/ref/ref.h"
+#include "tensor/kernels_impl.h"
 #include "tensor/ref/slots16.h"
 
 static float kv_at(clo_dtype t, const void *kv, size_t i)

@@ -4,7 +4,7 @@
 #include "base/half.h"
 #include "tensor/acts_f32.h"
 #include "tensor/pack_float.h"
-#include "tensor/ref/ref.h"
+#include "tensor/kernels_impl.h"
 
 /* Element (r, k) of a panel, widened exactly: the layout table of pack_float.h. */
 static float weight_at(clo_dtype t, const uint8_t *panel, size_t r, size_t k)

@@ -2,7 +2,7 @@
 #include "base/half.h"
 #include "tensor/mathf.h"
 #include "tensor/mathf_impl.h"
-#include "tensor/ref/ref.h"
+#include "tensor/kernels_impl.h"
 #include "tensor/ref/slots16.h"
 
 void clo_rmsnorm_ref(float *y, const float *x, const float *w, size_t n, float eps)

@@ -1,5 +1,5 @@
 /* The scalar table: the law. */
-#include "tensor/ref/ref.h"
+#include "tensor/kernels_impl.h"
 #include "tensor/table_impl.h"
 
 CLO_TABLE_PRODUCTS(ref, ref)

@@ -1,0 +1,6 @@
+/* Attention: AVX2. */
+#include "tensor/avx2/vec16.h"
+#include "tensor/kernels_impl.h"
+#include "tensor/mathf.h"
+
+#include "tensor/body/attend.h"

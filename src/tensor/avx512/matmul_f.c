@@ -1,0 +1,5 @@
+/* Products with float weights: AVX512. */
+#include "tensor/avx512/vec16.h"
+#include "tensor/kernels_impl.h"
+
+#include "tensor/body/matmul_f.h"
