@@ -23,7 +23,7 @@ static bool always(void)
     return true;
 }
 
-#if defined(__x86_64__) && !defined(CLO_SCALAR_ONLY) && defined(CLO_VECTOR_TABLES)
+#if defined(__x86_64__) && !defined(CLO_SCALAR_ONLY)
 
 extern const clo_kernels clo_kernels_avx2, clo_kernels_avx512, clo_kernels_avx512vnni;
 
@@ -59,7 +59,7 @@ static const row rows[] = {
     {{"avx512", NULL}, &clo_kernels_avx512vnni, runs_avx512vnni},
 };
 
-#elif defined(__aarch64__) && !defined(CLO_SCALAR_ONLY) && defined(CLO_VECTOR_TABLES)
+#elif defined(__aarch64__) && !defined(CLO_SCALAR_ONLY)
 
 extern const clo_kernels clo_kernels_neon, clo_kernels_neondot;
 
