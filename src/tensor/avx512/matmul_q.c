@@ -1,0 +1,50 @@
+/* Quantised matrix products, AVX-512 without VNNI: as avx2/matmul_q.c, on 512 bits. */
+#include "tensor/avx512/matmul_q_ops.h"
+
+#define Q_NAME(x) x##_avx512
+#define Q_U_BIAS 5
+#define Q_S_BIAS (-1)
+#define Q_NT_MAX 12
+#define Q_FUSED_MAX 8
+
+typedef struct {
+    __m512i lanes, wide; /* 16-bit lanes under way; int32 already widened (classes U2 and S) */
+} dot;
+
+AI dot d_start(q_class cls, int bias, const uint8_t *a, size_t stride, size_t part)
+{
+    const __m512i zero = _mm512_setzero_si512();
+
+    if (cls != CLASS_U || bias < 0) return (dot){zero, zero};
+    return (dot){_mm512_slli_epi16(_mm512_set1_epi32(load_i32(a + (ACT_LANES + part) * 4 * stride)), (uint8_t)bias), zero};
+}
+
+AI dot d_step(q_class cls, dot s, vi code, const uint8_t *q)
+{
+    __m512i x = _mm512_set1_epi32(load_i32(q));
+
+    if (cls != CLASS_S) {
+        s.lanes = _mm512_add_epi16(s.lanes, _mm512_maddubs_epi16(code, x));
+    } else {
+        __m512i signed_x = _mm512_mask_sub_epi8(x, _mm512_movepi8_mask(code), _mm512_setzero_si512(), x);
+        __m512i pairs = _mm512_maddubs_epi16(_mm512_abs_epi8(code), signed_x);
+        s.wide = _mm512_add_epi32(s.wide, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
+    }
+    return s;
+}
+
+AI dot d_half(q_class cls, dot s)
+{
+    if (cls != CLASS_U2) return s;
+    return (dot){_mm512_setzero_si512(), _mm512_madd_epi16(s.lanes, _mm512_set1_epi16(1))};
+}
+
+AI vi d_end(q_class cls, int bias, dot s, const uint8_t *a, size_t stride, size_t part)
+{
+    (void)bias, (void)a, (void)stride, (void)part;
+    if (cls == CLASS_S) return s.wide;
+    __m512i sum = _mm512_madd_epi16(s.lanes, _mm512_set1_epi16(1));
+    return cls == CLASS_U2 ? _mm512_add_epi32(sum, s.wide) : sum;
+}
+
+#include "tensor/matmul_q_body.h"
