@@ -31,6 +31,10 @@
 #include "base/err.h"
 #include "base/slice.h"
 
+#ifndef CLO_VERSION
+#define CLO_VERSION "0" /* the build defines it */
+#endif
+
 #define CLO_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 typedef enum {

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "cli/session.h"
 #include "infer/chat.h"
+#include "infer/receipt.h"
 
 #define PROMPT_BYTES_MAX ((size_t)64 << 20)
 #define LINE_BYTES_MAX 65536
@@ -220,6 +221,19 @@ static bool add_message(json_t *messages, const char *role, clo_str text, clo_er
     return true;
 }
 
+static bool write_receipt(const job *j, const clo_ids *prompt, const clo_gen_result *g, clo_err *err)
+{
+    clo_sha256 text = {0};
+    clo_receipt r = {0};
+    if (j->chat) text = clo_chat_digest(j->chat);
+    const clo_receipt_facts f = {.result = g, .prompt = prompt->ids, .sampler = &j->sampler, .seed = j->o->seed,
+                                 .template_text = j->chat ? &text : NULL, .version = CLO_VERSION,
+                                 .private_prompt = j->o->receipt_private};
+    bool ok = clo_receipt_make(&r, j->s.decoder, &f, err) && clo_receipt_write(&r, j->o->receipt, err);
+    clo_receipt_free(&r);
+    return ok;
+}
+
 static bool answer_once(job *j, clo_str prompt, clo_err *err)
 {
     json_t *messages = json_array();
@@ -232,6 +246,7 @@ static bool answer_once(job *j, clo_str prompt, clo_err *err)
         ok = ok && add_message(messages, "user", prompt, err);
     }
     ok = ok && encode_prompt(j, &ids, messages, prompt, err) && answer(j, &ids, &r, err);
+    if (ok && j->o->receipt) ok = write_receipt(j, &ids, &r, err);
     if (ok && j->o->json) ok = clo_cli_print_json(result_json(j, &ids, &r)) == CLO_EXIT_OK;
     else if (ok && (r.text.len == 0 || r.text.ptr[r.text.len - 1] != '\n')) fputc('\n', stdout);
     clo_ids_free(&ids);
@@ -311,8 +326,13 @@ static bool work(const clo_cli_args *a, const options *o, clo_err *err)
     } else if (!from_stdin) {
         prompt = clo_str_from(a->args[1]);
     }
+    bool talks = from_stdin && isatty(STDIN_FILENO) && !o->json;
+    if (talks && o->receipt) {
+        clo_fail(err, CLO_ERR_USAGE, "--receipt is for one answer: give the prompt");
+        goto done;
+    }
     if (!open_job(&j, a->args[0], err)) goto done;
-    ok = from_stdin && isatty(STDIN_FILENO) && !o->json ? talk(&j, err) : answer_once(&j, prompt, err);
+    ok = talks ? talk(&j, err) : answer_once(&j, prompt, err);
 done:
     close_job(&j);
     clo_arena_free(&arena);
@@ -346,6 +366,8 @@ int clo_cmd_run(int argc, char **argv)
         {"ignore-eos", NULL, CLO_OPT_FLAG, &o.ignore_stop_ids, NULL, "go on when the model ends"},
         {"lookup", NULL, CLO_OPT_FLAG, &o.lookup, NULL, "guess repeated text ahead (default; changes no token)"},
         {"no-lookup", NULL, CLO_OPT_OFF, &o.lookup, NULL, "do not"},
+        {"receipt", NULL, CLO_OPT_STR, &o.receipt, "FILE", "write a receipt that 'cloche replay' checks"},
+        {"receipt-private", NULL, CLO_OPT_FLAG, &o.receipt_private, NULL, "leave the prompt out of the receipt"},
         CLO_SESSION_OPTS(o.so),
         {"json", NULL, CLO_OPT_FLAG, &o.json, NULL, "print one JSON object: text, tokens, usage, timings"},
     };
@@ -356,7 +378,8 @@ int clo_cmd_run(int argc, char **argv)
         "  cloche run SmolLM2.gguf \"Why is the sky blue?\"\n"
         "  cloche run SmolLM2.gguf --temp 0 -n 64 --json \"Count to ten.\"\n"
         "  cloche run base.gguf --raw \"Once upon a time\"\n"
-        "  cloche run SmolLM2.gguf < question.txt\n",
+        "  cloche run SmolLM2.gguf < question.txt\n"
+        "  cloche run SmolLM2.gguf --receipt answer.rcp \"Name three rivers.\"\n",
         opts, CLO_COUNT(opts), 1, 2};
     clo_cli_args args;
     clo_err err = {0};

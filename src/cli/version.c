@@ -3,10 +3,6 @@
 
 #include "cli/cli.h"
 
-#ifndef CLO_VERSION
-#define CLO_VERSION "0"
-#endif
-
 #if defined(__x86_64__)
 #define MACHINE "x86_64"
 #elif defined(__aarch64__)
