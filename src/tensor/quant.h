@@ -23,8 +23,9 @@ bool clo_dequantize_can(clo_dtype t);
 CLO_CHECK bool clo_quantize_row(clo_dtype t, void *dst, const float *x, size_t n, clo_err *err);
 bool clo_quantize_can(clo_dtype t);
 
-/* The type that takes the place of t for rows of n elements that its block does not divide, as llama.cpp chooses:
- * Q4_K -> Q5_0, Q5_K -> Q5_1, Q6_K -> Q8_0, Q2_K Q3_K IQ4_XS -> IQ4_NL, and F16 when 32 does not divide n. */
+/* The type that takes the place of t for rows of n elements that its block does not divide, as llama.cpp chooses
+ * (in 2026; until then Q2_K and Q3_K gave IQ4_NL): Q2_K Q3_K -> Q4_0, Q4_K -> Q5_0, Q5_K -> Q5_1, Q6_K -> Q8_0,
+ * IQ4_XS -> IQ4_NL, and F16 when 32 does not divide n. */
 clo_dtype clo_quantize_fallback(clo_dtype t, size_t n);
 
 #endif

@@ -263,10 +263,11 @@ clo_dtype clo_quantize_fallback(clo_dtype t, size_t n)
         return CLO_DTYPE_Q5_1;
     case CLO_DTYPE_Q6_K:
         return CLO_DTYPE_Q8_0;
-    case CLO_DTYPE_Q2_K:
-    case CLO_DTYPE_Q3_K:
     case CLO_DTYPE_IQ4_XS:
         return CLO_DTYPE_IQ4_NL;
+    case CLO_DTYPE_Q2_K:
+    case CLO_DTYPE_Q3_K:
+        return CLO_DTYPE_Q4_0;
     default:
         return CLO_DTYPE_F16;
     }

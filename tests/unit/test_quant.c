@@ -324,7 +324,7 @@ static void rows_that_do_not_fit_fall_back_as_in_llama_cpp(void **state)
     } rows[] = {
         {CLO_DTYPE_Q4_K, 512, CLO_DTYPE_Q4_K},    {CLO_DTYPE_Q4_K, 576, CLO_DTYPE_Q5_0},
         {CLO_DTYPE_Q5_K, 576, CLO_DTYPE_Q5_1},    {CLO_DTYPE_Q6_K, 640, CLO_DTYPE_Q8_0},
-        {CLO_DTYPE_Q2_K, 576, CLO_DTYPE_IQ4_NL},  {CLO_DTYPE_Q3_K, 576, CLO_DTYPE_IQ4_NL},
+        {CLO_DTYPE_Q2_K, 576, CLO_DTYPE_Q4_0},    {CLO_DTYPE_Q3_K, 576, CLO_DTYPE_Q4_0},
         {CLO_DTYPE_IQ4_XS, 32, CLO_DTYPE_IQ4_NL}, {CLO_DTYPE_Q4_K, 100, CLO_DTYPE_F16},
         {CLO_DTYPE_Q8_0, 100, CLO_DTYPE_F16},     {CLO_DTYPE_Q8_0, 96, CLO_DTYPE_Q8_0},
         {CLO_DTYPE_BF16, 100, CLO_DTYPE_BF16},    {CLO_DTYPE_MXFP4, 33, CLO_DTYPE_F16},
