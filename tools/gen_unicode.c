@@ -36,6 +36,25 @@ static bool is_space(uint32_t c)
            c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
 }
 
+/* Numbers of Unicode 17.0, which the Digits step of the library knows and its regular expressions do not. */
+static bool is_newer_digit(uint32_t c)
+{
+    return (c >= 0x11DE0 && c <= 0x11DE9) || (c >= 0x16FF4 && c <= 0x16FF6);
+}
+
+static bool is_unknown_to_bert(uint32_t c)
+{
+    static const struct {
+        uint32_t first, last;
+    } list[] = {
+#include "gen_unicode_bert.inc"
+    };
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+        if (c >= list[i].first && c <= list[i].last) return true;
+    }
+    return false;
+}
+
 static bool is_han(uint32_t c)
 {
     return c == 0x2E80 || (c >= 0x2E81 && c <= 0x2FD5) || c == 0x3005 || c == 0x3007 || (c >= 0x3021 && c <= 0x3029) ||
@@ -76,7 +95,9 @@ static uint16_t class_of(uint32_t cp)
     case UTF8PROC_CATEGORY_ZS: case UTF8PROC_CATEGORY_ZL: case UTF8PROC_CATEGORY_ZP: break;
     default: k = TOK_CLS_C; break;
     }
+    if (((k & TOK_CLS_P) && !is_unknown_to_bert(cp)) || cp == 0x166D || cp == 0x111C9) k |= TOK_CLS_BERT_P;
     if (is_space(cp)) k |= TOK_CLS_S;
+    if ((k & TOK_CLS_N) || is_newer_digit(cp)) k |= TOK_CLS_NUM;
     if (!nfc_inert(cp)) k |= TOK_CLS_NFC;
     if (is_han(cp) && (k & (TOK_CLS_L | TOK_CLS_N | TOK_CLS_SYM))) k |= TOK_CLS_HAN;
     return (uint16_t)k;

@@ -1,0 +1,267 @@
+/* Normaliser steps: text in, text out, each step from one buffer into the other. A step that would change nothing
+ * (NFC on ASCII, say) is passed over without copying.
+ *
+ * NFC and its kin decompose by utf8proc's data one code point at a time, order runs of combining marks by a stable merge
+ * sort (a megabyte of marks stays n log n), and compose by utf8proc. Source: Unicode Standard Annex 15.
+ */
+#include <stdlib.h>
+#include <utf8proc.h>
+
+#include "base/utf8.h"
+#include "model/tok_impl.h"
+#include "model/tok_unicode.h"
+
+/* --- canonical forms -----------------------------------------------------------------------------------------------*/
+
+typedef struct {
+    int32_t *cp; /* owned */
+    size_t n, cap;
+    int32_t *tmp; /* owned: for sorting */
+    size_t tmp_cap;
+} cps;
+
+static unsigned ccc(int32_t cp)
+{
+    return (unsigned)utf8proc_get_property(cp)->combining_class;
+}
+
+/* Stable merge sort of cp[0..n) by combining class, bottom up. */
+static void sort_marks(int32_t *cp, int32_t *tmp, size_t n)
+{
+    for (size_t width = 1; width < n; width *= 2) {
+        for (size_t lo = 0; lo + width < n; lo += 2 * width) {
+            size_t mid = lo + width, hi = mid + width < n ? mid + width : n, a = lo, b = mid, k = 0;
+            if (ccc(cp[mid - 1]) <= ccc(cp[mid])) continue;
+            while (a < mid || b < hi) {
+                bool left = b >= hi || (a < mid && ccc(cp[a]) <= ccc(cp[b]));
+                tmp[k++] = left ? cp[a++] : cp[b++];
+            }
+            memcpy(cp + lo, tmp, k * sizeof *cp);
+        }
+    }
+}
+
+static bool decompose(cps *l, clo_str s, utf8proc_option_t options, clo_err *err)
+{
+    int boundary = 0;
+    l->n = 0;
+    for (size_t i = 0, n; i < s.len; i += n) {
+        uint32_t cp = clo_tok_cp(s.ptr + i, &n);
+        if (!clo_tok_grow((void **)&l->cp, &l->cap, l->n + 32, sizeof *l->cp, err)) return false;
+        if (cp == 0x11938) { /* composed since Unicode 13, which the library's tables do not know */
+            l->cp[l->n++] = (int32_t)cp;
+            continue;
+        }
+        utf8proc_ssize_t k = utf8proc_decompose_char((utf8proc_int32_t)cp, l->cp + l->n, 32, options, &boundary);
+        if (k < 0 || k > 32) return clo_fail(err, CLO_ERR_FORMAT, "code point %x does not decompose", cp);
+        l->n += (size_t)k;
+    }
+    for (size_t i = 0; i < l->n; i++) {
+        if (ccc(l->cp[i]) == 0) continue;
+        size_t end = i + 1;
+        while (end < l->n && ccc(l->cp[end]) != 0) end++;
+        if (!clo_tok_grow((void **)&l->tmp, &l->tmp_cap, end - i, sizeof *l->tmp, err)) return false;
+        sort_marks(l->cp + i, l->tmp, end - i);
+        i = end;
+    }
+    return true;
+}
+
+static bool canonical(clo_buf *out, clo_str s, bool compat, bool compose, clo_err *err)
+{
+    cps l = {0};
+    utf8proc_option_t options = UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | (compat ? UTF8PROC_COMPAT : 0);
+    bool ok = decompose(&l, s, options, err);
+    if (ok && compose && l.n > 0) {
+        utf8proc_ssize_t n = utf8proc_normalize_utf32(l.cp, (utf8proc_ssize_t)l.n, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+        if (n < 0) ok = clo_fail(err, CLO_ERR_FORMAT, "text does not compose");
+        else l.n = (size_t)n;
+    }
+    for (size_t i = 0; ok && i < l.n; i++) clo_buf_add_utf8(out, (uint32_t)l.cp[i]);
+    free(l.cp);
+    free(l.tmp);
+    return ok;
+}
+
+/* True when no form of normalisation but a compatibility one can change s. */
+static bool is_nfc(clo_str s)
+{
+    for (size_t i = 0, n; i < s.len; i += n) {
+        if ((uint8_t)s.ptr[i] < 0xCC) { /* below U+0300 */
+            n = clo_tok_cp_len(s.ptr[i]);
+            continue;
+        }
+        if (clo_tok_class(clo_tok_cp(s.ptr + i, &n)) & TOK_CLS_NFC) return false;
+    }
+    return true;
+}
+
+static bool is_ascii(clo_str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        if ((uint8_t)s.ptr[i] >= 0x80) return false;
+    }
+    return true;
+}
+
+/* --- single steps --------------------------------------------------------------------------------------------------*/
+
+static void lower(clo_buf *out, clo_str s)
+{
+    for (size_t i = 0, n; i < s.len; i += n) {
+        uint32_t cp = clo_tok_cp(s.ptr + i, &n);
+        if (cp < 0x80) clo_buf_add_char(out, (char)(cp >= 'A' && cp <= 'Z' ? cp + 32 : cp));
+        else if (cp == 0x130) clo_buf_add(out, CLO_STR("i\xCC\x87")); /* the one code point that grows */
+        else clo_buf_add_utf8(out, (uint32_t)utf8proc_tolower((utf8proc_int32_t)cp));
+    }
+}
+
+/* Copies s without the characters of the classes. */
+static void drop_class(clo_buf *out, clo_str s, unsigned classes)
+{
+    for (size_t i = 0, n; i < s.len; i += n) {
+        if (!(clo_tok_class(clo_tok_cp(s.ptr + i, &n)) & classes)) clo_buf_add(out, (clo_str){s.ptr + i, n});
+    }
+}
+
+static clo_str strip(clo_str s, bool left, bool right)
+{
+    size_t n;
+    while (left && s.len > 0 && (clo_tok_class(clo_tok_cp(s.ptr, &n)) & TOK_CLS_S)) s = clo_str_from_off(s, n);
+    while (right && s.len > 0) {
+        size_t at = s.len - 1;
+        while (at > 0 && ((uint8_t)s.ptr[at] & 0xC0) == 0x80) at--;
+        if (!(clo_tok_class(clo_tok_cp(s.ptr + at, &n)) & TOK_CLS_S)) break;
+        s.len = at;
+    }
+    return s;
+}
+
+static void replace(clo_buf *out, clo_str s, clo_str from, clo_str to)
+{
+    for (size_t at = 0; at < s.len;) {
+        const char *m = from.len ? (const char *)memmem(s.ptr + at, s.len - at, from.ptr, from.len) : NULL;
+        size_t end = m ? (size_t)(m - s.ptr) : s.len;
+        clo_buf_add(out, (clo_str){s.ptr + at, end - at});
+        if (m) clo_buf_add(out, to);
+        at = end + (m ? from.len : 0);
+    }
+}
+
+static bool replace_regex(clo_buf *out, clo_str s, const struct tok_regex *r, clo_str to, clo_err *err)
+{
+    size_t at = 0, from = 0;
+    while (from <= s.len) {
+        size_t begin, end;
+        bool found;
+        if (!clo_tok_regex_find(r, s, from, &begin, &end, &found, err)) return false;
+        if (!found) break;
+        if (begin == end) {
+            from = begin + (begin < s.len ? clo_tok_cp_len(s.ptr[begin]) : 1);
+            continue;
+        }
+        clo_buf_add(out, (clo_str){s.ptr + at, begin - at});
+        clo_buf_add(out, to);
+        at = from = end;
+    }
+    clo_buf_add(out, clo_str_from_off(s, at));
+    return true;
+}
+
+/* BERT: controls vanish, white space becomes a space. */
+static void bert_clean(clo_buf *out, clo_str s)
+{
+    for (size_t i = 0, n; i < s.len; i += n) {
+        uint32_t cp = clo_tok_cp(s.ptr + i, &n);
+        unsigned k = clo_tok_class(cp);
+        bool plain_break = cp == '\t' || cp == '\n' || cp == '\r';
+        if (cp == 0 || cp == 0xFFFD || ((k & TOK_CLS_C) && !plain_break)) continue;
+        if (k & TOK_CLS_S) clo_buf_add_char(out, ' ');
+        else clo_buf_add(out, (clo_str){s.ptr + i, n});
+    }
+}
+
+/* The ranges are upstream's own, its slip at 2B920 included. */
+static bool is_cjk(uint32_t c)
+{
+    return (c >= 0x4E00 && c <= 0x9FFF) || (c >= 0x3400 && c <= 0x4DBF) || (c >= 0x20000 && c <= 0x2A6DF) ||
+           (c >= 0x2A700 && c <= 0x2B73F) || (c >= 0x2B740 && c <= 0x2B81F) || (c >= 0x2B920 && c <= 0x2CEAF) ||
+           (c >= 0xF900 && c <= 0xFAFF) || (c >= 0x2F800 && c <= 0x2FA1F);
+}
+
+static void bert_cjk(clo_buf *out, clo_str s)
+{
+    for (size_t i = 0, n; i < s.len; i += n) {
+        bool cjk = is_cjk(clo_tok_cp(s.ptr + i, &n));
+        if (cjk) clo_buf_add_char(out, ' ');
+        clo_buf_add(out, (clo_str){s.ptr + i, n});
+        if (cjk) clo_buf_add_char(out, ' ');
+    }
+}
+
+static bool charsmap(clo_buf *out, clo_str map, clo_str s, clo_err *err)
+{
+    for (size_t i = 0; i < s.len;) {
+        clo_str to;
+        size_t n;
+        if (clo_tok_charsmap_find(map, clo_str_from_off(s, i), &to, &n) && n > 0) {
+            clo_buf_add(out, to);
+        } else {
+            n = clo_tok_cp_len(s.ptr[i]);
+            clo_buf_add(out, (clo_str){s.ptr + i, n});
+        }
+        i += n;
+    }
+    return clo_buf_ok(out, err);
+}
+
+/* --- the stage -----------------------------------------------------------------------------------------------------*/
+
+/* One step from s into out; *same when s stays as it is, or *s is narrowed to a part of itself. */
+static bool step(const clo_tok *t, size_t i, clo_buf *out, clo_str *s, bool *same, clo_err *err)
+{
+    const tok_step *st = &t->steps[TOK_STAGE_NORM][i];
+    clo_str s1 = clo_tok_text_of(t, st->s1), s2 = clo_tok_text_of(t, st->s2);
+    *same = false;
+    switch (st->kind) {
+    case TOK_NORM_NFC: *same = is_nfc(*s); return *same || canonical(out, *s, false, true, err);
+    case TOK_NORM_NFD: *same = is_ascii(*s); return *same || canonical(out, *s, false, false, err);
+    case TOK_NORM_NFKC: *same = is_ascii(*s); return *same || canonical(out, *s, true, true, err);
+    case TOK_NORM_NFKD: *same = is_ascii(*s); return *same || canonical(out, *s, true, false, err);
+    case TOK_NORM_LOWER: lower(out, *s); return true;
+    case TOK_NORM_STRIP_ACCENTS: drop_class(out, *s, TOK_CLS_MN); return true;
+    case TOK_NORM_STRIP:
+        *s = strip(*s, st->a, st->b);
+        *same = true;
+        return true;
+    case TOK_NORM_REPLACE: replace(out, *s, s1, s2); return true;
+    case TOK_NORM_REPLACE_RE: return replace_regex(out, *s, t->regex[TOK_STAGE_NORM][i], s2, err);
+    case TOK_NORM_PREPEND:
+        *same = s->len == 0;
+        if (*same) return true;
+        clo_buf_add(out, s1);
+        clo_buf_add(out, *s);
+        return true;
+    case TOK_NORM_BERT_CLEAN: bert_clean(out, *s); return true;
+    case TOK_NORM_BERT_CJK: bert_cjk(out, *s); return true;
+    case TOK_NORM_CHARSMAP: return charsmap(out, s1, *s, err);
+    default: return clo_fail(err, CLO_ERR_FORMAT, "compiled tokenizer: unknown step %u", st->kind);
+    }
+}
+
+bool clo_tok_normalize(const clo_tok *t, clo_buf pair[2], clo_str in, clo_str *out, clo_err *err)
+{
+    int side = 0;
+    for (size_t i = 0; i < t->n_steps[TOK_STAGE_NORM]; i++) {
+        bool same;
+        pair[side].len = 0;
+        pair[side].max = (size_t)4 << 30;
+        if (!step(t, i, &pair[side], &in, &same, err)) return false;
+        if (same) continue;
+        if (!clo_buf_ok(&pair[side], err)) return false;
+        in = clo_buf_str(&pair[side]);
+        side = 1 - side;
+    }
+    *out = in;
+    return true;
+}
