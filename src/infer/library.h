@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/digest.h"
 #include "base/err.h"
 #include "base/json.h"
 
@@ -47,6 +48,10 @@ CLO_CHECK bool clo_library_import(char name[CLO_MODEL_NAME_MAX], const char *dat
 CLO_CHECK bool clo_library_list(json_t **out, const char *data_dir, clo_err *err);
 /* One manifest. */
 CLO_CHECK bool clo_library_show(json_t **out, const char *data_dir, const char *name, clo_err *err);
+
+/* The name of a model with this digest (clo_model_digest), for receipts. CLO_ERR_NOT_FOUND. */
+CLO_CHECK bool clo_library_find(char name[CLO_MODEL_NAME_MAX], const char *data_dir, const clo_sha256 *digest,
+                                clo_err *err);
 
 /* Reads every file of a model again and compares digests: CLO_ERR_MISMATCH names the first file that differs. */
 CLO_CHECK bool clo_library_verify(const char *data_dir, const char *name, clo_err *err);

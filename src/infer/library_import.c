@@ -1,0 +1,350 @@
+/* Bringing a model into the library. See library.h.
+ *
+ * Order of writing, so that a crash at any point leaves the model whole or absent:
+ *   1. each file is copied to tmp/import-<pid>/, synced, read back from disk and hashed;
+ *   2. it gets its name among the blobs (a hard link, and the folder is synced);
+ *   3. a folder with links to the blobs and the manifest is made in tmp/import-<pid>/ and synced;
+ *   4. one rename puts that folder under models/, whose folder is synced. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/file.h"
+#include "infer/library_impl.h"
+
+#define FILES_MAX 4096
+#define COPY_STEP ((size_t)4 << 20)
+
+typedef struct {
+    const char *data;
+    clo_import_opts opts;
+    char source[4096];   /* the folder that the files lie in */
+    char **names;        /* [n_files] owned, sorted bytewise */
+    size_t n_files;
+    bool gguf;           /* a GGUF file, else a folder */
+    char stage[4096];    /* tmp/import-<pid> */
+    json_t *files;       /* owned */
+    uint64_t bytes;
+    clo_sha256_ctx root; /* the model's digest, as receipts have it */
+    bool root_open;
+} job;
+
+/* --- which files --------------------------------------------------------------------------------------------------*/
+
+static bool add_file(job *j, const char *name, clo_err *err)
+{
+    if (j->n_files == FILES_MAX) return clo_fail(err, CLO_ERR_LIMIT, "a model of more than %d files", FILES_MAX);
+    char *copy = strdup(name);
+    if (!copy) return clo_fail(err, CLO_ERR_MEMORY, "list of files");
+    j->names[j->n_files++] = copy;
+    return true;
+}
+
+/* "name-00001-of-00003.gguf": true, and how many parts there are and the length of "name". */
+static bool split_name(const char *name, size_t *head, unsigned *n_parts)
+{
+    unsigned i = 0, n = 0;
+    size_t len = strlen(name), tail = strlen("-00001-of-00003.gguf");
+    if (len <= tail) return false;
+    if (sscanf(name + len - tail, "-%5u-of-%5u.gguf", &i, &n) != 2 || n == 0 || n > FILES_MAX) return false;
+    *head = len - tail;
+    *n_parts = n;
+    return true;
+}
+
+static bool collect_gguf(job *j, const char *name, clo_err *err)
+{
+    size_t head = 0;
+    unsigned n_parts = 0;
+    if (!split_name(name, &head, &n_parts)) return add_file(j, name, err);
+    for (unsigned i = 1; i <= n_parts; i++) {
+        char part[4096];
+        if (!clo_path_join(part, err, "%.*s-%05u-of-%05u.gguf", (int)head, name, i, n_parts)) return false;
+        if (!add_file(j, part, err)) return false;
+    }
+    return true;
+}
+
+/* What a model is made of; weights as pickles are code and stay outside. */
+static int belongs(const struct dirent *e)
+{
+    static const char *const ends[] = {".safetensors", ".json", ".jinja", ".txt", ".model", ".md"};
+    static const char *const begins[] = {"LICENSE", "NOTICE", "LICENCE"};
+    clo_str name = clo_str_from(e->d_name);
+    if (name.ptr[0] == '.' || strcmp(e->d_name, CLO_LIBRARY_MANIFEST) == 0) return 0;
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (clo_str_ends_with(name, clo_str_from(ends[i]))) return 1;
+    for (size_t i = 0; i < sizeof begins / sizeof *begins; i++)
+        if (clo_str_starts_with(name, clo_str_from(begins[i]))) return 1;
+    return 0;
+}
+
+static int bytewise(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static bool collect_folder(job *j, clo_err *err)
+{
+    struct dirent **entries = NULL;
+    int n = scandir(j->source, &entries, belongs, bytewise);
+    if (n < 0) return clo_fail_sys(err, errno, "list '%s'", j->source);
+    bool ok = true, has_weights = false, has_config = false;
+    for (int i = 0; i < n; i++) {
+        ok = ok && add_file(j, entries[i]->d_name, err);
+        has_weights = has_weights || clo_str_ends_with(clo_str_from(entries[i]->d_name), CLO_STR(".safetensors"));
+        has_config = has_config || strcmp(entries[i]->d_name, "config.json") == 0;
+        free(entries[i]);
+    }
+    free(entries);
+    if (ok && !(has_weights && has_config))
+        return clo_fail(err, CLO_ERR_FORMAT, "'%s' is no model: config.json and *.safetensors are needed", j->source);
+    return ok;
+}
+
+/* The name that the source suggests: its last part without .gguf and without the number of a part. */
+static bool suggest_name(char name[CLO_MODEL_NAME_MAX], const job *j, const char *file, clo_err *err)
+{
+    const char *base = j->gguf ? file : strrchr(j->source, '/');
+    size_t len, head;
+    unsigned n_parts;
+    if (!base) base = j->source;
+    if (*base == '/') base++;
+    len = strlen(base);
+    if (j->gguf) len = split_name(base, &head, &n_parts) ? head : len - (len > 5 ? 5 : 0);
+    if (len == 0 || len >= CLO_MODEL_NAME_MAX) return clo_fail(err, CLO_ERR_USAGE, "give the model a --name");
+    memcpy(name, base, len);
+    name[len] = '\0';
+    return true;
+}
+
+/* --- copying ------------------------------------------------------------------------------------------------------*/
+
+/* Copies fd to w; *digest and *n are of what was read. */
+static bool copy_bytes(job *j, clo_writer *w, int fd, const char *what, uint64_t total, clo_sha256 *digest, clo_err *err)
+{
+    uint8_t *buf = (uint8_t *)malloc(COPY_STEP);
+    clo_sha256_ctx c;
+    uint64_t done = 0;
+    if (!buf) return clo_fail(err, CLO_ERR_MEMORY, "copy");
+    clo_sha256_begin(&c);
+    bool ok = true;
+    for (;;) {
+        ssize_t n = read(fd, buf, COPY_STEP);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) ok = clo_fail_sys(err, errno, "read '%s'", what);
+        if (n <= 0) break;
+        clo_sha256_add(&c, buf, (size_t)n);
+        ok = clo_writer_put(w, buf, (size_t)n, err);
+        if (!ok) break;
+        done += (uint64_t)n;
+        if (j->opts.progress) j->opts.progress(j->opts.progress_ctx, what, done, total > done ? total : done + 1);
+    }
+    *digest = clo_sha256_end(&c);
+    free(buf);
+    return ok;
+}
+
+static bool copy_file(job *j, const char *from, const char *to, const char *what, clo_sha256 *digest, uint64_t *bytes,
+                      clo_err *err)
+{
+    clo_writer w;
+    clo_sha256 again;
+    struct stat st;
+    int fd = open(from, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return clo_fail_sys(err, errno, "open '%s'", from);
+    bool ok = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+    if (!ok) clo_fail(err, CLO_ERR_FORMAT, "'%s' is no regular file", from);
+    ok = ok && clo_writer_open(&w, to, err);
+    if (ok) {
+        ok = copy_bytes(j, &w, fd, what, (uint64_t)st.st_size, digest, err);
+        if (ok) ok = clo_writer_commit(&w, err);
+        else clo_writer_abandon(&w);
+    }
+    close(fd);
+    if (!ok) return false;
+    if (!clo_library_hash_file(&again, bytes, to, true, err)) return false;
+    if (!clo_sha256_eq(&again, digest))
+        return clo_fail(err, CLO_ERR_IO, "'%s' reads back with another digest: the disk may be failing", to);
+    return true;
+}
+
+/* Gives the copy its name among the blobs and another one in the model's folder. */
+static bool place_blob(job *j, const char *copy, const clo_sha256 *digest, const char *name, clo_err *err)
+{
+    char hex[65], folder[4096], blob[4096], link_path[4096];
+    clo_sha256_hex(hex, digest);
+    if (!clo_path_join(folder, err, "%s/blobs/sha256/%.2s/%.2s", j->data, hex, hex + 2)) return false;
+    if (!clo_mkdir_p(folder, err) || !clo_path_join(blob, err, "%s/%s", folder, hex)) return false;
+    if (!clo_path_join(link_path, err, "%s/model/%s", j->stage, name)) return false;
+    if (chmod(copy, 0444) != 0) return clo_fail_sys(err, errno, "chmod '%s'", copy);
+    if (link(copy, blob) != 0 && errno != EEXIST) return clo_fail_sys(err, errno, "link '%s'", blob);
+    if (!clo_library_sync_folder(folder, err)) return false;
+    if (link(blob, link_path) != 0) return clo_fail_sys(err, errno, "link '%s'", link_path);
+    if (unlink(copy) != 0) return clo_fail_sys(err, errno, "remove '%s'", copy);
+    return true;
+}
+
+/* The files that clo_model_digest covers, in the same order. */
+static bool in_digest(const job *j, const char *name)
+{
+    clo_str s = clo_str_from(name);
+    return j->gguf || clo_str_ends_with(s, CLO_STR(".safetensors")) || clo_str_eq(s, CLO_STR("config.json"));
+}
+
+static bool take_file(job *j, const char *name, clo_err *err)
+{
+    char from[4096], copy[4096], hex[65];
+    clo_sha256 digest;
+    uint64_t bytes = 0;
+    if (!clo_path_join(from, err, "%s/%s", j->source, name)) return false;
+    if (!clo_path_join(copy, err, "%s/copy", j->stage)) return false;
+    if (!copy_file(j, from, copy, name, &digest, &bytes, err)) return false;
+    clo_sha256_hex(hex, &digest);
+    if (j->opts.sha256 && strcmp(j->opts.sha256, hex) != 0)
+        return clo_fail(err, CLO_ERR_MISMATCH, "'%s' has SHA-256 %s, not the expected %s", from, hex, j->opts.sha256);
+    if (in_digest(j, name)) clo_sha256_add(&j->root, digest.b, sizeof digest.b);
+    if (!place_blob(j, copy, &digest, name, err)) return false;
+    j->bytes += bytes;
+    json_t *f = json_pack("{s:s, s:I, s:s}", "name", name, "bytes", (json_int_t)bytes, "sha256", hex);
+    if (!f || json_array_append_new(j->files, f) != 0)
+        return clo_fail(err, CLO_ERR_FORMAT, "the name of '%s' is not valid UTF-8", from);
+    return true;
+}
+
+/* --- the model's folder -------------------------------------------------------------------------------------------*/
+
+static bool write_manifest(job *j, const char *name, clo_err *err)
+{
+    char path[4096], hex[65];
+    clo_sha256 root = clo_sha256_end(&j->root);
+    j->root_open = false;
+    clo_sha256_hex(hex, &root);
+    json_t *m = json_pack("{s:s, s:s, s:I, s:s, s:I, s:O}", "name", name, "format", j->gguf ? "gguf" : "safetensors",
+                          "bytes", (json_int_t)j->bytes, "digest", hex, "imported_unix", (json_int_t)time(NULL),
+                          "files", j->files);
+    char *text = m ? json_dumps(m, JSON_INDENT(2)) : NULL;
+    json_decref(m);
+    if (!text) return clo_fail(err, CLO_ERR_MEMORY, "manifest");
+    bool ok = clo_path_join(path, err, "%s/model/%s", j->stage, CLO_LIBRARY_MANIFEST) &&
+              clo_file_write_atomic(path, (clo_bytes){(const uint8_t *)text, strlen(text)}, err);
+    free(text);
+    return ok;
+}
+
+/* A model of this name is there already: fine when it is the same one. */
+static bool same_as_present(job *j, const char *name, clo_err *err)
+{
+    json_t *old = NULL, *files;
+    if (!clo_library_show(&old, j->data, name, err)) return false;
+    files = json_object_get(old, "files");
+    bool same = json_equal(files, j->files) == 1;
+    json_decref(old);
+    return same || clo_fail(err, CLO_ERR_DENIED, "another model is named '%s': choose a --name or remove it first", name);
+}
+
+static bool publish(job *j, const char *name, clo_err *err)
+{
+    char staged[4096], to[4096];
+    if (!clo_path_join(staged, err, "%s/model", j->stage)) return false;
+    if (!clo_path_join(to, err, "%s/models/%s", j->data, name)) return false;
+    if (clo_path_exists(to)) return same_as_present(j, name, err);
+    if (!clo_library_sync_folder(staged, err)) return false;
+    char *slash = strrchr(to, '/');
+    *slash = '\0';
+    if (!clo_mkdir_p(to, err)) return false;
+    *slash = '/';
+    if (rename(staged, to) != 0) return clo_fail_sys(err, errno, "rename to '%s'", to);
+    *slash = '\0';
+    if (!clo_library_sync_folder(to, err)) return false;
+    if (!strchr(name, '/')) return true;
+    slash = strrchr(to, '/');
+    *slash = '\0';
+    return clo_library_sync_folder(to, err);
+}
+
+/* --- the whole ----------------------------------------------------------------------------------------------------*/
+
+/* Removes what imports and removals left that are not running any more. The caller holds the lock. */
+static void sweep_tmp(const char *tmp)
+{
+    DIR *d = opendir(tmp);
+    if (!d) return;
+    for (struct dirent *e; (e = readdir(d));) {
+        char path[4096];
+        int pid = 0;
+        bool ours = sscanf(e->d_name, "import-%d", &pid) == 1 || sscanf(e->d_name, "rm-%d", &pid) == 1;
+        if (!ours || (kill(pid, 0) == 0 && pid != getpid()) || !clo_path_join(path, NULL, "%s/%s", tmp, e->d_name))
+            continue;
+        clo_library_remove_folder(path);
+    }
+    closedir(d);
+}
+
+static bool open_source(job *j, const char *path, char file[4096], clo_err *err)
+{
+    char plain[4096];
+    if (!clo_path_join(plain, err, "%s", path)) return false;
+    size_t n = strlen(plain);
+    while (n > 1 && plain[n - 1] == '/') plain[--n] = '\0';
+    if (!clo_path_exists(plain)) return clo_fail(err, CLO_ERR_NOT_FOUND, "no file or folder '%s'", plain);
+    if (clo_path_is_dir(plain)) return clo_path_join(j->source, err, "%s", plain);
+    j->gguf = true;
+    const char *slash = strrchr(plain, '/');
+    if (!clo_path_join(file, err, "%s", slash ? slash + 1 : plain)) return false;
+    if (!clo_str_ends_with(clo_str_from(file), CLO_STR(".gguf")))
+        return clo_fail(err, CLO_ERR_UNSUPPORTED, "'%s' is neither a .gguf file nor a folder", plain);
+    return clo_path_join(j->source, err, "%.*s", slash ? (int)(slash == plain ? 1 : slash - plain) : 1,
+                         slash ? plain : ".");
+}
+
+static bool import(job *j, char name[CLO_MODEL_NAME_MAX], const char *path, clo_err *err)
+{
+    char file[4096] = "", tmp[4096], model[4096];
+    if (!open_source(j, path, file, err)) return false;
+    if (j->opts.name) snprintf(name, CLO_MODEL_NAME_MAX, "%s", j->opts.name);
+    else if (!suggest_name(name, j, file, err)) return false;
+    if (!clo_library_name_ok(name) || (j->opts.name && strcmp(name, j->opts.name) != 0))
+        return clo_fail(err, CLO_ERR_USAGE, "'%s' is no name for a model: give a --name of letters, digits, . _ -", name);
+    if (!(j->gguf ? collect_gguf(j, file, err) : collect_folder(j, err))) return false;
+    if (j->opts.sha256 && j->n_files != 1)
+        return clo_fail(err, CLO_ERR_USAGE, "--sha256 is for one file, not for %zu", j->n_files);
+    if (!clo_path_join(tmp, err, "%s/tmp", j->data) || !clo_mkdir_p(tmp, err)) return false;
+    sweep_tmp(tmp);
+    if (!clo_path_join(j->stage, err, "%s/import-%d", tmp, (int)getpid())) return false;
+    if (!clo_path_join(model, err, "%s/model", j->stage) || !clo_mkdir_p(model, err)) return false;
+    for (size_t i = 0; i < j->n_files; i++)
+        if (!take_file(j, j->names[i], err)) return false;
+    return write_manifest(j, name, err) && publish(j, name, err);
+}
+
+bool clo_library_import(char name[CLO_MODEL_NAME_MAX], const char *data_dir, const char *path, clo_import_opts opts,
+                        clo_err *err)
+{
+    job j = {.data = data_dir, .opts = opts};
+    int lock = -1;
+    bool ok = false;
+    j.files = json_array();
+    j.names = (char **)calloc(FILES_MAX, sizeof *j.names);
+    clo_sha256_begin(&j.root);
+    j.root_open = true;
+    if (!j.files || !j.names) clo_fail(err, CLO_ERR_MEMORY, "import");
+    else if (clo_library_lock(&lock, data_dir, err)) ok = import(&j, name, path, err);
+    if (opts.progress) opts.progress(opts.progress_ctx, "", 1, 1);
+    if (j.stage[0]) clo_library_remove_folder(j.stage);
+    if (j.root_open) (void)clo_sha256_end(&j.root);
+    if (lock >= 0) close(lock);
+    for (size_t i = 0; j.names && i < j.n_files; i++) free(j.names[i]);
+    free(j.names);
+    json_decref(j.files);
+    if (!ok) clo_err_context(err, "import '%s'", path);
+    return ok;
+}
