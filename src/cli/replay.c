@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "cli/session.h"
 #include "infer/chat.h"
+#include "infer/library.h"
 #include "infer/receipt.h"
 
 #define PROMPT_FILE_BYTES_MAX ((size_t)64 << 20)
@@ -67,10 +68,13 @@ static bool work(const clo_cli_args *a, const options *o, clo_replay_verdict *v,
     clo_ids prompt = {0};
     clo_sha256 text = {0};
     clo_chat *chat = NULL;
+    char data[4096], name[CLO_MODEL_NAME_MAX];
     bool ok = false;
 
     if (!clo_receipt_read(&r, a->args[0], err)) return false;
-    if (!clo_session_open(&s, a->args[1], &o->so, err)) goto done;
+    if (a->n_args < 2 && (!clo_cli_data_dir(data, o->so.data, err) || !clo_library_find(name, data, &r.model, err)))
+        goto done;
+    if (!clo_session_open(&s, a->n_args < 2 ? name : a->args[1], &o->so, err)) goto done;
     if (!read_prompt(&prompt, o, clo_model_spec(s.model)->n_vocab, err)) goto done;
     bool has_text = clo_chat_open(&chat, s.model, false, NULL);
     if (has_text) text = clo_chat_digest(chat);
@@ -96,13 +100,14 @@ int clo_cmd_replay(int argc, char **argv)
         {"json", NULL, CLO_OPT_FLAG, &o.json, NULL, "print one JSON object"},
     };
     const clo_cli_spec spec = {
-        "replay RECEIPT MODEL",
+        "replay RECEIPT [MODEL]",
         "Checks that an answer came from a model, bit for bit: one prefill over prompt and output makes every sampling\n"
         "decision again and compares the chain of logits. Exit 0: the same; 3: not the same, with the first position\n"
-        "that differs. The machine, the number of threads and the build may be others than those that answered.",
+        "that differs. The machine, the number of threads and the build may be others than those that answered.\n"
+        "Without MODEL: the one in the data folder whose digest the receipt names.",
         "  cloche replay answer.rcp SmolLM2.gguf\n"
         "  cloche replay private.rcp SmolLM2.gguf --tokens 1,2,3\n",
-        opts, CLO_COUNT(opts), 2, 2};
+        opts, CLO_COUNT(opts), 1, 2};
     clo_cli_args args;
     clo_replay_verdict v = {0};
     clo_err err = {0};

@@ -1,0 +1,114 @@
+/* cloche show: what a model is, from its files alone (nothing is computed or prepared). */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "cli/cli.h"
+#include "infer/library.h"
+#include "model/checkpoint.h"
+#include "model/spec.h"
+
+/* The type that holds most bytes, and the number of weights. */
+static clo_dtype main_dtype(const clo_checkpoint *ck, uint64_t *n_weights, uint64_t *bytes)
+{
+    uint64_t by_type[CLO_DTYPE_COUNT] = {0};
+    clo_dtype most = CLO_DTYPE_NONE;
+    *n_weights = *bytes = 0;
+    for (size_t i = 0; i < ck->n_tensors; i++) {
+        const clo_tensor *t = &ck->tensors[i];
+        uint64_t n = 1;
+        for (uint32_t d = 0; d < t->n_dims; d++) n *= t->dims[d]; /* fits: the reader checked the bytes */
+        *n_weights += n;
+        *bytes += t->bytes;
+        by_type[t->dtype] += t->bytes;
+        if (by_type[t->dtype] > by_type[most]) most = t->dtype;
+    }
+    return most;
+}
+
+/* NULL with err set, or an object with what config and tensors say. */
+static json_t *facts_of(const char *path, clo_err *err)
+{
+    clo_checkpoint ck = {0};
+    clo_arena arena = clo_arena_make(0);
+    clo_spec *s = CLO_NEW(&arena, clo_spec, 1);
+    json_t *o = NULL;
+    uint64_t n_weights, bytes;
+
+    if (!s) clo_arena_full(&arena, err);
+    if (!s || !clo_checkpoint_open(&ck, path, err) || !clo_spec_read(s, &ck, &arena, err)) goto done;
+    clo_dtype type = main_dtype(&ck, &n_weights, &bytes);
+    o = json_pack("{s:s, s:s, s:s, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "path", path, "format",
+                  ck.container == CLO_CONTAINER_GGUF ? "gguf" : "safetensors", "family", s->family, "parameters",
+                  (json_int_t)n_weights, "weight_bytes", (json_int_t)bytes, "type", clo_dtype_info_of(type)->name,
+                  "layers", (json_int_t)s->n_layer, "dim", (json_int_t)s->n_dim, "heads", (json_int_t)s->n_head,
+                  "kv_heads", (json_int_t)s->n_kv_head, "head_dim", (json_int_t)s->head_dim, "ff",
+                  (json_int_t)s->n_ff, "vocab", (json_int_t)s->n_vocab, "context", (json_int_t)s->n_ctx, "tied",
+                  s->tied);
+    if (!o) clo_fail(err, CLO_ERR_MEMORY, "facts");
+done:
+    clo_checkpoint_close(&ck);
+    clo_arena_free(&arena);
+    return o;
+}
+
+static void print_facts(const json_t *o)
+{
+    char size[24];
+    printf("path        %s\n", clo_json_str(o, "path", CLO_STR("")).ptr);
+    printf("format      %s, mostly %s\n", clo_json_str(o, "format", CLO_STR("")).ptr,
+           clo_json_str(o, "type", CLO_STR("")).ptr);
+    printf("family      %s\n", clo_json_str(o, "family", CLO_STR("")).ptr);
+    printf("parameters  %.1f million, %s\n", (double)clo_json_int(o, "parameters", 0) / 1e6,
+           clo_cli_bytes(size, (uint64_t)clo_json_int(o, "weight_bytes", 0)));
+    printf("shape       %lld layers of %lld, %lld heads (%lld kv) of %lld, ff %lld\n",
+           (long long)clo_json_int(o, "layers", 0), (long long)clo_json_int(o, "dim", 0),
+           (long long)clo_json_int(o, "heads", 0), (long long)clo_json_int(o, "kv_heads", 0),
+           (long long)clo_json_int(o, "head_dim", 0), (long long)clo_json_int(o, "ff", 0));
+    printf("vocabulary  %lld\n", (long long)clo_json_int(o, "vocab", 0));
+    printf("context     %lld tokens\n", (long long)clo_json_int(o, "context", 0));
+    const json_t *library = json_object_get(o, "library");
+    if (library) printf("digest      %s\n", clo_json_str(library, "digest", CLO_STR("")).ptr);
+    if (json_object_get(o, "verified")) printf("verified    every file has its digest\n");
+}
+
+int clo_cmd_show(int argc, char **argv)
+{
+    const char *data = NULL;
+    bool json = false, verify = false;
+    const clo_opt opts[] = {
+        {"verify", NULL, CLO_OPT_FLAG, &verify, NULL, "read every file of a model in the data folder and compare digests"},
+        {"data", NULL, CLO_OPT_STR, &data, "DIR", "data folder (default: $CLOCHE_DATA)"},
+        {"json", NULL, CLO_OPT_FLAG, &json, NULL, "print one JSON object"},
+    };
+    const clo_cli_spec spec = {"show MODEL", "Shows what a model is. With --verify: exit 7 when a file is damaged.",
+                               "  cloche show SmolLM2.gguf\n  cloche show smollm2 --verify\n", opts, CLO_COUNT(opts), 1,
+                               1};
+    clo_cli_args args;
+    clo_err err = {0};
+    char dir[4096], path[4096];
+    json_t *manifest = NULL;
+    int rc = 0;
+    if (!clo_cli_parse(&args, &spec, argc, argv, &rc)) return rc;
+    const char *name = args.args[0];
+    if (!clo_cli_data_dir(dir, data, &err) || !clo_cli_model_path(path, name, data, &err))
+        return clo_cli_fail(&err, NULL);
+    bool in_library = !clo_path_exists(name);
+    if (verify && !in_library) return clo_cli_fail_usage("--verify is for models in the data folder");
+    if (verify && !clo_library_verify(dir, name, &err)) {
+        rc = clo_cli_fail(&err, "remove the model and import it again");
+        return err.code == CLO_ERR_MISMATCH ? CLO_EXIT_DAMAGED : rc;
+    }
+    if (in_library && !clo_library_show(&manifest, dir, name, &err)) return clo_cli_fail(&err, NULL);
+    json_t *o = facts_of(path, &err);
+    if (!o) {
+        json_decref(manifest);
+        return clo_cli_fail(&err, NULL);
+    }
+    if (manifest) json_object_set_new(o, "library", manifest);
+    if (verify) json_object_set_new(o, "verified", json_true());
+    if (json) return clo_cli_print_json(o);
+    print_facts(o);
+    json_decref(o);
+    return CLO_EXIT_OK;
+}
