@@ -3,10 +3,10 @@
  *
  *   Q_VN            vectors in a line of 64 bytes (16 rows): 1, 2 or 4; a vector has 16 / Q_VN rows
  *   Q_U_BIAS        log2 of the bias of unpacked codes of U types, or -1; Q_S_BIAS  the same of S types
- *   Q_NT_MAX        most tokens in a register tile;  Q_FUSED_MAX  most tokens that are multiplied without unpacking
- *   vi, vf          vectors of bytes or int32, and of floats;  dot  a sum under way;  b16  sixteen bytes, one per row
+ *   Q_NT_MAX Q_PANELS  tokens and panels of a register tile;  Q_FUSED_MAX  most tokens multiplied without unpacking
+ *   vi, vf          vectors of bytes or int32, and of floats;  dot  a sum under way;  qx  a quad of quants;  b16  sixteen bytes
  *   v_load v_store v_and v_or v_xor v_add8 v_set8 v_sh v_lut | f_f16 f_i8 f_exp f_load f_store f_set f_mul f_neg f_fma
- *   f_cvt | i_set i_sum | b_load b_store b_and b_or b_sub b_sh | d_start d_step d_half d_end | quant_block
+ *   f_cvt | i_set i_sum | b_load b_store b_and b_or b_sub b_sh | q_load d_start d_step d_half d_end | quant_block
  *
  * Two ways: up to Q_FUSED_MAX tokens a panel is read once, codes go from memory through registers into the sums. More
  * tokens: a slice of k of a panel is unpacked to bytes and float scales (in L1) and used by all groups of tokens; tokens
@@ -31,7 +31,8 @@
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
 
-enum { TILE_STEPS = 32, CHUNK_BYTES = 480 << 10, PREFETCH_BYTES = 4096 };
+/* Steps of 32 columns in a slice: two panels of them and a group's activations stay in L1. A step is at most 768 bytes. */
+enum { TILE_STEPS = 16, PANEL_STEPS_BYTES = TILE_STEPS * 768, CHUNK_BYTES = 480 << 10, PREFETCH_BYTES = 4096 };
 
 AI q_class class_of(clo_dtype t)
 {
@@ -208,7 +209,7 @@ AI void fused_step(clo_dtype t, size_t nt, vf acc[][Q_VN], const super_scales *s
             load_half(t, tile, j, half, h, c);
             UNROLL for (size_t m = 0; m < 4; m++)
                 UNROLL for (size_t i = 0; i < nt; i++)
-                    ia[i][h] = d_step(cls, ia[i][h], c[m], a + (4 * half + m) * 4 * nt + 4 * i);
+                    ia[i][h] = d_step(cls, ia[i][h], c[m], q_load(a + (4 * half + m) * 4 * nt + 4 * i));
         }
         if (part == 0 && half == 0) continue;
         UNROLL for (size_t h = 0; h < Q_VN; h++) {
@@ -314,56 +315,60 @@ AI void unpack_steps(clo_dtype t, uint8_t *out, const uint8_t *tile, const uint8
     }
 }
 
-/* y[i] (nt tokens by 16 rows, row i at y + i * ldy for i < n_valid) goes on over n_steps unpacked steps. a: the first
- * token's items in the group, whose stride is `stride`. */
-AI void tile_tokens(q_kind k, size_t nt, size_t stride, float *y, size_t ldy, size_t n_valid, const uint8_t *u,
-                    const uint8_t *a, size_t n_steps, bool first)
+/* y[i] (nt tokens by 16 * n_panel rows, row i at y + i * ldy for i < n_valid) goes on over n_steps unpacked steps. u: the
+ * panels' steps, PANEL_STEPS_BYTES apart; a: the first token's items in the group, whose stride is `stride`. */
+AI void tile_tokens(q_kind k, size_t n_panel, size_t nt, size_t stride, float *y, size_t ldy, size_t n_valid,
+                    const uint8_t *u, const uint8_t *a, size_t n_steps, bool first)
 {
-    vf acc[Q_NT_MAX][Q_VN];
+    const size_t n_vec = n_panel * Q_VN; /* vector v: rows [v * Q_VR, (v + 1) * Q_VR) */
+    vf acc[Q_NT_MAX][Q_PANELS * Q_VN];
 
     UNROLL for (size_t i = 0; i < nt; i++)
-        UNROLL for (size_t h = 0; h < Q_VN; h++)
-            acc[i][h] = first || i >= n_valid ? f_zero() : f_load(y + i * ldy + h * Q_VR);
+        UNROLL for (size_t v = 0; v < n_vec; v++)
+            acc[i][v] = first || i >= n_valid ? f_zero() : f_load(y + i * ldy + v * Q_VR);
 
     for (size_t b = 0; b < n_steps; b++, u += step_bytes(k), a += CLO_Q8_BLOCK_BYTES * stride) {
         const uint8_t *lines = u + step_bytes(k) - 512;
-        dot ia[Q_NT_MAX][Q_VN];
+        dot ia[Q_NT_MAX][Q_PANELS * Q_VN];
         UNROLL for (size_t half = 0; half < 2; half++) {
             const size_t part = k.n_group == 2 ? 1 + half : 0;
             UNROLL for (size_t i = 0; i < nt; i++)
-                UNROLL for (size_t h = 0; h < Q_VN; h++)
-                    ia[i][h] = part != 0 || half == 0 ? d_start(k.cls, k.bias, a + 4 * i, stride, part)
-                                                      : d_half(k.cls, ia[i][h]);
+                UNROLL for (size_t v = 0; v < n_vec; v++)
+                    ia[i][v] = part != 0 || half == 0 ? d_start(k.cls, k.bias, a + 4 * i, stride, part)
+                                                      : d_half(k.cls, ia[i][v]);
             UNROLL for (size_t m = 0; m < 4; m++) {
-                vi c[Q_VN];
-                UNROLL for (size_t h = 0; h < Q_VN; h++) c[h] = v_load(lines + (4 * half + m) * 64 + h * Q_VB);
-                UNROLL for (size_t i = 0; i < nt; i++)
-                    UNROLL for (size_t h = 0; h < Q_VN; h++)
-                        ia[i][h] = d_step(k.cls, ia[i][h], c[h], a + (4 * half + m) * 4 * stride + 4 * i);
+                vi c[Q_PANELS * Q_VN];
+                UNROLL for (size_t v = 0; v < n_vec; v++)
+                    c[v] = v_load(lines + v / Q_VN * PANEL_STEPS_BYTES + (4 * half + m) * 64 + v % Q_VN * Q_VB);
+                UNROLL for (size_t i = 0; i < nt; i++) {
+                    const qx x = q_load(a + (4 * half + m) * 4 * stride + 4 * i);
+                    UNROLL for (size_t v = 0; v < n_vec; v++) ia[i][v] = d_step(k.cls, ia[i][v], c[v], x);
+                }
             }
             if (part == 0 && half == 0) continue;
-            UNROLL for (size_t h = 0; h < Q_VN; h++) {
-                vf sc = f_load((const float *)(const void *)u + 16 * (part == 2) + h * Q_VR), mn = f_zero();
-                if (k.has_min) mn = f_load((const float *)(const void *)u + 16 * (k.n_group + (part == 2)) + h * Q_VR);
+            UNROLL for (size_t v = 0; v < n_vec; v++) {
+                const uint8_t *scales = u + v / Q_VN * PANEL_STEPS_BYTES + 64 * (part == 2) + v % Q_VN * 4 * Q_VR;
+                vf sc = f_load((const float *)(const void *)scales), mn = f_zero();
+                if (k.has_min) mn = f_load((const float *)(const void *)(scales + 64 * k.n_group));
                 UNROLL for (size_t i = 0; i < nt; i++)
-                    acc[i][h] = finish(acc[i][h], sc, mn, k.has_min, k.cls, k.bias, ia[i][h], a + 4 * i, stride, part);
+                    acc[i][v] = finish(acc[i][v], sc, mn, k.has_min, k.cls, k.bias, ia[i][v], a + 4 * i, stride, part);
             }
         }
     }
     UNROLL for (size_t i = 0; i < nt; i++) {
         if (i >= n_valid) break;
-        UNROLL for (size_t h = 0; h < Q_VN; h++) f_store(y + i * ldy + h * Q_VR, acc[i][h]);
+        UNROLL for (size_t v = 0; v < n_vec; v++) f_store(y + i * ldy + v * Q_VR, acc[i][v]);
     }
 }
 
-/* A whole group of tokens in tiles of at most Q_NT_MAX. */
-AI void tile_group(q_kind k, size_t stride, float *y, size_t ldy, size_t n_valid, const uint8_t *u, const uint8_t *a,
-                   size_t n_steps, bool first)
+/* A whole group of tokens in register tiles. */
+AI void tile_group(q_kind k, size_t n_panel, size_t stride, float *y, size_t ldy, size_t n_valid, const uint8_t *u,
+                   const uint8_t *a, size_t n_steps, bool first)
 {
-    const size_t nt = stride < Q_NT_MAX ? stride : Q_NT_MAX;
+    const size_t nt = stride <= Q_NT_MAX ? stride : stride % Q_NT_MAX == 0 ? Q_NT_MAX : 4;
 
     for (size_t i = 0; i < stride && i < n_valid; i += nt) {
-        tile_tokens(k, nt, stride, y + i * ldy, ldy, n_valid - i, u, a + 4 * i, n_steps, first);
+        tile_tokens(k, n_panel, nt, stride, y + i * ldy, ldy, n_valid - i, u, a + 4 * i, n_steps, first);
     }
 }
 
@@ -371,7 +376,8 @@ AI void tile_group(q_kind k, size_t stride, float *y, size_t ldy, size_t n_valid
 
 typedef void fused_fn(float *y, size_t ldy, const clo_matrix *w, const uint8_t *acts, size_t n_tok, size_t p0, size_t p1);
 typedef void unpack_fn(uint8_t *out, const uint8_t *tile, const uint8_t *head, size_t n_steps);
-typedef void tile_fn(float *y, size_t ldy, size_t n_valid, const uint8_t *u, const uint8_t *a, size_t n_steps, bool first);
+typedef void tile_fn(float *y, size_t ldy, size_t n_valid, const uint8_t *u, const uint8_t *a, size_t n_steps, bool first,
+                     size_t n_panel);
 
 #define FUSED(type, n)                                                                                                 \
     static void fused_##type##_##n(float *y, size_t ldy, const clo_matrix *w, const uint8_t *acts, size_t n_tok,       \
@@ -388,9 +394,13 @@ typedef void tile_fn(float *y, size_t ldy, size_t n_valid, const uint8_t *u, con
 #endif
 #define TILE(type, n)                                                                                                  \
     static void tile_##type##_##n(float *y, size_t ldy, size_t n_valid, const uint8_t *u, const uint8_t *a,            \
-                                  size_t n_steps, bool first)                                                          \
+                                  size_t n_steps, bool first, size_t n_panel)                                          \
     {                                                                                                                  \
-        tile_group(kind_of(CLO_DTYPE_##type), n, y, ldy, n_valid, u, a, n_steps, first);                               \
+        if (n_panel == 1) {                                                                                            \
+            tile_group(kind_of(CLO_DTYPE_##type), 1, n, y, ldy, n_valid, u, a, n_steps, first);                        \
+        } else {                                                                                                       \
+            tile_group(kind_of(CLO_DTYPE_##type), Q_PANELS, n, y, ldy, n_valid, u, a, n_steps, first);                 \
+        }                                                                                                              \
     }
 #define TILE_ALL(type) TILE(type, 1) TILE(type, 2) TILE(type, 4) TILE(type, 8) TILE(type, 12)
 #define TILE_ROW(type) {tile_##type##_1, tile_##type##_2, tile_##type##_4, tile_##type##_8, tile_##type##_12}
@@ -433,14 +443,18 @@ static void matmul_chunk(float *y, size_t ldy, const clo_matrix *w, const uint8_
 
     for (size_t b = 0; b < n_blocks; b += TILE_STEPS) {
         size_t n_steps = n_blocks - b < TILE_STEPS ? n_blocks - b : TILE_STEPS, i_tile = b / tile_blocks;
-        for (size_t p = p0; p < p1; p++) {
-            const uint8_t *head = w->data + p * panel_bytes, *tile = head + clo_q_head_bytes(l, n_tiles);
-            type_rows[w->dtype].unpack(scratch, tile + i_tile * l->tile_bytes, head + i_tile * l->head_bytes, n_steps);
+        for (size_t p = p0, n_panel; p < p1; p += n_panel) {
+            n_panel = p1 - p < Q_PANELS ? 1 : Q_PANELS;
+            for (size_t i = 0; i < n_panel; i++) {
+                const uint8_t *head = w->data + (p + i) * panel_bytes, *tile = head + clo_q_head_bytes(l, n_tiles);
+                type_rows[w->dtype].unpack(scratch + i * PANEL_STEPS_BYTES, tile + i_tile * l->tile_bytes,
+                                           head + i_tile * l->head_bytes, n_steps);
+            }
             for (size_t t = t0; t < t1; t += CLO_Q8_GROUP) {
                 size_t stride = clo_q8_group_stride(n_tok, t), n_valid = t1 - t < stride ? t1 - t : stride;
                 const uint8_t *a = acts + clo_q8_group_off(w->n_cols, t) + b * CLO_Q8_BLOCK_BYTES * stride;
                 type_rows[w->dtype].tile[stride_index(stride)](y + t * ldy + p * 16, ldy, n_valid, scratch, a, n_steps,
-                                                               b == 0);
+                                                               b == 0, n_panel);
             }
         }
     }

@@ -8,6 +8,7 @@
 #define Q_U_BIAS 5
 #define Q_S_BIAS (-1)
 #define Q_NT_MAX 4
+#define Q_PANELS 1
 #define Q_FUSED_MAX 2
 
 typedef __m256i vi;
@@ -49,6 +50,10 @@ AI vf f_exp(const uint8_t *p)
 /* sum(q) from an item that holds -128 * sum(q). */
 AI vi i_sum(const uint8_t *p) { return _mm256_set1_epi32(-(load_i32(p) >> 7)); }
 
+typedef __m256i qx;
+
+AI qx q_load(const uint8_t *p) { return _mm256_set1_epi32(load_i32(p)); }
+
 AI dot d_start(q_class cls, int bias, const uint8_t *a, size_t stride, size_t part)
 {
     const __m256i zero = _mm256_setzero_si256();
@@ -57,10 +62,8 @@ AI dot d_start(q_class cls, int bias, const uint8_t *a, size_t stride, size_t pa
     return (dot){_mm256_slli_epi16(_mm256_set1_epi32(load_i32(a + (ACT_LANES + part) * 4 * stride)), bias), zero};
 }
 
-AI dot d_step(q_class cls, dot s, vi code, const uint8_t *q)
+AI dot d_step(q_class cls, dot s, vi code, qx x)
 {
-    __m256i x = _mm256_set1_epi32(load_i32(q));
-
     if (cls != CLASS_S) {
         s.lanes = _mm256_add_epi16(s.lanes, _mm256_maddubs_epi16(code, x));
     } else {

@@ -4,7 +4,8 @@
 #define Q_NAME(x) x##_avx512
 #define Q_U_BIAS 5
 #define Q_S_BIAS (-1)
-#define Q_NT_MAX 12
+#define Q_NT_MAX 6
+#define Q_PANELS 2
 #define Q_FUSED_MAX 8
 
 typedef struct {
@@ -19,10 +20,8 @@ AI dot d_start(q_class cls, int bias, const uint8_t *a, size_t stride, size_t pa
     return (dot){_mm512_slli_epi16(_mm512_set1_epi32(load_i32(a + (ACT_LANES + part) * 4 * stride)), (uint8_t)bias), zero};
 }
 
-AI dot d_step(q_class cls, dot s, vi code, const uint8_t *q)
+AI dot d_step(q_class cls, dot s, vi code, qx x)
 {
-    __m512i x = _mm512_set1_epi32(load_i32(q));
-
     if (cls != CLASS_S) {
         s.lanes = _mm512_add_epi16(s.lanes, _mm512_maddubs_epi16(code, x));
     } else {

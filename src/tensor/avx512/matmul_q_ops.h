@@ -22,6 +22,10 @@ AI vi v_lut(const int8_t table[16], vi i)
     return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)table)), i);
 }
 
+typedef __m512i qx;
+
+AI qx q_load(const uint8_t *p) { return _mm512_set1_epi32(load_i32(p)); }
+
 AI vf f_zero(void) { return _mm512_setzero_ps(); }
 AI vf f_load(const float *p) { return _mm512_loadu_ps(p); }
 AI void f_store(float *p, vf v) { _mm512_storeu_ps(p, v); }

@@ -5,7 +5,8 @@
 #define Q_NAME(x) x##_avx512vnni
 #define Q_U_BIAS 7
 #define Q_S_BIAS 7
-#define Q_NT_MAX 12
+#define Q_NT_MAX 6
+#define Q_PANELS 2
 #define Q_FUSED_MAX 8
 
 typedef __m512i dot;
@@ -17,10 +18,10 @@ AI dot d_start(q_class cls, int bias, const uint8_t *a, size_t stride, size_t pa
     return _mm512_srai_epi32(_mm512_set1_epi32(load_i32(a + (ACT_NSUM + part) * 4 * stride)), (uint8_t)(7 - bias));
 }
 
-AI dot d_step(q_class cls, dot s, vi code, const uint8_t *q)
+AI dot d_step(q_class cls, dot s, vi code, qx x)
 {
     (void)cls;
-    return _mm512_dpbusd_epi32(s, code, _mm512_set1_epi32(load_i32(q)));
+    return _mm512_dpbusd_epi32(s, code, x);
 }
 
 AI dot d_half(q_class cls, dot s)

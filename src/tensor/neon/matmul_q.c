@@ -19,14 +19,14 @@ AI dot d_start(q_class cls, int bias, const uint8_t *a, size_t stride, size_t pa
 AI dot d_step(q_class cls, dot s, vi code, const uint8_t *q)
 {
     int8x16_t c = vreinterpretq_s8_u8(code);
-    int8x8_t x = vreinterpret_s8_s32(vdup_n_s32(load_i32(q)));
+    int8x8_t four = vget_low_s8(x);
 
     if (cls != CLASS_S) {
-        s.lo = vmlal_s8(s.lo, vget_low_s8(c), x);
-        s.hi = vmlal_s8(s.hi, vget_high_s8(c), x);
+        s.lo = vmlal_s8(s.lo, vget_low_s8(c), four);
+        s.hi = vmlal_s8(s.hi, vget_high_s8(c), four);
     } else {
-        s.wlo = vpadalq_s16(s.wlo, vmull_s8(vget_low_s8(c), x));
-        s.whi = vpadalq_s16(s.whi, vmull_s8(vget_high_s8(c), x));
+        s.wlo = vpadalq_s16(s.wlo, vmull_s8(vget_low_s8(c), four));
+        s.whi = vpadalq_s16(s.whi, vmull_s8(vget_high_s8(c), four));
     }
     return s;
 }

@@ -15,7 +15,7 @@ AI dot d_start(q_class cls, int bias, const uint8_t *a, size_t stride, size_t pa
 AI dot d_step(q_class cls, dot s, vi code, const uint8_t *q)
 {
     (void)cls;
-    return vdotq_s32(s, vreinterpretq_s8_u8(code), vreinterpretq_s8_s32(vdupq_n_s32(load_i32(q))));
+    return vdotq_s32(s, vreinterpretq_s8_u8(code), x);
 }
 
 AI dot d_half(q_class cls, dot s)

@@ -11,6 +11,7 @@
 #define Q_U_BIAS (-1)
 #define Q_S_BIAS (-1)
 #define Q_NT_MAX 4
+#define Q_PANELS 1
 #define Q_FUSED_MAX 2
 
 typedef uint8x16_t vi;
@@ -40,6 +41,10 @@ AI int32_t load_i32(const uint8_t *p)
     memcpy(&v, p, 4);
     return v;
 }
+
+typedef int8x16_t qx;
+
+AI qx q_load(const uint8_t *p) { return vreinterpretq_s8_s32(vdupq_n_s32(load_i32(p))); }
 
 AI vf f_zero(void) { return vdupq_n_f32(0.0f); }
 AI vf f_load(const float *p) { return vld1q_f32(p); }
