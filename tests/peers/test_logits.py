@@ -48,7 +48,7 @@ def compare(cloche, model, tokens, want, tolerance, out):
     span = float(want.max() - want.min())
     worst = np.abs(got - want).max(axis=1) / span
     assert worst.max() <= tolerance, f"position {worst.argmax()}: {worst.max():.2e} of the range, at most {tolerance:.0e}"
-    assert worst[:8].min() <= 1e-5, f"no position agrees: {worst[:8].min():.2e} of the range at best"
+    assert worst[:8].min() <= 5e-5, f"no position agrees: {worst[:8].min():.2e} of the range at best"
     return float(worst.max())
 
 
