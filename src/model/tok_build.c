@@ -427,7 +427,10 @@ static bool put_names(blob *o, clo_err *err)
     uint8_t *flags = CLO_NEW(&b->arena, uint8_t, n + 1);
     uint32_t *hash = CLO_NEW(&b->arena, uint32_t, cap);
     if (!names || !flags || !hash) return clo_arena_full(&b->arena, err);
-    memcpy(flags, b->id_flags, b->n_vocab);
+    for (size_t i = 0; i < b->n_vocab; i++) { /* a special token is never made from text by the model */
+        flags[i] = b->id_flags[i];
+        if (flags[i] & TOK_SPECIAL) flags[i] &= (uint8_t)~TOK_IN_MODEL;
+    }
     for (size_t i = 0; i < n; i++) {
         clo_str name = i < b->n_vocab ? b->names[i] : b->extra[i - b->n_vocab];
         names[i] = put_text(o, name);
@@ -497,6 +500,7 @@ static bool put_merges(blob *o, clo_err *err)
     for (size_t i = 0; i < cap; i++) table[i] = (tok_merge){TOK_NONE, TOK_NONE, TOK_NONE, 0};
     for (size_t i = 0; i < b->n_merges; i++) {
         tok_merge m = b->merges[i];
+        if (m.result < b->n_vocab && (b->id_flags[m.result] & TOK_SPECIAL)) continue; /* never made from text */
         size_t at = clo_tok_pair_hash(m.left, m.right) & (cap - 1);
         while (table[at].rank != TOK_NONE && (table[at].left != m.left || table[at].right != m.right))
             at = (at + 1) & (cap - 1);
@@ -519,7 +523,7 @@ static bool put_tries(blob *o, tok_node *owned[3], clo_err *err)
     if (!e) return clo_arena_full(&b->arena, err);
     size_t n_entries = 0;
     for (size_t i = 0; i < b->n_vocab; i++) {
-        if ((b->id_flags[i] & TOK_IN_MODEL) && b->names[i].len > 0 && clo_tokb_find(b, b->names[i]) == (int32_t)i)
+        if ((b->id_flags[i] & (TOK_IN_MODEL | TOK_SPECIAL)) == TOK_IN_MODEL && b->names[i].len > 0 && clo_tokb_find(b, b->names[i]) == (int32_t)i)
             e[n_entries++] = (tok_entry){b->names[i], (int32_t)i};
     }
     if (!make_trie(e, n_entries, &owned[2], &n, err)) return false;

@@ -163,8 +163,7 @@ static bool each(const clo_tok *t, const tok_step *st, strings *to, const string
         case TOK_DEC_STRIP: clo_buf_add(&to->text, strip(s, s1, st->a, st->b)); break;
         case TOK_DEC_REPLACE: replace(&to->text, s, s1, s2); break;
         case TOK_DEC_METASPACE:
-            if (i == 0 && st->a && clo_str_starts_with(s, s1)) s = clo_str_from_off(s, s1.len);
-            replace(&to->text, s, s1, CLO_STR(" "));
+            replace(&to->text, s, s1, i == 0 && st->a ? CLO_STR("") : CLO_STR(" "));
             break;
         case TOK_DEC_WORDPIECE:
             if (!wordpiece(to, s, i, s1, st->a, err)) return false;

@@ -78,13 +78,16 @@ typedef struct {
 
 typedef enum {
     TOK_NORM_NFC = 1, TOK_NORM_NFD, TOK_NORM_NFKC, TOK_NORM_NFKD,
-    TOK_NORM_LOWER, TOK_NORM_STRIP_ACCENTS,
+    TOK_NORM_LOWER,
+    TOK_NORM_STRIP_ACCENTS, /* drops Mn */
+    TOK_NORM_STRIP_MARKS,   /* drops M* */
+    TOK_NORM_BYTE_LEVEL,    /* every byte becomes its character of the byte-level alphabet */
     TOK_NORM_STRIP,     /* a: left, b: right */
     TOK_NORM_REPLACE,   /* s1 literal -> s2 */
     TOK_NORM_REPLACE_RE,/* s1 pattern -> s2 */
     TOK_NORM_PREPEND,   /* s1, in front of a text that is not empty */
     TOK_NORM_BERT_CLEAN, TOK_NORM_BERT_CJK,
-    TOK_NORM_CHARSMAP,  /* s1: the map of SentencePiece */
+    TOK_NORM_CHARSMAP,  /* s1: the map of SentencePiece; a: by grapheme and shortest match, as the library does */
 
     TOK_PRE_SCAN = 64,  /* a: tok_scan */
     TOK_PRE_REGEX,      /* s1 pattern; a: tok_behaviour, b: invert */

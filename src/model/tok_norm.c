@@ -230,6 +230,10 @@ static bool step(const clo_tok *t, size_t i, clo_buf *out, clo_str *s, bool *sam
     case TOK_NORM_NFKD: *same = is_ascii(*s); return *same || canonical(out, *s, true, false, err);
     case TOK_NORM_LOWER: lower(out, *s); return true;
     case TOK_NORM_STRIP_ACCENTS: drop_class(out, *s, TOK_CLS_MN); return true;
+    case TOK_NORM_STRIP_MARKS: drop_class(out, *s, TOK_CLS_M); return true;
+    case TOK_NORM_BYTE_LEVEL:
+        for (size_t k = 0; k < s->len; k++) clo_buf_add_utf8(out, clo_tok_byte_to_cp((uint8_t)s->ptr[k]));
+        return true;
     case TOK_NORM_STRIP:
         *s = strip(*s, st->a, st->b);
         *same = true;
