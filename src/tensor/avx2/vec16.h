@@ -10,7 +10,7 @@
 #define CLO_SFX(name) name##_avx2
 #define V16_WIDE_T 6 /* float products: tokens and panels of the widest tile: 12 registers of sums */
 #define V16_WIDE_P 1
-#define V16_NARROW_P(nt) ((nt) == 1 ? 4 : (nt) <= 3 ? 2 : 1) /* panels of a tile of nt <= 6 tokens */
+#define V16_NARROW_P(nt) ((nt) == 1 ? 4 : (nt) == 2 ? 2 : 1) /* panels of a tile of nt <= 6 tokens */
 #define V16_ATT_V 1                                          /* attention: vectors of a tile of 6 queries */
 
 typedef struct {
@@ -111,12 +111,17 @@ static inline v16 v16_load_bf16_even(const void *p)
                  _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_loadu_si256(u + 1), 16))};
 }
 
+/* Two shifts, not a mask: the mask would take the register that a tile of 6 tokens has not. */
+static inline __m256i high_half(__m256i u)
+{
+    return _mm256_slli_epi32(_mm256_srli_epi32(u, 16), 16);
+}
+
 static inline v16 v16_load_bf16_odd(const void *p)
 {
     const __m256i *u = p;
-    const __m256i high = _mm256_set1_epi32((int)0xffff0000);
-    return (v16){_mm256_castsi256_ps(_mm256_and_si256(_mm256_loadu_si256(u), high)),
-                 _mm256_castsi256_ps(_mm256_and_si256(_mm256_loadu_si256(u + 1), high))};
+    return (v16){_mm256_castsi256_ps(high_half(_mm256_loadu_si256(u))),
+                 _mm256_castsi256_ps(high_half(_mm256_loadu_si256(u + 1)))};
 }
 
 #endif

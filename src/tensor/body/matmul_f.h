@@ -3,13 +3,14 @@
  * A tile is nt tokens by np panels of 16 outputs, all its sums in registers; per k it loads np vectors of weights,
  * widened on the way, and broadcasts nt activations. Tokens beyond the last tile of V16_WIDE_T run in narrower tiles
  * over more panels, so that enough chains are under way to hide the latency of the fma; with one token that is a
- * matrix-vector product which reads V16_NARROW_P(1) panels as streams. With many tokens k is cut in blocks of K_BLOCK so
- * that a panel's block stays in L1 while the tokens pass: the sums rest in y in between, which is exact. */
+ * matrix-vector product which reads V16_NARROW_P(1) panels as streams. With many tokens k is cut in blocks, so that a
+ * panel's block stays in L1 while the tokens pass: the sums rest in y in between, which is exact. */
 #include "tensor/acts_f32.h"
 #include "tensor/pack_float.h"
 
-#define K_BLOCK 512         /* even */
-#define PREFETCH_BYTES 1024 /* ahead of the line being read, for one token */
+#define GROUP_PANELS 4       /* panels that pass all tokens before the next ones */
+#define K_BLOCK_BYTES 16384  /* of a panel */
+#define PREFETCH_BYTES 1024  /* ahead of the line being read, where weights come from memory */
 #define INLINE static inline __attribute__((always_inline))
 
 typedef struct {
@@ -46,7 +47,7 @@ INLINE void step(clo_dtype t, size_t nt, size_t np, const tile *a, size_t k, siz
 
 INLINE void run(clo_dtype t, size_t nt, size_t np, const tile *at)
 {
-    const tile a = *at;
+    tile a = *at;
     v16 sum[V16_WIDE_T][4];
 #pragma GCC unroll 12
     for (size_t i = 0; i < nt; i++)
@@ -56,7 +57,7 @@ INLINE void run(clo_dtype t, size_t nt, size_t np, const tile *at)
 
     size_t k = a.k0;
     for (; k + 1 < a.k1; k += 2) {
-        if (nt == 1) {
+        if (nt <= CLO_ACTS_GROUP) {
             const size_t pair_bytes = t == CLO_DTYPE_F32 ? 128 : 64;
 #pragma GCC unroll 4
             for (size_t j = 0; j < np; j++) {
@@ -66,6 +67,7 @@ INLINE void run(clo_dtype t, size_t nt, size_t np, const tile *at)
             }
         }
         step(t, nt, np, &a, k, 0, sum);
+        __asm__("" : "+r"(a.w)); /* load a line of BF16 pairs again: kept in registers it would push sums out */
         step(t, nt, np, &a, k + 1, 1, sum);
     }
     if (k < a.k1) step(t, nt, np, &a, k, 0, sum);
@@ -110,29 +112,32 @@ typedef struct {
     const void *acts;
 } product;
 
-/* Tokens [t0, t0 + nt) by panels [p0, p1), one block of k; np_full panels at a time, the odd ones singly. */
-static void run_panels(const product *m, size_t t0, size_t nt, size_t p0, size_t p1, size_t np_full, size_t k0,
+/* Tokens [t, t + nt) by panels [p0, p1), one block of k; np_full panels at a time, the odd ones singly. */
+static void run_panels(const product *m, size_t t, size_t nt, size_t p0, size_t p1, size_t np_full, size_t k0,
                        size_t k1)
 {
     tile a = {.ldy = m->ldy, .panel_bytes = m->panel_bytes, .k0 = k0, .k1 = k1};
-    a.x[0] = clo_acts_f32_group(m->acts, m->n_tok, m->n_cols, t0).x;
-    a.x[1] = a.x[0] + CLO_ACTS_GROUP * m->n_cols;
+    a.x[0] = clo_acts_f32_group(m->acts, m->n_tok, m->n_cols, t).x;
+    a.x[1] = nt > CLO_ACTS_GROUP ? a.x[0] + CLO_ACTS_GROUP * m->n_cols : a.x[0];
     for (size_t p = p0, np; p < p1; p += np) {
         np = p1 - p >= np_full ? np_full : 1;
-        a.y = m->y + t0 * m->ldy + p * 16;
+        a.y = m->y + t * m->ldy + p * 16;
         a.w = m->w + p * m->panel_bytes;
         m->tile(nt, np, &a);
     }
 }
 
-/* Many tokens: the panels of a wide tile keep their block of weights in L1 while all tokens pass. */
-static void run_wide(const product *m, size_t t_end, size_t p0, size_t p1)
+/* All tokens by panels [p0, p1), at most GROUP_PANELS, one block of k. */
+static void run_tokens(const product *m, size_t p0, size_t p1, size_t k0, size_t k1)
 {
+    size_t wide_end = m->n_tok / V16_WIDE_T * V16_WIDE_T;
     for (size_t p = p0, np; p < p1; p += np) {
         np = p1 - p >= V16_WIDE_P ? V16_WIDE_P : 1;
-        for (size_t k0 = 0; k0 < m->n_cols; k0 += K_BLOCK)
-            for (size_t t = 0; t < t_end; t += V16_WIDE_T)
-                run_panels(m, t, V16_WIDE_T, p, p + np, np, k0, clo_min(k0 + K_BLOCK, m->n_cols));
+        for (size_t t = 0; t < wide_end; t += V16_WIDE_T) run_panels(m, t, V16_WIDE_T, p, p + np, np, k0, k1);
+    }
+    for (size_t t = wide_end, nt; t < m->n_tok; t += nt) {
+        nt = clo_min(CLO_ACTS_GROUP, m->n_tok - t);
+        run_panels(m, t, nt, p0, p1, V16_NARROW_P(nt), k0, k1);
     }
 }
 
@@ -144,15 +149,9 @@ void CLO_SFX(clo_matmul_f)(float *y, size_t ldy, const clo_matrix *w, const void
         .y = y, .ldy = ldy, .n_tok = n_tok, .n_cols = w->n_cols,
         .panel_bytes = clo_pack_float_panel_bytes(w->dtype, w->n_cols), .w = w->data, .acts = acts,
     };
-    size_t t = n_tok / V16_WIDE_T * V16_WIDE_T;
-    if (n_tok > 0 && w->n_cols == 0) { /* an empty chain */
-        for (size_t i = 0; i < n_tok; i++)
-            for (size_t r = panel_begin * 16; r < panel_end * 16; r++) y[i * ldy + r] = 0.0f;
-        return;
-    }
-    run_wide(&m, t, panel_begin, panel_end);
-    for (size_t nt; t < n_tok; t += nt) {
-        nt = clo_min(CLO_ACTS_GROUP, n_tok - t);
-        run_panels(&m, t, nt, panel_begin, panel_end, V16_NARROW_P(nt), 0, m.n_cols);
-    }
+    const size_t k_block_most = w->dtype == CLO_DTYPE_F32 ? K_BLOCK_BYTES / 64 : K_BLOCK_BYTES / 32;
+    const size_t k_block = n_tok <= CLO_ACTS_GROUP ? clo_max(w->n_cols, 1) : k_block_most;
+    for (size_t p = panel_begin; p < panel_end; p += GROUP_PANELS)
+        for (size_t k0 = 0; k0 < w->n_cols || k0 == 0; k0 += k_block)
+            run_tokens(&m, p, clo_min(p + GROUP_PANELS, panel_end), k0, clo_min(k0 + k_block, w->n_cols));
 }
