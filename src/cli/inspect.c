@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/file.h"
+#include "base/utf8.h"
 #include "cli/cli.h"
 #include "model/checkpoint.h"
 #include "model/gguf.h"
@@ -106,14 +107,17 @@ static json_t *json_all(const clo_checkpoint *ck)
 
 /* --- for people ---------------------------------------------------------------------------------------------------- */
 
+/* Quoted, on one line, cut at a whole character. */
 static void print_text(clo_str s)
 {
     bool cut = s.len > SHOWN_BYTES;
     s.len = clo_min(s.len, SHOWN_BYTES);
+    if (cut) s.len -= clo_utf8_incomplete_tail(s);
     putchar('"');
-    for (size_t i = 0; i < s.len; i++) {
-        if (s.ptr[i] == '\n') fputs("\\n", stdout);
-        else clo_cli_print_escaped((clo_str){s.ptr + i, 1}, false);
+    for (size_t at = 0, end; at < s.len; at = end + 1) {
+        end = clo_str_find(s, at, '\n');
+        clo_cli_print_escaped((clo_str){s.ptr + at, end - at}, false);
+        if (end < s.len) fputs("\\n", stdout);
     }
     fputs(cut ? "...\"" : "\"", stdout);
 }
