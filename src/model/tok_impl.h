@@ -311,6 +311,8 @@ CLO_CHECK bool clo_tok_grow(void **ptr, size_t *cap, size_t need, size_t size, c
 
 /* Stages. Each takes valid UTF-8. */
 CLO_CHECK bool clo_tok_normalize(const clo_tok *t, clo_buf pair[2], clo_str in, clo_str *out, clo_err *err);
+/* Appends s in NFD (NFC when composed, NFKD and NFKC when compat). */
+CLO_CHECK bool clo_tok_canonical(clo_buf *out, clo_str s, bool compat, bool composed, clo_err *err);
 CLO_CHECK bool clo_tok_pre(tok_enc *e, size_t i_step, clo_str piece, bool at_start);
 CLO_CHECK bool clo_tok_word(tok_enc *e, clo_str word);
 CLO_CHECK bool clo_tok_word_bpe(tok_enc *e, clo_str word);

@@ -285,6 +285,16 @@ static bool read_all(tok_build *b, const json_t *j, const json_t *c, clo_err *er
            clo_tokj_post_processor(b, json_object_get(j, "post_processor"), 0, err) && finish_special(b, c, err);
 }
 
+/* Configs hold a number that fits no integer (model_max_length 1e30 written out), so numbers are read as real. */
+static bool parse_config(json_t **out, clo_str text, clo_err *err)
+{
+    json_error_t why;
+    if (text.len > CONFIG_BYTES_MAX)
+        return clo_fail(err, CLO_ERR_LIMIT, "JSON of %zu bytes, limit %zu", text.len, CONFIG_BYTES_MAX);
+    *out = json_loadb(text.ptr, text.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &why);
+    return *out || clo_fail_at(err, why.position > 0 ? (uint64_t)why.position : 0, "JSON: %s, line %d", why.text, why.line);
+}
+
 bool clo_tok_open_json(clo_tok **out, clo_str json, clo_str config, clo_err *err)
 {
     json_t *j = NULL, *c = NULL;
@@ -297,7 +307,7 @@ bool clo_tok_open_json(clo_tok **out, clo_str json, clo_str config, clo_err *err
         clo_err_context(err, "tokenizer.json");
         goto done;
     }
-    if (config.len > 0 && !clo_json_parse(&c, config, CONFIG_BYTES_MAX, err)) {
+    if (config.len > 0 && !parse_config(&c, config, err)) {
         clo_err_context(err, "tokenizer_config.json");
         goto done;
     }

@@ -1,8 +1,5 @@
 /* Normaliser steps: text in, text out, each step from one buffer into the other. A step that would change nothing
  * (NFC on ASCII, say) is passed over without copying.
- *
- * NFC and its kin decompose by utf8proc's data one code point at a time, order runs of combining marks by a stable merge
- * sort (a megabyte of marks stays n log n), and compose by utf8proc. Source: Unicode Standard Annex 15.
  */
 #include <stdlib.h>
 #include <utf8proc.h>
@@ -10,78 +7,6 @@
 #include "base/utf8.h"
 #include "model/tok_impl.h"
 #include "model/tok_unicode.h"
-
-/* --- canonical forms -----------------------------------------------------------------------------------------------*/
-
-typedef struct {
-    int32_t *cp; /* owned */
-    size_t n, cap;
-    int32_t *tmp; /* owned: for sorting */
-    size_t tmp_cap;
-} cps;
-
-static unsigned ccc(int32_t cp)
-{
-    return (unsigned)utf8proc_get_property(cp)->combining_class;
-}
-
-/* Stable merge sort of cp[0..n) by combining class, bottom up. */
-static void sort_marks(int32_t *cp, int32_t *tmp, size_t n)
-{
-    for (size_t width = 1; width < n; width *= 2) {
-        for (size_t lo = 0; lo + width < n; lo += 2 * width) {
-            size_t mid = lo + width, hi = mid + width < n ? mid + width : n, a = lo, b = mid, k = 0;
-            if (ccc(cp[mid - 1]) <= ccc(cp[mid])) continue;
-            while (a < mid || b < hi) {
-                bool left = b >= hi || (a < mid && ccc(cp[a]) <= ccc(cp[b]));
-                tmp[k++] = left ? cp[a++] : cp[b++];
-            }
-            memcpy(cp + lo, tmp, k * sizeof *cp);
-        }
-    }
-}
-
-static bool decompose(cps *l, clo_str s, utf8proc_option_t options, clo_err *err)
-{
-    int boundary = 0;
-    l->n = 0;
-    for (size_t i = 0, n; i < s.len; i += n) {
-        uint32_t cp = clo_tok_cp(s.ptr + i, &n);
-        if (!clo_tok_grow((void **)&l->cp, &l->cap, l->n + 32, sizeof *l->cp, err)) return false;
-        if (cp == 0x11938) { /* composed since Unicode 13, which the library's tables do not know */
-            l->cp[l->n++] = (int32_t)cp;
-            continue;
-        }
-        utf8proc_ssize_t k = utf8proc_decompose_char((utf8proc_int32_t)cp, l->cp + l->n, 32, options, &boundary);
-        if (k < 0 || k > 32) return clo_fail(err, CLO_ERR_FORMAT, "code point %x does not decompose", cp);
-        l->n += (size_t)k;
-    }
-    for (size_t i = 0; i < l->n; i++) {
-        if (ccc(l->cp[i]) == 0) continue;
-        size_t end = i + 1;
-        while (end < l->n && ccc(l->cp[end]) != 0) end++;
-        if (!clo_tok_grow((void **)&l->tmp, &l->tmp_cap, end - i, sizeof *l->tmp, err)) return false;
-        sort_marks(l->cp + i, l->tmp, end - i);
-        i = end;
-    }
-    return true;
-}
-
-static bool canonical(clo_buf *out, clo_str s, bool compat, bool compose, clo_err *err)
-{
-    cps l = {0};
-    utf8proc_option_t options = UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | (compat ? UTF8PROC_COMPAT : 0);
-    bool ok = decompose(&l, s, options, err);
-    if (ok && compose && l.n > 0) {
-        utf8proc_ssize_t n = utf8proc_normalize_utf32(l.cp, (utf8proc_ssize_t)l.n, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
-        if (n < 0) ok = clo_fail(err, CLO_ERR_FORMAT, "text does not compose");
-        else l.n = (size_t)n;
-    }
-    for (size_t i = 0; ok && i < l.n; i++) clo_buf_add_utf8(out, (uint32_t)l.cp[i]);
-    free(l.cp);
-    free(l.tmp);
-    return ok;
-}
 
 /* True when no form of normalisation but a compatibility one can change s. */
 static bool is_nfc(clo_str s)
@@ -224,10 +149,10 @@ static bool step(const clo_tok *t, size_t i, clo_buf *out, clo_str *s, bool *sam
     clo_str s1 = clo_tok_text_of(t, st->s1), s2 = clo_tok_text_of(t, st->s2);
     *same = false;
     switch (st->kind) {
-    case TOK_NORM_NFC: *same = is_nfc(*s); return *same || canonical(out, *s, false, true, err);
-    case TOK_NORM_NFD: *same = is_ascii(*s); return *same || canonical(out, *s, false, false, err);
-    case TOK_NORM_NFKC: *same = is_ascii(*s); return *same || canonical(out, *s, true, true, err);
-    case TOK_NORM_NFKD: *same = is_ascii(*s); return *same || canonical(out, *s, true, false, err);
+    case TOK_NORM_NFC: *same = is_nfc(*s); return *same || clo_tok_canonical(out, *s, false, true, err);
+    case TOK_NORM_NFD: *same = is_ascii(*s); return *same || clo_tok_canonical(out, *s, false, false, err);
+    case TOK_NORM_NFKC: *same = is_ascii(*s); return *same || clo_tok_canonical(out, *s, true, true, err);
+    case TOK_NORM_NFKD: *same = is_ascii(*s); return *same || clo_tok_canonical(out, *s, true, false, err);
     case TOK_NORM_LOWER: lower(out, *s); return true;
     case TOK_NORM_STRIP_ACCENTS: drop_class(out, *s, TOK_CLS_MN); return true;
     case TOK_NORM_STRIP_MARKS: drop_class(out, *s, TOK_CLS_M); return true;
