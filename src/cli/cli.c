@@ -243,7 +243,7 @@ int clo_cli_fail_usage(const char *fmt, ...)
 int clo_cli_print_json(json_t *stolen)
 {
     int rc = CLO_EXIT_FAILED;
-    if (stolen && json_dumpf(stolen, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY) == 0) {
+    if (stolen && json_dumpf(stolen, stdout, JSON_ENCODE_ANY) == 0) {
         fputc('\n', stdout);
         rc = fflush(stdout) == 0 ? CLO_EXIT_OK : CLO_EXIT_FAILED;
     }
