@@ -3,7 +3,8 @@
  *
  *   Q_VN            vectors in a line of 64 bytes (16 rows): 1, 2 or 4; a vector has 16 / Q_VN rows
  *   Q_U_BIAS        log2 of the bias of unpacked codes of U types, or -1; Q_S_BIAS  the same of S types
- *   Q_NT_MAX Q_PANELS  tokens and panels of a register tile;  Q_FUSED_MAX  most tokens multiplied without unpacking
+ *   Q_NT_MAX Q_PANELS  tokens (divides 12) and panels of a register tile;  Q_NT_EVEN  tokens where 8 or 4 are to be cut
+ *   Q_FUSED_MAX     most tokens that are multiplied without unpacking
  *   vi, vf          vectors of bytes or int32, and of floats;  dot  a sum under way;  qx  a quad of quants;  b16  sixteen bytes
  *   v_load v_store v_and v_or v_xor v_add8 v_set8 v_sh v_lut | f_f16 f_i8 f_exp f_load f_store f_set f_mul f_neg f_fma
  *   f_cvt | i_set i_sum | b_load b_store b_and b_or b_sub b_sh | q_load d_start d_step d_half d_end | quant_block
@@ -221,6 +222,14 @@ AI void fused_step(clo_dtype t, size_t nt, vf acc[][Q_VN], const super_scales *s
     }
 }
 
+/* Asks for block j's share of the tile that lies PREFETCH_BYTES ahead. */
+AI void prefetch_block(const clo_q_layout *l, const uint8_t *tile, size_t j)
+{
+    const size_t share = ((size_t)l->tile_bytes * 32 / l->tile_cols + 63) & ~(size_t)63;
+    const uint8_t *p = tile + PREFETCH_BYTES + j * share;
+    UNROLL for (size_t i = 0; i < share; i += 64) __builtin_prefetch(p + i, 0, 3);
+}
+
 /* Panels [p0, p1) by one group of at most nt = stride tokens, read straight from the packed form. */
 AI void fused_panels(clo_dtype t, size_t nt, float *y, size_t ldy, const clo_matrix *w, const uint8_t *acts, size_t n_tok,
                      size_t p0, size_t p1)
@@ -237,17 +246,19 @@ AI void fused_panels(clo_dtype t, size_t nt, float *y, size_t ldy, const clo_mat
 
         for (size_t b = 0; b < n_blocks; tile += l->tile_bytes, head += l->head_bytes) {
             super_scales s;
-            for (size_t i = 0; i < l->tile_bytes; i += 64) __builtin_prefetch(tile + PREFETCH_BYTES + i, 0, 3);
             load_super(&s, t, tile, head);
             if (tile_blocks == 2) {
+                prefetch_block(l, tile, 0);
                 fused_step(t, nt, acc, &s, tile, head, 0, a);
                 a += CLO_Q8_BLOCK_BYTES * nt;
                 if (++b == n_blocks) break;
+                prefetch_block(l, tile, 1);
                 fused_step(t, nt, acc, &s, tile, head, 1, a);
                 a += CLO_Q8_BLOCK_BYTES * nt;
                 b++;
             } else {
                 for (size_t j = 0; j < tile_blocks; j++, a += CLO_Q8_BLOCK_BYTES * nt) {
+                    prefetch_block(l, tile, j);
                     fused_step(t, nt, acc, &s, tile, head, j, a);
                 }
                 b += tile_blocks;
@@ -365,7 +376,7 @@ AI void tile_tokens(q_kind k, size_t n_panel, size_t nt, size_t stride, float *y
 AI void tile_group(q_kind k, size_t n_panel, size_t stride, float *y, size_t ldy, size_t n_valid, const uint8_t *u,
                    const uint8_t *a, size_t n_steps, bool first)
 {
-    const size_t nt = stride <= Q_NT_MAX ? stride : stride % Q_NT_MAX == 0 ? Q_NT_MAX : 4;
+    const size_t nt = stride <= Q_NT_MAX ? stride : stride % Q_NT_MAX == 0 ? Q_NT_MAX : Q_NT_EVEN;
 
     for (size_t i = 0; i < stride && i < n_valid; i += nt) {
         tile_tokens(k, n_panel, nt, stride, y + i * ldy, ldy, n_valid - i, u, a + 4 * i, n_steps, first);
@@ -453,6 +464,10 @@ static void matmul_chunk(float *y, size_t ldy, const clo_matrix *w, const uint8_
             for (size_t t = t0; t < t1; t += CLO_Q8_GROUP) {
                 size_t stride = clo_q8_group_stride(n_tok, t), n_valid = t1 - t < stride ? t1 - t : stride;
                 const uint8_t *a = acts + clo_q8_group_off(w->n_cols, t) + b * CLO_Q8_BLOCK_BYTES * stride;
+                for (size_t i = t + stride; i < t1 && i < t + 2 * stride; i++) { /* the next group's outputs */
+                    __builtin_prefetch(y + i * ldy + p * 16, 1, 3);
+                    if (Q_PANELS > 1) __builtin_prefetch(y + i * ldy + p * 16 + 16, 1, 3);
+                }
                 type_rows[w->dtype].tile[stride_index(stride)](y + t * ldy + p * 16, ldy, n_valid, scratch, a, n_steps,
                                                                b == 0, n_panel);
             }

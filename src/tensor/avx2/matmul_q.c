@@ -7,7 +7,8 @@
 #define Q_VN 2
 #define Q_U_BIAS 5
 #define Q_S_BIAS (-1)
-#define Q_NT_MAX 4
+#define Q_NT_MAX 3
+#define Q_NT_EVEN 2
 #define Q_PANELS 1
 #define Q_FUSED_MAX 2
 
@@ -65,7 +66,9 @@ AI dot d_start(q_class cls, int bias, const uint8_t *a, size_t stride, size_t pa
 AI dot d_step(q_class cls, dot s, vi code, qx x)
 {
     if (cls != CLASS_S) {
-        s.lanes = _mm256_add_epi16(s.lanes, _mm256_maddubs_epi16(code, x));
+        /* one statement, or the compiler hoists products and spills sums */
+        __m256i pairs;
+        __asm__("vpmaddubsw %3, %2, %1\n\tvpaddw %1, %0, %0" : "+x"(s.lanes), "=&x"(pairs) : "x"(code), "x"(x));
     } else {
         __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(code), _mm256_sign_epi8(x, code));
         s.wide = _mm256_add_epi32(s.wide, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));

@@ -5,6 +5,7 @@
 #define Q_U_BIAS 5
 #define Q_S_BIAS (-1)
 #define Q_NT_MAX 6
+#define Q_NT_EVEN 4
 #define Q_PANELS 2
 #define Q_FUSED_MAX 8
 
@@ -23,7 +24,9 @@ AI dot d_start(q_class cls, int bias, const uint8_t *a, size_t stride, size_t pa
 AI dot d_step(q_class cls, dot s, vi code, qx x)
 {
     if (cls != CLASS_S) {
-        s.lanes = _mm512_add_epi16(s.lanes, _mm512_maddubs_epi16(code, x));
+        /* one statement, or the compiler hoists products and spills sums */
+        __m512i pairs;
+        __asm__("vpmaddubsw %3, %2, %1\n\tvpaddw %1, %0, %0" : "+v"(s.lanes), "=&v"(pairs) : "v"(code), "v"(x));
     } else {
         __m512i signed_x = _mm512_mask_sub_epi8(x, _mm512_movepi8_mask(code), _mm512_setzero_si512(), x);
         __m512i pairs = _mm512_maddubs_epi16(_mm512_abs_epi8(code), signed_x);

@@ -6,6 +6,7 @@
 #define Q_U_BIAS 7
 #define Q_S_BIAS 7
 #define Q_NT_MAX 6
+#define Q_NT_EVEN 4
 #define Q_PANELS 2
 #define Q_FUSED_MAX 8
 

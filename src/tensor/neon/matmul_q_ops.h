@@ -10,7 +10,8 @@
 #define Q_VN 4
 #define Q_U_BIAS (-1)
 #define Q_S_BIAS (-1)
-#define Q_NT_MAX 4
+#define Q_NT_MAX 3
+#define Q_NT_EVEN 2
 #define Q_PANELS 1
 #define Q_FUSED_MAX 2
 
