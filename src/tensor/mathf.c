@@ -171,6 +171,7 @@ static int64_t quadrant(double x, double *r, double *lo)
     double v = b - a;
     double tail = (a - (b - v)) - (m + v); /* what the subtraction lost (Knuth's two-sum) */
     tail = __builtin_fma(n, -0x1.4c4c662p-59, tail);
+    tail = __builtin_fma(n, -0x1.1701b839a2520p-88, tail);
     *r = b + tail;
     *lo = (b - *r) + tail;
     return (int64_t)n;
