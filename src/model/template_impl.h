@@ -302,6 +302,7 @@ struct tpl_scope {
     tpl_scope *up;
     tpl_binding *vars;
     uint32_t n, cap;
+    bool over; /* the block has ended: Jinja forgets its variables, even for macros made in it */
 };
 
 /* A string being built, or an output being captured. Lives in the arena; append failures stick in the rendering. */

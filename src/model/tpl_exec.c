@@ -151,6 +151,7 @@ static flow run_set_block(tpl_run *r, tpl_scope *s, const tpl_node *n)
     if (!inner) return FLOW_ERROR;
     flow f = capture(r, inner, n->body, &v);
     if (f != FLOW_NEXT) return f;
+    inner->over = true;
     if (!apply_block_filters(r, s, n->b, v, &v) || !assign(r, s, n->a, v)) return FLOW_ERROR;
     return FLOW_NEXT;
 }
@@ -162,7 +163,10 @@ static flow run_filter_block(tpl_run *r, tpl_scope *s, const tpl_node *n)
     if (!inner) return FLOW_ERROR;
     flow f = capture(r, inner, n->body, &v);
     if (f != FLOW_NEXT) return f;
-    return apply_block_filters(r, inner, n->a, v, &v) ? emit_value(r, v) : FLOW_ERROR;
+    if (!apply_block_filters(r, inner, n->a, v, &v)) return FLOW_ERROR;
+    inner->over = true;
+    if (v.kind != TV_STR) return tpl_fail(r, TPL_TYPE_ERROR, "a filter block gives %s, not text", tpl_type_name(v)) ? 0 : FLOW_ERROR;
+    return emit(r, v.s);
 }
 
 /* ---- loops ---- */
@@ -309,6 +313,7 @@ static flow run_loop(tpl_run *r, tpl_scope *outer, const tpl_node *n, tv v, int6
         if (!s || !tpl_bind(r, s, loop_sym, (tv){.kind = TV_LOOP, .loop = l})) return FLOW_ERROR;
         if (!assign(r, s, n->a, item)) return FLOW_ERROR;
         flow f = run_node(r, s, n->body);
+        s->over = true;
         if (f == FLOW_ERROR) return f;
         if (f == FLOW_BREAK) break;
         ran |= f == FLOW_NEXT; /* Jinja notes it at the end of the body, which continue skips */
@@ -423,6 +428,8 @@ bool tpl_call_macro(tpl_run *r, const tpl_macro *m, const tpl_args *a, tv *out)
     tpl_scope *s = new_scope(r, m->scope);
     bool *used = TPL_NEW(r, bool, a->n_kw + 1);
     tpl_args args = *a;
+    for (const tpl_scope *up = m->scope; up; up = up->up)
+        if (up->over) return tpl_fail(r, CLO_ERR_UNSUPPORTED, "a macro called outside of the block that defined it");
     if (!s || !used || !tpl_enter_run(r, r->line)) return false;
     if (!bind_params(r, m, &args, s, used)) return false;
     if (m->node->uses_caller && !bind_caller(r, a, s, used)) return false;
@@ -500,7 +507,9 @@ static flow run_with(tpl_run *r, tpl_scope *s, const tpl_node *n)
         tv v;
         if (!tpl_eval(r, s, n->list2.p[i], &v) || !assign(r, inner, n->list.p[i], v)) return FLOW_ERROR;
     }
-    return run_node(r, inner, n->body);
+    flow f = run_node(r, inner, n->body);
+    inner->over = true;
+    return f;
 }
 
 static flow run_one(tpl_run *r, tpl_scope *s, const tpl_node *n)

@@ -143,7 +143,7 @@ static bool split_spaces(tpl_run *r, const tpl_str *s, int64_t max, tv *out)
     size_t i = tpl_space_head(t), n;
     while (i < t.len) {
         size_t end = i;
-        if (max >= 0 && (int64_t)p.n == max) end = t.len - tpl_space_tail(t);
+        if (max >= 0 && (int64_t)p.n == max) end = t.len; /* the rest as it is */
         else while (end < t.len && !tpl_is_space(clo_utf8_decode(t, end, &n))) end += n;
         if (!add_part(r, &p, s, i, end)) return false;
         if (end >= t.len || (max >= 0 && (int64_t)p.n > max)) break;
@@ -158,7 +158,7 @@ static bool rsplit_spaces(tpl_run *r, const tpl_str *s, int64_t max, tv *out)
     clo_str t = tpl_bytes(s);
     for (size_t end = t.len - tpl_space_tail(t); end > 0;) {
         size_t begin = end;
-        if (max >= 0 && (int64_t)p.n == max) begin = tpl_space_head(t);
+        if (max >= 0 && (int64_t)p.n == max) begin = 0;
         else while (begin > 0) {
             size_t i = begin - 1, n;
             while (i > 0 && ((uint8_t)t.ptr[i] & 0xc0) == 0x80) i--;

@@ -50,16 +50,6 @@ static bool parse_target(tpl_parser *p, bool with_ns, const char *end_name, tpl_
 
 /* ---- statements ---- */
 
-static bool parse_set(tpl_parser *p, uint32_t line, tpl_node **out)
-{
-    tpl_node *n = tpl_node_new(p, N_SET, line);
-    if (!n || !parse_target(p, true, NULL, &n->a)) return false;
-    if (tpl_skip_op(p, '='))
-        return tpl_expr_tuple(p, TPL_TUPLE_FULL, false, NULL, &n->b) && tpl_node_done(p, n, out);
-    n->kind = N_SET_BLOCK;
-    return tpl_expr_filter(p, false, &n->b) && parse_body_1(p, "endset", &n->body) && tpl_node_done(p, n, out);
-}
-
 static bool target_has(const tpl_parser *p, const tpl_node *n, clo_str name)
 {
     if (n->kind == N_NAME) return clo_str_eq(p->t->syms[n->sym], name);
@@ -68,14 +58,36 @@ static bool target_has(const tpl_parser *p, const tpl_node *n, clo_str name)
     return false;
 }
 
+static bool in_loop(const tpl_parser *p)
+{
+    for (const tpl_fn_ctx *f = p->fn; f; f = f->up)
+        if (f->n_loops) return true;
+    return false;
+}
+
+static bool refuse_loop(tpl_parser *p, uint32_t line)
+{
+    return tpl_syntax(p, line, CLO_ERR_FORMAT, "Can't assign to special loop variable in for-loop target");
+}
+
+static bool parse_set(tpl_parser *p, uint32_t line, tpl_node **out)
+{
+    tpl_node *n = tpl_node_new(p, N_SET, line);
+    if (!n || !parse_target(p, true, NULL, &n->a)) return false;
+    if (in_loop(p) && target_has(p, n->a, CLO_STR("loop"))) return refuse_loop(p, line);
+    if (tpl_skip_op(p, '='))
+        return tpl_expr_tuple(p, TPL_TUPLE_FULL, false, NULL, &n->b) && tpl_node_done(p, n, out);
+    n->kind = N_SET_BLOCK;
+    return tpl_expr_filter(p, false, &n->b) && parse_body_1(p, "endset", &n->body) && tpl_node_done(p, n, out);
+}
+
 static bool parse_for(tpl_parser *p, uint32_t line, tpl_node **out)
 {
     static const char *const ends[] = {"endfor", "else", NULL};
     tpl_node *n = tpl_node_new(p, N_FOR, line);
     size_t end;
     if (!n || !parse_target(p, false, "in", &n->a)) return false;
-    if (target_has(p, n->a, CLO_STR("loop")))
-        return tpl_syntax(p, line, CLO_ERR_FORMAT, "cannot assign to special loop variable in for-loop target");
+    if (target_has(p, n->a, CLO_STR("loop"))) return refuse_loop(p, line);
     if (!tpl_skip_name(p, "in")) return tpl_syntax(p, line, CLO_ERR_FORMAT, "expected 'in'");
     if (!tpl_expr_tuple(p, TPL_TUPLE_NO_COND, false, "recursive", &n->b)) return false;
     if (tpl_skip_name(p, "if") && !tpl_expr(p, &n->c)) return false;
@@ -114,8 +126,10 @@ static bool parse_signature(tpl_parser *p, tpl_node *n)
         const tpl_tok *t = tpl_cur(p);
         tpl_node *param = tpl_node_new(p, N_NAME, t->line), *value;
         if (!param || !tpl_expect(p, T_NAME, "the name of a parameter") || !tpl_sym(p, t->text, &param->sym)) return false;
-        if (clo_str_eq(t->text, CLO_STR("caller")))
-            return tpl_syntax(p, t->line, CLO_ERR_UNSUPPORTED, "a macro parameter named 'caller'");
+        if (clo_str_eq(t->text, CLO_STR("caller")) || clo_str_eq(t->text, CLO_STR("varargs")) ||
+            clo_str_eq(t->text, CLO_STR("kwargs")))
+            return tpl_syntax(p, t->line, CLO_ERR_UNSUPPORTED, "a macro parameter named '%.*s'", tpl_shown(t->text),
+                              t->text.ptr);
         for (uint32_t i = 0; i < n->list.n; i++)
             if (n->list.p[i]->sym == param->sym)
                 return tpl_syntax(p, t->line, CLO_ERR_FORMAT, "duplicate argument in function definition");

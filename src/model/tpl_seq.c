@@ -35,7 +35,6 @@ static bool f_last(tpl_run *r, tv v, const tv *a, tv *out)
     const tpl_list *l;
     (void)a;
     if (v.kind == TV_GEN) return tpl_fail(r, TPL_TYPE_ERROR, "'generator' object is not reversible");
-    if (v.kind == TV_UNDEF) return tpl_fail(r, TPL_TYPE_ERROR, "'Undefined' object is not reversible");
     if (!tpl_iter(r, v, &l)) return false;
     if (l->n == 0) return tpl_undef_hint(r, "No last item, sequence was empty.", out);
     *out = l->items[l->n - 1];
@@ -51,7 +50,7 @@ static bool f_reverse(tpl_run *r, tv v, const tv *a, tv *out)
     if (!tpl_is_iterable(v)) return tpl_fail(r, CLO_ERR_USAGE, "argument must be iterable");
     if (!tpl_iter(r, v, &l) || !tpl_new_list(r, TV_LIST, l->n, &list, &items)) return false;
     for (size_t i = 0; i < l->n; i++) items[i] = l->items[l->n - 1 - i];
-    if (v.kind == TV_GEN || v.kind == TV_UNDEF) { /* reversed() refuses these; Jinja then makes a list */
+    if (v.kind == TV_GEN) { /* reversed() refuses it; Jinja then makes a list */
         *out = list;
         return true;
     }

@@ -30,7 +30,7 @@ static bool put_str(tpl_run *r, tpl_sb *b, const json_style *st, const tpl_str *
     size_t plain = 0;
     for (size_t i = 0, n; i < t.len; i += n) {
         uint32_t c = clo_utf8_decode(t, i, &n);
-        if (c >= 0x20 && c != '"' && c != '\\' && (c < 0x7f || !st->ascii || c == 0x7f)) continue;
+        if (c >= 0x20 && c != '"' && c != '\\' && (c < 0x7f || !st->ascii)) continue;
         tpl_sb_add(r, &body, (clo_str){t.ptr + plain, i - plain});
         put_escape(r, &body, c);
         plain = i + n;
