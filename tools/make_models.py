@@ -206,7 +206,7 @@ PLAIN = dict(rope_type="default", rope_theta=1e4)
 
 def tiny_models():
     """name -> (transformers class prefix, config, options). Options: old (config.json as transformers 4 wrote it),
-    shards (bytes per shard), gguf (types to write copies in)."""
+    shards (bytes per shard), inside (a text model inside a multimodal one), gguf (types to write copies in)."""
     floats = ["F32", "F16", "BF16"]
     small = floats + ["Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "IQ4_NL", "MXFP4"]
     k = ["Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_XS"]
@@ -238,6 +238,7 @@ def tiny_models():
                      full_attention=dict(rope_type="linear", rope_theta=1e6, factor=8.0),
                      sliding_attention=dict(rope_type="default", rope_theta=1e4)))
     yield "gemma3", ("Gemma3", gemma, dict())
+    yield "gemma3-inside", ("Gemma3", gemma, dict(inside=True))
     yield "gemma3-old", ("Gemma3", gemma, dict(old=True))
     yield "gemma3-scale", ("Gemma3", dict(gemma, query_pre_attn_scalar=32), dict(gguf=["F32"]))
     yield "smollm3", ("SmolLM3", dict(BASE, tie_word_embeddings=True, rope_parameters=dict(PLAIN, rope_theta=2e6)),
@@ -261,6 +262,20 @@ def old_config(path):
         c["layer_types"] = ["sliding_attention"] * 3 + ["full_attention"]
     with open(path, "w") as f:
         json.dump(c, f, indent=1)
+
+
+def put_inside(folder):
+    """Makes a text model the language part of a multimodal one, with a vision part that is to be ignored."""
+    from safetensors.numpy import load_file, save_file
+    path = os.path.join(folder, "model.safetensors")
+    tensors = {"language_model." + k: v for k, v in load_file(path).items()}
+    tensors["vision_tower.vision_model.post_layernorm.weight"] = np.ones(8, np.float32)
+    save_file(tensors, path, metadata={"format": "pt"})
+    with open(os.path.join(folder, "config.json")) as f:
+        text = json.load(f)
+    outer = dict(model_type="gemma3", architectures=["Gemma3ForConditionalGeneration"], eos_token_id=[2, 3], text_config=text)
+    with open(os.path.join(folder, "config.json"), "w") as f:
+        json.dump(outer, f, indent=1)
 
 
 def draw_weights(model, gemma):
@@ -348,6 +363,8 @@ def make_tiny(out, only):
         model.save_pretrained(os.path.join(out, name), max_shard_size=options.get("shards", "1GB"))
         if options.get("old"):
             old_config(os.path.join(out, name, "config.json"))
+        if options.get("inside"):
+            put_inside(os.path.join(out, name))
         record(name, name, "F32")
         saved = {k: v.clone() for k, v in model.state_dict().items()}
         for dtype in options.get("gguf", []):
