@@ -54,6 +54,8 @@ LIBSO := $(B)/libcloche.so.0
 OPT        ?= -O2
 OPT_KERNEL ?= -O3
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wvla -Werror
+# gcc cannot know that clo_fail returns false, so it takes `return clo_fail(...)` for a success that set nothing.
+WARN += $(if $(findstring clang,$(CC)),,-Wno-maybe-uninitialized)
 BASE := -std=c11 -D_GNU_SOURCE -DCLO_VERSION='"$(VERSION)"' -g -ffp-contract=off -fPIC $(WARN) \
         -Isrc -Iinclude -include src/base/banned.h
 # clang's fortified headers define sprintf as a macro, which banned.h poisons.
