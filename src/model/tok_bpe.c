@@ -33,7 +33,7 @@ int clo_tok_cp_to_byte(uint32_t cp)
 static void push_sym(tok_enc *e, size_t *n, uint32_t sym, size_t off, size_t bytes)
 {
     e->syms[*n] = (tok_sym){.sym = sym, .prev = (int32_t)*n - 1, .next = (int32_t)*n + 1, .bytes = (uint32_t)bytes,
-                            .off = (uint32_t)off};
+                            .off = (uint32_t)off, .rank = TOK_NONE};
     (*n)++;
 }
 
@@ -104,96 +104,86 @@ static size_t syms_of_chars(tok_enc *e, clo_str w)
 
 /* --- merging -------------------------------------------------------------------------------------------------------*/
 
-static void join(tok_enc *e, size_t left, uint32_t result)
+/* Looks up what symbol i and its next become. */
+static void rate(tok_enc *e, int32_t i)
 {
-    tok_sym *l = &e->syms[left], *r = &e->syms[l->next];
-    l->sym = result;
+    tok_sym *s = &e->syms[i];
+    const tok_merge *m = s->next >= 0 ? clo_tok_merge_find(e->t, s->sym, e->syms[s->next].sym) : NULL;
+    s->rank = m ? m->rank : TOK_NONE;
+    s->result = m ? m->result : 0;
+}
+
+/* Merges symbol i with its next, and rates the two pairs that this makes. */
+static void join(tok_enc *e, int32_t i)
+{
+    tok_sym *l = &e->syms[i], *r = &e->syms[l->next];
+    l->sym = l->result;
     l->bytes += r->bytes;
     r->bytes = 0;
+    r->rank = TOK_NONE;
     l->next = r->next;
-    if (r->next >= 0) e->syms[r->next].prev = (int32_t)left;
+    if (r->next >= 0) e->syms[r->next].prev = i;
+    rate(e, i);
+    if (l->prev >= 0) rate(e, l->prev);
 }
 
-/* ranks[i]: of the pair (i, next of i). Kept in the array `rank` beside the list. */
 static void merge_walking(tok_enc *e, size_t n)
 {
-    uint32_t rank[WALK_SYMS_MAX], result[WALK_SYMS_MAX];
-    for (size_t i = 0; i < n; i++) {
-        const tok_merge *m = i + 1 < n ? clo_tok_merge_find(e->t, e->syms[i].sym, e->syms[i + 1].sym) : NULL;
-        rank[i] = m ? m->rank : TOK_NONE;
-        result[i] = m ? m->result : 0;
-    }
     for (;;) {
-        size_t best = 0;
-        for (size_t i = 1; i < n; i++) {
-            if (rank[i] < rank[best]) best = i;
+        int32_t best = 0;
+        for (int32_t i = 1; i < (int32_t)n; i++) {
+            if (e->syms[i].rank < e->syms[best].rank) best = i;
         }
-        if (rank[best] == TOK_NONE) return;
-        rank[e->syms[best].next] = TOK_NONE;
-        join(e, best, result[best]);
-        for (int side = 0; side < 2; side++) {
-            int32_t i = side == 0 ? (int32_t)best : e->syms[best].prev;
-            if (i < 0) continue;
-            int32_t next = e->syms[i].next;
-            const tok_merge *m = next >= 0 ? clo_tok_merge_find(e->t, e->syms[i].sym, e->syms[next].sym) : NULL;
-            rank[i] = m ? m->rank : TOK_NONE;
-            result[i] = m ? m->result : 0;
-        }
+        if (e->syms[best].rank == TOK_NONE) return;
+        join(e, best);
     }
 }
 
-static bool before(const tok_cand *a, const tok_cand *b)
+/* A heap of four children a node: half the depth of two, and the children share a cache line. */
+static void heap_push(tok_enc *e, int32_t i)
 {
-    return a->rank != b->rank ? a->rank < b->rank : a->pos < b->pos;
-}
-
-static void heap_push(tok_enc *e, tok_cand c)
-{
-    size_t i = e->heap_n++;
-    while (i > 0 && before(&c, &e->heap[(i - 1) / 2])) {
-        e->heap[i] = e->heap[(i - 1) / 2];
-        i = (i - 1) / 2;
+    if (i < 0 || e->syms[i].rank == TOK_NONE) return;
+    uint64_t key = (uint64_t)e->syms[i].rank << 32 | (uint32_t)i, *heap = e->heap;
+    size_t at = e->heap_n++;
+    while (at > 0 && key < heap[(at - 1) / 4]) {
+        heap[at] = heap[(at - 1) / 4];
+        at = (at - 1) / 4;
     }
-    e->heap[i] = c;
+    heap[at] = key;
 }
 
-static tok_cand heap_pop(tok_enc *e)
+static uint64_t heap_pop(tok_enc *e)
 {
-    tok_cand top = e->heap[0], c = e->heap[--e->heap_n];
-    size_t i = 0;
+    uint64_t *heap = e->heap, top = heap[0], key = heap[--e->heap_n];
+    size_t n = e->heap_n, at = 0;
     for (;;) {
-        size_t child = 2 * i + 1;
-        if (child >= e->heap_n) break;
-        if (child + 1 < e->heap_n && before(&e->heap[child + 1], &e->heap[child])) child++;
-        if (!before(&e->heap[child], &c)) break;
-        e->heap[i] = e->heap[child];
-        i = child;
+        size_t child = 4 * at + 1, end = child + 4 < n ? child + 4 : n, least = child;
+        if (child >= n) break;
+        for (size_t c = child + 1; c < end; c++) {
+            if (heap[c] < heap[least]) least = c;
+        }
+        if (heap[least] >= key) break;
+        heap[at] = heap[least];
+        at = least;
     }
-    if (e->heap_n > 0) e->heap[i] = c;
+    heap[at] = key;
     return top;
 }
 
-static void offer(tok_enc *e, int32_t i)
-{
-    if (i < 0 || e->syms[i].next < 0) return;
-    uint32_t l = e->syms[i].sym, r = e->syms[e->syms[i].next].sym;
-    const tok_merge *m = clo_tok_merge_find(e->t, l, r);
-    if (m) heap_push(e, (tok_cand){m->rank, (uint32_t)i, l, r, m->result});
-}
-
+/* A candidate is stale when its pair has another rank by now. One that has the same rank again is as good as new. */
 static bool merge_heaped(tok_enc *e, size_t n)
 {
     /* n - 1 pairs at first; each of at most n - 1 merges offers two more. */
-    if (!clo_tok_grow((void **)&e->heap, &e->heap_cap, 3 * n, sizeof *e->heap, e->err)) return false;
+    if (!clo_tok_grow((void **)&e->heap, &e->heap_cap, 3 * n + 1, sizeof *e->heap, e->err)) return false;
     e->heap_n = 0;
-    for (size_t i = 0; i + 1 < n; i++) offer(e, (int32_t)i);
+    for (size_t i = 0; i < n; i++) heap_push(e, (int32_t)i);
     while (e->heap_n > 0) {
-        tok_cand c = heap_pop(e);
-        const tok_sym *l = &e->syms[c.pos];
-        if (l->bytes == 0 || l->sym != c.left || l->next < 0 || e->syms[l->next].sym != c.right) continue;
-        join(e, c.pos, c.result);
-        offer(e, (int32_t)c.pos);
-        offer(e, e->syms[c.pos].prev);
+        uint64_t key = heap_pop(e);
+        int32_t i = (int32_t)(uint32_t)key;
+        if (e->syms[i].rank != (uint32_t)(key >> 32)) continue;
+        join(e, i);
+        heap_push(e, i);
+        heap_push(e, e->syms[i].prev);
     }
     return true;
 }
@@ -235,6 +225,7 @@ bool clo_tok_word_bpe(tok_enc *e, clo_str w)
     size_t n = t->head->model == TOK_MODEL_BPE_BYTES ? syms_of_bytes(e, w) : syms_of_chars(e, w);
     if (n == 0) return true;
     e->syms[n - 1].next = -1;
+    for (size_t i = 0; i < n; i++) rate(e, (int32_t)i);
     if (n > WALK_SYMS_MAX) {
         if (!merge_heaped(e, n)) return false;
     } else if (n > 1) {

@@ -510,6 +510,32 @@ static bool put_merges(blob *o, clo_err *err)
     return true;
 }
 
+#define SPACE_MARK CLO_STR("\xE2\x96\x81") /* U+2581 */
+
+static bool has_inner_mark(clo_str s)
+{
+    for (size_t i = 3; i + 3 <= s.len; i++) {
+        if (memcmp(s.ptr + i, SPACE_MARK.ptr, 3) == 0 && memcmp(s.ptr + i - 3, SPACE_MARK.ptr, 3) != 0) return true;
+    }
+    for (size_t i = 1; i < 3 && i + 3 <= s.len; i++) {
+        if (memcmp(s.ptr + i, SPACE_MARK.ptr, 3) == 0) return true;
+    }
+    return false;
+}
+
+/* Where no token has U+2581 behind another character, no merge crosses such a place: what stands on its two sides can
+ * be encoded apart, and a text without pre-tokeniser (Gemma) falls into words after all. */
+static bool can_cut(const tok_build *b)
+{
+    if (b->model != TOK_MODEL_BPE_CHARS || (b->flags & TOK_IGNORE_MERGES) || b->prefix.len || b->suffix.len) return false;
+    if (clo_tokb_find(b, SPACE_MARK) < 0) return false; /* an unknown mark could fuse with what stands before it */
+    for (size_t i = 0; i < b->n_merges; i++) {
+        uint32_t r = b->merges[i].result;
+        if (has_inner_mark(b->names[r])) return false;
+    }
+    return true;
+}
+
 static bool put_tries(blob *o, tok_node *owned[3], clo_err *err)
 {
     tok_build *b = o->b;
@@ -594,6 +620,7 @@ bool clo_tokb_finish(tok_build *b, clo_tok **out, clo_err *err)
                         .n_syms = (uint32_t)(b->n_vocab + b->n_extra), .model = b->model, .flags = b->flags,
                         .bos = b->bos, .eos = b->eos, .unk = b->unk, .max_chars = b->max_chars,
                         .min_score = b->min_score};
+    if (can_cut(b)) o.head.flags |= TOK_CUT_AT_MARK;
     memcpy(o.head.magic, "CLOTOK\r\n", 8);
     o.head.prefix = put_text(&o, b->prefix);
     o.head.suffix = put_text(&o, b->suffix);

@@ -45,6 +45,7 @@ enum {
     TOK_IGNORE_MERGES = 1,
     TOK_BYTE_FALLBACK = 2,
     TOK_FUSE_UNK = 4,
+    TOK_CUT_AT_MARK = 16, /* no merge crosses the place before a U+2581 that follows another character */
     TOK_WORDS_PLAIN = 8, /* WordPiece of GGUF: word starts are stored with U+2581, continuations without prefix */
 };
 
@@ -279,14 +280,11 @@ typedef struct {
 typedef struct {
     uint32_t sym;
     int32_t prev, next; /* -1: none */
-    uint32_t bytes;     /* of the text it covers; 0: merged away */
-    uint32_t off;       /* where in the word */
+    uint32_t off;       /* where its text begins in the word */
+    uint32_t bytes;     /* of that text; 0: merged away */
+    uint32_t rank;      /* of merging it with the next; TOK_NONE: they do not merge */
+    uint32_t result;    /* what that gives */
 } tok_sym;
-
-/* A candidate merge in the heap, ordered by (rank, pos). */
-typedef struct {
-    uint32_t rank, pos, left, right, result;
-} tok_cand;
 
 typedef struct {
     const clo_tok *t;
@@ -297,7 +295,7 @@ typedef struct {
     size_t cache_mask;
     tok_sym *syms;     /* owned scratch */
     size_t syms_cap;
-    tok_cand *heap;    /* owned scratch */
+    uint64_t *heap;    /* owned scratch: candidates, rank << 32 | position */
     size_t heap_n, heap_cap;
     clo_buf scratch[TOK_STEPS_MAX]; /* text made by pre-tokeniser steps, one per step */
     clo_buf norm[2];   /* normaliser's two sides */
@@ -336,8 +334,8 @@ void clo_tok_regex_close(struct tok_regex *r);
 CLO_CHECK bool clo_tok_regex_find(const struct tok_regex *r, clo_str s, size_t off, size_t *begin, size_t *end,
                                   bool *found, clo_err *err);
 
-/* SentencePiece's character map: longest match at s[off]; false: none. */
-bool clo_tok_charsmap_find(clo_str map, clo_str s, clo_str *to, size_t *n_bytes);
+/* SentencePiece's character map: the longest (or shortest) entry that s begins with and what replaces it; false: none. */
+bool clo_tok_charsmap_find(clo_str map, clo_str s, bool shortest, clo_str *to, size_t *n_bytes);
 
 /* Byte-level alphabet: the code point that stands for byte b, and back (-1: none). */
 uint32_t clo_tok_byte_to_cp(uint8_t b);

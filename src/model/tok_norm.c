@@ -129,13 +129,46 @@ static bool charsmap(clo_buf *out, clo_str map, clo_str s, clo_err *err)
     for (size_t i = 0; i < s.len;) {
         clo_str to;
         size_t n;
-        if (clo_tok_charsmap_find(map, clo_str_from_off(s, i), &to, &n) && n > 0) {
+        if (clo_tok_charsmap_find(map, clo_str_from_off(s, i), false, &to, &n) && n > 0) {
             clo_buf_add(out, to);
         } else {
             n = clo_tok_cp_len(s.ptr[i]);
             clo_buf_add(out, (clo_str){s.ptr + i, n});
         }
         i += n;
+    }
+    return clo_buf_ok(out, err);
+}
+
+/* End of the grapheme cluster at off. */
+static size_t grapheme(clo_str s, size_t off)
+{
+    utf8proc_int32_t state = 0;
+    size_t n;
+    uint32_t cp = clo_tok_cp(s.ptr + off, &n);
+    for (off += n; off < s.len; off += n) {
+        uint32_t next = clo_tok_cp(s.ptr + off, &n);
+        if (utf8proc_grapheme_break_stateful((utf8proc_int32_t)cp, (utf8proc_int32_t)next, &state)) break;
+        cp = next;
+    }
+    return off;
+}
+
+/* As the library does it: a grapheme cluster of less than 6 bytes that begins with an entry becomes what the shortest
+ * such entry says, rest and all; otherwise its characters are looked up one by one. */
+static bool charsmap_graphemes(clo_buf *out, clo_str map, clo_str s, clo_err *err)
+{
+    for (size_t i = 0; i < s.len;) {
+        size_t end = grapheme(s, i), n;
+        clo_str to;
+        if (end - i < 6 && clo_tok_charsmap_find(map, (clo_str){s.ptr + i, end - i}, true, &to, &n)) {
+            clo_buf_add(out, to);
+            i = end;
+        }
+        for (; i < end; i += clo_tok_cp_len(s.ptr[i])) {
+            clo_str one = {s.ptr + i, clo_tok_cp_len(s.ptr[i])};
+            clo_buf_add(out, clo_tok_charsmap_find(map, one, true, &to, &n) ? to : one);
+        }
     }
     return clo_buf_ok(out, err);
 }
@@ -173,7 +206,7 @@ static bool step(const clo_tok *t, size_t i, clo_buf *out, clo_str *s, bool *sam
         return true;
     case TOK_NORM_BERT_CLEAN: bert_clean(out, *s); return true;
     case TOK_NORM_BERT_CJK: bert_cjk(out, *s); return true;
-    case TOK_NORM_CHARSMAP: return charsmap(out, s1, *s, err);
+    case TOK_NORM_CHARSMAP: return st->a ? charsmap_graphemes(out, s1, *s, err) : charsmap(out, s1, *s, err);
     default: return clo_fail(err, CLO_ERR_FORMAT, "compiled tokenizer: unknown step %u", st->kind);
     }
 }

@@ -38,6 +38,7 @@ extern const uint16_t clo_tok_uni_class[];
 
 static inline uint16_t clo_tok_class(uint32_t cp)
 {
+    if (cp < 0x80) return clo_tok_uni_class[cp]; /* the first block is ASCII's */
     if (cp >= 0x110000) return TOK_CLS_C;
     return clo_tok_uni_class[((size_t)clo_tok_uni_block[cp >> TOK_UNI_SHIFT] << TOK_UNI_SHIFT) |
                              (cp & ((1u << TOK_UNI_SHIFT) - 1))];

@@ -104,7 +104,7 @@ static uint32_t unit_offset(uint32_t u)
     return (u >> 10) << ((u & (1u << 9)) >> 6);
 }
 
-bool clo_tok_charsmap_find(clo_str map, clo_str s, clo_str *to, size_t *n_bytes)
+bool clo_tok_charsmap_find(clo_str map, clo_str s, bool shortest, clo_str *to, size_t *n_bytes)
 {
     if (map.len < 4) return false;
     size_t trie_bytes = clo_load_le32(map.ptr);
@@ -115,7 +115,7 @@ bool clo_tok_charsmap_find(clo_str map, clo_str s, clo_str *to, size_t *n_bytes)
     uint32_t unit = clo_load_le32(units);
     bool found = false;
     pos ^= unit_offset(unit);
-    for (size_t i = 0; i < s.len; i++) {
+    for (size_t i = 0; i < s.len && !(found && shortest); i++) {
         uint8_t c = (uint8_t)s.ptr[i];
         pos ^= c;
         if (c == 0 || pos >= n_units) break;

@@ -253,7 +253,29 @@ static bool encode_model(tok_enc *e, clo_str w)
     }
 }
 
+/* Where the next word begins behind at: before a U+2581 that follows another character. */
+static size_t next_mark(clo_str w, size_t at)
+{
+    while (at + 3 <= w.len && memcmp(w.ptr + at, "\xE2\x96\x81", 3) == 0) at += 3;
+    const char *m = at < w.len ? (const char *)memmem(w.ptr + at, w.len - at, "\xE2\x96\x81", 3) : NULL;
+    return m ? (size_t)(m - w.ptr) : w.len;
+}
+
+static bool encode_word(tok_enc *e, clo_str w);
+
 bool clo_tok_word(tok_enc *e, clo_str w)
+{
+    if (!(e->t->head->flags & TOK_CUT_AT_MARK)) return encode_word(e, w);
+    for (size_t at = 0; at < w.len;) {
+        size_t end = next_mark(w, at);
+        if (!encode_word(e, (clo_str){w.ptr + at, end - at})) return false;
+        at = end;
+    }
+    return true;
+}
+
+/* One word, from the cache when it came before. */
+static bool encode_word(tok_enc *e, clo_str w)
 {
     if (!e->cache || w.len > sizeof e->cache->bytes) return encode_model(e, w);
     tok_cached *c = &e->cache[clo_tok_hash(w.ptr, w.len) & e->cache_mask];
