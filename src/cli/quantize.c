@@ -67,8 +67,7 @@ static int print_text(const char *out, const clo_requantize_stats *st, double se
     }
     printf("\n");
     if (st->n_fallback) {
-        printf("  %zu tensors have rows that their type's blocks do not divide and got the nearest type that fits\n",
-               st->n_fallback);
+        printf("  %zu of them got the nearest type whose blocks divide their rows\n", st->n_fallback);
     }
     return fflush(stdout) == 0 ? CLO_EXIT_OK : CLO_EXIT_FAILED;
 }
