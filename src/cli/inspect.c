@@ -11,8 +11,8 @@
 #include "model/gguf.h"
 #include "tensor/quant.h"
 
-#define SHOWN_ELEMENTS 6u   /* of an array */
-#define SHOWN_BYTES 100u    /* of a text, without --json */
+#define SHOWN_ELEMENTS 6u /* of an array */
+#define SHOWN_BYTES 100u  /* of a text, without --json */
 #define JSON_TEXT_BYTES 65536u
 
 /* --- one key ------------------------------------------------------------------------------------------------------- */
@@ -24,8 +24,8 @@ static clo_str text_of(const clo_gguf_kv *kv)
 
 static const char *type_name(clo_gguf_type t)
 {
-    static const char *const names[] = { "u8", "i8", "u16", "i16", "u32", "i32", "f32", "bool", "str", "array", "u64",
-                                         "i64", "f64" };
+    static const char *const names[] = {"u8",   "i8",  "u16",   "i16", "u32", "i32", "f32",
+                                        "bool", "str", "array", "u64", "i64", "f64"};
     return names[t];
 }
 
@@ -39,7 +39,7 @@ static json_t *json_text(clo_str s, size_t max)
 static json_t *json_number(const clo_gguf_kv *kv, clo_gguf_type t, uint64_t i)
 {
     /* A scalar reads like an array of one. */
-    const clo_gguf_kv one = { .type = CLO_GGUF_ARRAY, .elem = t, .n = kv->n, .raw = kv->raw };
+    const clo_gguf_kv one = {.type = CLO_GGUF_ARRAY, .elem = t, .n = kv->n, .raw = kv->raw};
     if (t == CLO_GGUF_BOOL) return json_boolean(clo_gguf_array_int(&one, i) != 0);
     if (t == CLO_GGUF_F32 || t == CLO_GGUF_F64) {
         json_t *v = json_real(clo_gguf_array_num(&one, i));
@@ -55,7 +55,8 @@ static void json_strings(json_t *list, const clo_gguf_kv *kv, uint64_t n)
     clo_str some[SHOWN_ELEMENTS];
     head.n = n;
     clo_gguf_array_strs(&head, some);
-    for (uint64_t i = 0; i < n; i++) json_array_append_new(list, json_text(some[i], JSON_TEXT_BYTES));
+    for (uint64_t i = 0; i < n; i++)
+        json_array_append_new(list, json_text(some[i], JSON_TEXT_BYTES));
 }
 
 /* {"key", "type", "value"} or {"key", "type", "elements", "n", "first"}. */
@@ -73,8 +74,11 @@ static json_t *json_kv(const clo_gguf_kv *kv)
         json_t *first = json_array();
         json_object_set_new(o, "elements", json_string(type_name(kv->elem)));
         json_object_set_new(o, "n", json_integer((json_int_t)kv->n));
-        if (kv->elem == CLO_GGUF_STR) json_strings(first, kv, n);
-        else for (uint64_t i = 0; i < n; i++) json_array_append_new(first, json_number(kv, kv->elem, i));
+        if (kv->elem == CLO_GGUF_STR)
+            json_strings(first, kv, n);
+        else
+            for (uint64_t i = 0; i < n; i++)
+                json_array_append_new(first, json_number(kv, kv->elem, i));
         json_object_set_new(o, "first", first);
     }
     return o;
@@ -83,7 +87,8 @@ static json_t *json_kv(const clo_gguf_kv *kv)
 static json_t *json_tensor(const clo_tensor *t)
 {
     json_t *o = json_object(), *shape = json_array();
-    for (uint32_t d = 0; d < t->n_dims; d++) json_array_append_new(shape, json_integer((json_int_t)t->dims[d]));
+    for (uint32_t d = 0; d < t->n_dims; d++)
+        json_array_append_new(shape, json_integer((json_int_t)t->dims[d]));
     json_object_set_new(o, "name", json_text(t->name, JSON_TEXT_BYTES));
     json_object_set_new(o, "type", json_string(clo_dtype_info_of(t->dtype)->name));
     json_object_set_new(o, "shape", shape);
@@ -95,9 +100,12 @@ static json_t *json_tensor(const clo_tensor *t)
 static json_t *json_all(const clo_checkpoint *ck)
 {
     json_t *o = json_object(), *keys = json_array(), *tensors = json_array(), *files = json_array();
-    for (size_t i = 0; i < ck->n_files; i++) json_array_append_new(files, json_string(ck->paths[i]));
-    for (size_t i = 0; ck->gguf && i < ck->gguf->n_kv; i++) json_array_append_new(keys, json_kv(&ck->gguf->kv[i]));
-    for (size_t i = 0; i < ck->n_tensors; i++) json_array_append_new(tensors, json_tensor(&ck->tensors[i]));
+    for (size_t i = 0; i < ck->n_files; i++)
+        json_array_append_new(files, json_string(ck->paths[i]));
+    for (size_t i = 0; ck->gguf && i < ck->gguf->n_kv; i++)
+        json_array_append_new(keys, json_kv(&ck->gguf->kv[i]));
+    for (size_t i = 0; i < ck->n_tensors; i++)
+        json_array_append_new(tensors, json_tensor(&ck->tensors[i]));
     json_object_set_new(o, "container", json_string(ck->container == CLO_CONTAINER_GGUF ? "gguf" : "safetensors"));
     json_object_set_new(o, "files", files);
     json_object_set_new(o, "keys", keys);
@@ -124,11 +132,15 @@ static void print_text(clo_str s)
 
 static void print_number(const clo_gguf_kv *kv, clo_gguf_type t, uint64_t i)
 {
-    const clo_gguf_kv one = { .type = CLO_GGUF_ARRAY, .elem = t, .n = kv->n, .raw = kv->raw };
-    if (t == CLO_GGUF_F32 || t == CLO_GGUF_F64) printf("%.9g", clo_gguf_array_num(&one, i));
-    else if (t == CLO_GGUF_BOOL) fputs(clo_gguf_array_int(&one, i) ? "true" : "false", stdout);
-    else if (t == CLO_GGUF_U64) printf("%llu", (unsigned long long)clo_gguf_array_int(&one, i));
-    else printf("%lld", (long long)clo_gguf_array_int(&one, i));
+    const clo_gguf_kv one = {.type = CLO_GGUF_ARRAY, .elem = t, .n = kv->n, .raw = kv->raw};
+    if (t == CLO_GGUF_F32 || t == CLO_GGUF_F64)
+        printf("%.9g", clo_gguf_array_num(&one, i));
+    else if (t == CLO_GGUF_BOOL)
+        fputs(clo_gguf_array_int(&one, i) ? "true" : "false", stdout);
+    else if (t == CLO_GGUF_U64)
+        printf("%llu", (unsigned long long)clo_gguf_array_int(&one, i));
+    else
+        printf("%lld", (long long)clo_gguf_array_int(&one, i));
 }
 
 static void print_kv(const clo_gguf_kv *kv)
@@ -147,8 +159,10 @@ static void print_kv(const clo_gguf_kv *kv)
         printf("%s[%llu]", type_name(kv->elem), (unsigned long long)kv->n);
         for (uint64_t i = 0; i < head.n; i++) {
             putchar(' ');
-            if (kv->elem == CLO_GGUF_STR) print_text(some[i]);
-            else print_number(kv, kv->elem, i);
+            if (kv->elem == CLO_GGUF_STR)
+                print_text(some[i]);
+            else
+                print_number(kv, kv->elem, i);
         }
         if (kv->n > head.n) fputs(" ...", stdout);
     }
@@ -161,7 +175,8 @@ static void print_tensor(const clo_tensor *t)
     printf("%-7s %10s  ", clo_dtype_info_of(t->dtype)->name, clo_cli_bytes(size, t->bytes));
     clo_cli_print_escaped(t->name, false);
     fputs(" [", stdout);
-    for (uint32_t d = 0; d < t->n_dims; d++) printf(d ? ", %llu" : "%llu", (unsigned long long)t->dims[d]);
+    for (uint32_t d = 0; d < t->n_dims; d++)
+        printf(d ? ", %llu" : "%llu", (unsigned long long)t->dims[d]);
     fputs("]\n", stdout);
 }
 
@@ -169,7 +184,8 @@ static void print_all(const clo_checkpoint *ck)
 {
     uint64_t total = 0;
     char size[24];
-    for (size_t i = 0; ck->gguf && i < ck->gguf->n_kv; i++) print_kv(&ck->gguf->kv[i]);
+    for (size_t i = 0; ck->gguf && i < ck->gguf->n_kv; i++)
+        print_kv(&ck->gguf->kv[i]);
     if (ck->gguf && ck->gguf->n_kv) putchar('\n');
     for (size_t i = 0; i < ck->n_tensors; i++) {
         print_tensor(&ck->tensors[i]);
@@ -191,7 +207,8 @@ static bool put_npy_header(clo_writer *w, const clo_tensor *t, clo_err *err)
     }
     memcpy(h, "\x93NUMPY\x01\x00\xb6\x00", 10);
     int len = snprintf(h + 10, sizeof h - 10, "{'descr':'<f4','fortran_order':False,'shape':(%s)}", shape);
-    if (n >= sizeof shape || len < 0 || (size_t)len > 192 - 11) return clo_fail(err, CLO_ERR_LIMIT, "shape is too long");
+    if (n >= sizeof shape || len < 0 || (size_t)len > 192 - 11)
+        return clo_fail(err, CLO_ERR_LIMIT, "shape is too long");
     memset(h + 10 + len, ' ', 192 - 10 - (size_t)len);
     h[191] = '\n';
     return clo_writer_put(w, h, 192, err);
@@ -201,8 +218,10 @@ static bool put_npy_header(clo_writer *w, const clo_tensor *t, clo_err *err)
 static bool put_rows(clo_writer *w, const clo_tensor *t, clo_err *err)
 {
     size_t n_cols = t->n_dims ? (size_t)t->dims[t->n_dims - 1] : 1, n_rows = 1, row_bytes = 0;
-    for (uint32_t d = 0; d + 1 < t->n_dims; d++) n_rows *= (size_t)t->dims[d]; /* the parser checked the product */
-    if (!clo_dtype_row_bytes(t->dtype, n_cols, &row_bytes)) return clo_fail(err, CLO_ERR_FORMAT, "row is no whole block");
+    for (uint32_t d = 0; d + 1 < t->n_dims; d++)
+        n_rows *= (size_t)t->dims[d]; /* the parser checked the product */
+    if (!clo_dtype_row_bytes(t->dtype, n_cols, &row_bytes))
+        return clo_fail(err, CLO_ERR_FORMAT, "row is no whole block");
     if (n_cols == 0) return true;
     float *row = calloc(n_cols, sizeof *row);
     if (!row) return clo_fail(err, CLO_ERR_MEMORY, "no memory for a row of %zu", n_cols);
@@ -245,10 +264,14 @@ static bool work(const char *model, const char *data, const char *tensor, const 
     char path[4096];
     bool ok = true;
     if (!clo_cli_model_path(path, model, data, err) || !clo_checkpoint_open(&ck, path, err)) return false;
-    if (tensor && out) ok = write_tensor(&ck, tensor, out, err);
-    else if (tensor) ok = show_tensor(&ck, tensor, json, err);
-    else if (json) ok = clo_cli_print_json(json_all(&ck)) == 0;
-    else print_all(&ck);
+    if (tensor && out)
+        ok = write_tensor(&ck, tensor, out, err);
+    else if (tensor)
+        ok = show_tensor(&ck, tensor, json, err);
+    else if (json)
+        ok = clo_cli_print_json(json_all(&ck)) == 0;
+    else
+        print_all(&ck);
     clo_checkpoint_close(&ck);
     return ok;
 }
@@ -258,10 +281,10 @@ int clo_cmd_inspect(int argc, char **argv)
     const char *tensor = NULL, *out = NULL, *data = NULL;
     bool json = false;
     const clo_opt opts[] = {
-        { "tensor", NULL, CLO_OPT_STR, &tensor, "NAME", "this tensor only" },
-        { "out", "o", CLO_OPT_STR, &out, "FILE", "write the tensor as float32 in NumPy's .npy format" },
-        { "data", NULL, CLO_OPT_STR, &data, "DIR", "data folder (default: $CLOCHE_DATA)" },
-        { "json", NULL, CLO_OPT_FLAG, &json, NULL, "print one JSON object" },
+        {"tensor", NULL, CLO_OPT_STR, &tensor, "NAME", "this tensor only"},
+        {"out", "o", CLO_OPT_STR, &out, "FILE", "write the tensor as float32 in NumPy's .npy format"},
+        {"data", NULL, CLO_OPT_STR, &data, "DIR", "data folder (default: $CLOCHE_DATA)"},
+        {"json", NULL, CLO_OPT_FLAG, &json, NULL, "print one JSON object"},
     };
     const clo_cli_spec spec = {
         "inspect MODEL [--tensor NAME [--out FILE]]",
@@ -269,7 +292,10 @@ int clo_cmd_inspect(int argc, char **argv)
         "dequantised, to a file. The model is not run; a file that is damaged is refused and says where.",
         "  cloche inspect SmolLM2.gguf\n"
         "  cloche inspect SmolLM2.gguf --tensor blk.0.attn_q.weight --out q.npy\n",
-        opts, CLO_COUNT(opts), 1, 1};
+        opts,
+        CLO_COUNT(opts),
+        1,
+        1};
     clo_cli_args args;
     clo_err err = {0};
     int rc = 0;

@@ -50,7 +50,8 @@ static bool add_tensors(clo_checkpoint *ck, const clo_tensor *t, size_t n, uint3
     if (!all) return clo_arena_full(&ck->arena, err);
     if (ck->n_tensors) memcpy(all, ck->tensors, ck->n_tensors * sizeof *all);
     if (n) memcpy(all + ck->n_tensors, t, n * sizeof *all);
-    for (size_t i = 0; i < n; i++) all[ck->n_tensors + i].i_file = i_file;
+    for (size_t i = 0; i < n; i++)
+        all[ck->n_tensors + i].i_file = i_file;
     ck->tensors = all;
     ck->n_tensors += n;
     return true;
@@ -98,7 +99,8 @@ static bool split_name(const char *path, size_t *stem_len, int *no, int *count)
     *stem_len = len - SPLIT_TAIL_BYTES;
     *no = five_digits(tail + 1);
     *count = five_digits(tail + 10);
-    return tail[0] == '-' && memcmp(tail + 6, "-of-", 4) == 0 && strcmp(tail + 15, ".gguf") == 0 && *no > 0 && *count > 0;
+    return tail[0] == '-' && memcmp(tail + 6, "-of-", 4) == 0 && strcmp(tail + 15, ".gguf") == 0 && *no > 0 &&
+           *count > 0;
 }
 
 /* Parses the file that was mapped last. Part 0's metadata is kept in ck->gguf. */
@@ -126,8 +128,10 @@ static bool open_parts(clo_checkpoint *ck, const char *path, int64_t count, clo_
                         (long long)count, (long long)count);
     }
     for (int64_t i = 2; i <= count; i++) {
-        if (!clo_path_join(part, err, "%.*s-%05lld-of-%05lld.gguf", (int)stem_len, path, (long long)i, (long long)count) ||
-            !map_next(ck, part, err)) return false;
+        if (!clo_path_join(part, err, "%.*s-%05lld-of-%05lld.gguf", (int)stem_len, path, (long long)i,
+                           (long long)count) ||
+            !map_next(ck, part, err))
+            return false;
         if (!parse_gguf(ck, err)) {
             clo_err_context(err, "part %lld", (long long)i);
             return false;
@@ -198,7 +202,8 @@ static bool list_shards(clo_str **names, size_t *n, json_t *map, clo_arena *aren
     size_t n_all = 0;
     clo_str *all = CLO_NEW(arena, clo_str, json_object_size(map));
     if (!all) return clo_arena_full(arena, err);
-    json_object_foreach(map, key, v) {
+    json_object_foreach(map, key, v)
+    {
         clo_str name = json_text(v);
         if (!shard_name_ok(name)) {
             return clo_fail(err, CLO_ERR_FORMAT, "weight_map of '%.100s': '%.100s' is no plain .safetensors name", key,
@@ -226,7 +231,8 @@ static bool check_map(const clo_checkpoint *ck, const json_t *map, const clo_str
         const clo_tensor *t = &ck->tensors[i];
         const json_t *v = json_object_getn(map, t->name.ptr, t->name.len);
         if (!v || !clo_str_eq(json_text(v), shards[t->i_file])) {
-            return clo_fail(err, CLO_ERR_FORMAT, "tensor '" CLO_STR_FMT "' lies in '" CLO_STR_FMT "', weight_map says '%.100s'",
+            return clo_fail(err, CLO_ERR_FORMAT,
+                            "tensor '" CLO_STR_FMT "' lies in '" CLO_STR_FMT "', weight_map says '%.100s'",
                             CLO_STR_ARG(t->name), CLO_STR_ARG(shards[t->i_file]), v ? json_text(v).ptr : "nothing");
         }
     }
@@ -242,7 +248,8 @@ static bool open_shards(clo_checkpoint *ck, json_t *map, clo_err *err)
     if (!list_shards(&shards, &n, map, &ck->arena, err) || !reserve_files(ck, n, err)) return false;
     for (size_t i = 0; i < n; i++) {
         if (!clo_path_join(path, err, "%s/" CLO_STR_FMT, ck->folder, CLO_STR_ARG(shards[i])) ||
-            !add_safetensors(ck, path, err)) return false;
+            !add_safetensors(ck, path, err))
+            return false;
     }
     return sort_tensors(ck, err) && check_map(ck, map, shards, err);
 }
@@ -332,14 +339,15 @@ bool clo_checkpoint_open(clo_checkpoint *out, const char *path, clo_err *err)
 
 void clo_checkpoint_close(clo_checkpoint *ck)
 {
-    for (size_t i = 0; i < ck->n_files; i++) clo_map_close(&ck->files[i]);
+    for (size_t i = 0; i < ck->n_files; i++)
+        clo_map_close(&ck->files[i]);
     clo_arena_free(&ck->arena);
     *ck = (clo_checkpoint){0};
 }
 
 const clo_tensor *clo_checkpoint_find(const clo_checkpoint *ck, clo_str name)
 {
-    clo_tensor key = { .name = name };
+    clo_tensor key = {.name = name};
     if (ck->n_tensors == 0) return NULL;
     return bsearch(&key, ck->tensors, ck->n_tensors, sizeof key, cmp_tensor);
 }

@@ -81,7 +81,8 @@ static bool read_array(clo_gguf_kv *kv, clo_cursor *c, clo_err *err)
             return clo_fail_at(err, at, "array of %llu strings, %zu bytes left", (unsigned long long)n,
                                clo_cursor_left(c));
         }
-        for (uint64_t i = 0; i < n && !c->bad_field; i++) read_str(c, GGUF_STR_BYTES_MAX, "string of an array");
+        for (uint64_t i = 0; i < n && !c->bad_field; i++)
+            read_str(c, GGUF_STR_BYTES_MAX, "string of an array");
     } else {
         clo_read_bytes(c, n * scalar_bytes[elem], "array elements"); /* <= 2^30 * 8 */
     }
@@ -135,7 +136,8 @@ static bool tensor_bytes(clo_tensor *t, const uint64_t *ne, uint64_t at, clo_err
     }
     size_t bytes = 0;
     bool ok = ne[0] <= SIZE_MAX && clo_dtype_row_bytes(t->dtype, (size_t)ne[0], &bytes);
-    for (uint32_t i = 1; ok && i < t->n_dims; i++) ok = clo_mul(bytes, (size_t)ne[i], &bytes);
+    for (uint32_t i = 1; ok && i < t->n_dims; i++)
+        ok = clo_mul(bytes, (size_t)ne[i], &bytes);
     if (!ok || bytes > INT64_MAX) return clo_fail(err, CLO_ERR_LIMIT, "size overflows");
     t->bytes = bytes;
     return true;
@@ -167,7 +169,8 @@ static bool read_tensor(clo_tensor *t, uint64_t *off, clo_cursor *c, clo_err *er
     }
     uint64_t ne[GGUF_DIMS_MAX] = {0};
     bool ok = true;
-    for (uint32_t i = 0; i < t->n_dims; i++) ne[i] = clo_read_u64(c, "tensor dimension");
+    for (uint32_t i = 0; i < t->n_dims; i++)
+        ne[i] = clo_read_u64(c, "tensor dimension");
     ok = clo_cursor_ok(c, err);
     for (uint32_t i = 0; ok && i < t->n_dims; i++) {
         if (ne[i] == 0 || ne[i] > INT64_MAX) ok = clo_fail_at(err, at, "dimension %u is 0 or negative", i);
@@ -193,7 +196,8 @@ static bool place_tensors(clo_gguf *g, const uint64_t *offs, clo_bytes file, clo
                                CLO_STR_ARG(t->name), (unsigned long long)offs[i], (unsigned long long)want);
         }
         if (want > left || t->bytes > left - want) {
-            return clo_fail_at(err, g->data_off, "tensor '" CLO_STR_FMT "': %zu bytes declared at %llu, %llu in the file",
+            return clo_fail_at(err, g->data_off,
+                               "tensor '" CLO_STR_FMT "': %zu bytes declared at %llu, %llu in the file",
                                CLO_STR_ARG(t->name), t->bytes, (unsigned long long)want, (unsigned long long)left);
         }
         t->data = file.ptr + g->data_off + want;
@@ -242,8 +246,8 @@ static bool read_counts(clo_gguf *g, clo_cursor *c, clo_err *err)
     uint64_t n_tensors = clo_read_u64(c, "tensor count"), n_kv = clo_read_u64(c, "key count");
     if (!clo_cursor_ok(c, err)) return false;
     if (n_tensors > GGUF_TENSORS_MAX || n_kv > GGUF_KV_MAX) {
-        return clo_fail(err, CLO_ERR_LIMIT, "%llu tensors and %llu keys, at most %u and %u", (unsigned long long)n_tensors,
-                        (unsigned long long)n_kv, GGUF_TENSORS_MAX, GGUF_KV_MAX);
+        return clo_fail(err, CLO_ERR_LIMIT, "%llu tensors and %llu keys, at most %u and %u",
+                        (unsigned long long)n_tensors, (unsigned long long)n_kv, GGUF_TENSORS_MAX, GGUF_KV_MAX);
     }
     size_t left = clo_cursor_left(c);
     if (n_kv > left / GGUF_KV_BYTES_MIN || n_tensors > left / GGUF_TENSOR_BYTES_MIN) {
@@ -318,6 +322,7 @@ const clo_gguf_kv *clo_gguf_find(const clo_gguf *g, const char *key)
 /* Integer of a type at p; false when the type is none or the value does not fit. */
 static bool load_int(int64_t *out, clo_gguf_type type, const uint8_t *p)
 {
+    /* clang-format off */
     switch (type) {
     case CLO_GGUF_U8: case CLO_GGUF_BOOL: *out = p[0]; return true;
     case CLO_GGUF_I8: *out = (int8_t)p[0]; return true;
@@ -329,6 +334,7 @@ static bool load_int(int64_t *out, clo_gguf_type type, const uint8_t *p)
     case CLO_GGUF_I64: *out = (int64_t)clo_load_le64(p); return true;
     case CLO_GGUF_F32: case CLO_GGUF_F64: case CLO_GGUF_STR: case CLO_GGUF_ARRAY: break;
     }
+    /* clang-format on */
     return false;
 }
 

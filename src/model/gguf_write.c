@@ -17,12 +17,12 @@ typedef struct {
 } write_kv;
 
 struct clo_gguf_writer {
-    clo_arena arena;     /* owned: every string and value */
-    write_kv *kv;        /* [n_kv] owned */
+    clo_arena arena; /* owned: every string and value */
+    write_kv *kv;    /* [n_kv] owned */
     size_t n_kv, cap_kv;
     clo_tensor *tensors; /* [n_tensors] owned; data is not set */
     size_t n_tensors, cap_tensors;
-    clo_err fault;       /* the first one; told by clo_gguf_write */
+    clo_err fault; /* the first one; told by clo_gguf_write */
 };
 
 bool clo_gguf_writer_new(clo_gguf_writer **out, clo_err *err)
@@ -67,7 +67,8 @@ static void put(clo_gguf_writer *w, clo_str key, clo_bytes head, clo_bytes body)
 {
     size_t i = 0;
     if (w->fault.code != CLO_OK || is_layout_key(key)) return;
-    while (i < w->n_kv && !clo_str_eq(w->kv[i].key, key)) i++;
+    while (i < w->n_kv && !clo_str_eq(w->kv[i].key, key))
+        i++;
     if (i == w->n_kv && !grow(w, (void **)&w->kv, i, &w->cap_kv, sizeof *w->kv, WRITE_KV_MAX)) return;
     clo_str copy = clo_arena_copy_str(&w->arena, key);
     uint8_t *value = clo_arena_alloc(&w->arena, head.len + body.len);
@@ -83,7 +84,8 @@ static void put(clo_gguf_writer *w, clo_str key, clo_bytes head, clo_bytes body)
 
 static size_t store_le(uint8_t *p, uint64_t v, size_t n_bytes)
 {
-    for (size_t i = 0; i < n_bytes; i++) p[i] = (uint8_t)(v >> 8 * i);
+    for (size_t i = 0; i < n_bytes; i++)
+        p[i] = (uint8_t)(v >> 8 * i);
     return n_bytes;
 }
 
@@ -118,8 +120,9 @@ void clo_gguf_put_tensor(clo_gguf_writer *w, const clo_tensor *t)
 {
     if (w->fault.code != CLO_OK) return;
     if (t->n_dims < 1 || t->n_dims > 4 || clo_dtype_info_of(t->dtype)->ggml_id < 0) {
-        (void)clo_fail(&w->fault, CLO_ERR_UNSUPPORTED, "tensor '" CLO_STR_FMT "': rank %u of type %s has no place in GGUF",
-                       CLO_STR_ARG(t->name), t->n_dims, clo_dtype_info_of(t->dtype)->name);
+        (void)clo_fail(&w->fault, CLO_ERR_UNSUPPORTED,
+                       "tensor '" CLO_STR_FMT "': rank %u of type %s has no place in GGUF", CLO_STR_ARG(t->name),
+                       t->n_dims, clo_dtype_info_of(t->dtype)->name);
         return;
     }
     if (!grow(w, (void **)&w->tensors, w->n_tensors, &w->cap_tensors, sizeof *w->tensors, WRITE_TENSORS_MAX)) return;
@@ -162,7 +165,8 @@ static void add_header(clo_buf *b, const clo_gguf_writer *w)
         const clo_tensor *t = &w->tensors[i];
         add_str(b, t->name);
         add_le(b, t->n_dims, 4);
-        for (uint32_t d = t->n_dims; d-- > 0;) add_le(b, t->dims[d], 8);
+        for (uint32_t d = t->n_dims; d-- > 0;)
+            add_le(b, t->dims[d], 8);
         add_le(b, (uint64_t)clo_dtype_info_of(t->dtype)->ggml_id, 4);
         add_le(b, off, 8);
         off += clo_round_up(t->bytes, WRITE_ALIGNMENT);
@@ -189,7 +193,7 @@ static bool put_data(const clo_gguf_writer *w, clo_writer *out, clo_gguf_data_fn
 
 bool clo_gguf_write(clo_gguf_writer *w, const char *path, clo_gguf_data_fn *fn, void *ctx, clo_err *err)
 {
-    clo_buf header = { .max = WRITE_BYTES_MAX };
+    clo_buf header = {.max = WRITE_BYTES_MAX};
     clo_writer out;
     if (w->fault.code != CLO_OK) {
         if (err) *err = w->fault;

@@ -57,16 +57,23 @@ void clo_rope_inv_freq(float *inv_freq, const clo_rope *r, size_t n_rot)
     for (size_t i = 0; i < n_rot / 2; i++) {
         double inv = 1.0 / clo_pow_f64(r->theta, (double)(2 * i) / (double)n_rot);
         switch (r->kind) {
-        case CLO_ROPE_DEFAULT: break;
-        case CLO_ROPE_LINEAR: inv /= r->factor; break;
-        case CLO_ROPE_LLAMA3: inv = scale_llama3(inv, r); break;
+        case CLO_ROPE_DEFAULT:
+            break;
+        case CLO_ROPE_LINEAR:
+            inv /= r->factor;
+            break;
+        case CLO_ROPE_LLAMA3:
+            inv = scale_llama3(inv, r);
+            break;
         case CLO_ROPE_YARN: {
             double ramp = ((double)i - lo) / (hi - lo);
             ramp = ramp < 0 ? 0 : ramp > 1 ? 1 : ramp;
             inv = inv / r->factor * ramp + inv * (1.0 - ramp);
             break;
         }
-        case CLO_ROPE_DIVISORS: inv /= (double)r->divisors[i]; break;
+        case CLO_ROPE_DIVISORS:
+            inv /= (double)r->divisors[i];
+            break;
         }
         inv_freq[i] = (float)inv;
     }

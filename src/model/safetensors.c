@@ -46,7 +46,7 @@ static bool read_shape(clo_tensor *t, const json_t *shape, clo_err *err)
 static bool read_dtype(clo_tensor *t, const json_t *dtype, clo_err *err)
 {
     /* Names of the format that no kernel of ours reads and dtype.h does not list. */
-    static const char *const unbuilt[] = { "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ", "C64", "F4", "F6_E2M3", "F6_E3M2" };
+    static const char *const unbuilt[] = {"F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ", "C64", "F4", "F6_E2M3", "F6_E3M2"};
     if (!json_is_string(dtype)) return clo_fail(err, CLO_ERR_FORMAT, "no dtype");
     clo_str name = {json_string_value(dtype), json_string_length(dtype)};
     for (size_t i = 0; i < sizeof unbuilt / sizeof unbuilt[0]; i++) {
@@ -89,7 +89,8 @@ static bool read_entry(st_entry *e, const json_t *v, clo_err *err)
         return clo_fail(err, CLO_ERR_FORMAT, "data_offsets is no pair");
     }
     if (!get_count(&e->begin, json_array_get(offs, 0), "begin", err) ||
-        !get_count(&e->end, json_array_get(offs, 1), "end", err)) return false;
+        !get_count(&e->end, json_array_get(offs, 1), "end", err))
+        return false;
     if (e->end < e->begin || e->end - e->begin != e->tensor.bytes) {
         return clo_fail(err, CLO_ERR_FORMAT, "data_offsets %llu to %llu, dtype and shape need %zu bytes",
                         (unsigned long long)e->begin, (unsigned long long)e->end, e->tensor.bytes);
@@ -102,7 +103,8 @@ static bool check_metadata(const json_t *v, clo_err *err)
     if (!json_is_object(v)) return clo_fail(err, CLO_ERR_FORMAT, "__metadata__ is no object");
     const char *key;
     json_t *text;
-    json_object_foreach((json_t *)(uintptr_t)v, key, text) {
+    json_object_foreach((json_t *)(uintptr_t)v, key, text)
+    {
         if (!json_is_string(text)) return clo_fail(err, CLO_ERR_FORMAT, "__metadata__ '%.60s' is no string", key);
     }
     return true;
@@ -114,14 +116,16 @@ static bool read_entries(st_entry *entries, size_t *n, json_t *header, clo_arena
     const char *key;
     size_t key_len;
     json_t *v;
-    json_object_keylen_foreach(header, key, key_len, v) {
+    json_object_keylen_foreach(header, key, key_len, v)
+    {
         if (strcmp(key, "__metadata__") == 0) {
             if (!check_metadata(v, err)) return false;
             continue;
         }
         st_entry *e = &entries[*n];
         if (key_len == 0 || key_len > ST_NAME_BYTES_MAX) {
-            return clo_fail(err, CLO_ERR_LIMIT, "tensor name of %zu bytes, expected 1 to %u", key_len, ST_NAME_BYTES_MAX);
+            return clo_fail(err, CLO_ERR_LIMIT, "tensor name of %zu bytes, expected 1 to %u", key_len,
+                            ST_NAME_BYTES_MAX);
         }
         e->tensor.name = clo_arena_copy_str(keep, (clo_str){key, key_len});
         if (!e->tensor.name.ptr) return clo_arena_full(keep, err);
@@ -160,7 +164,8 @@ static bool place(st_entry *entries, size_t n, clo_bytes data, uint64_t data_off
         want = e->end;
     }
     if (want != data.len) {
-        return clo_fail_at(err, data_off + want, "%llu bytes after the last tensor", (unsigned long long)(data.len - want));
+        return clo_fail_at(err, data_off + want, "%llu bytes after the last tensor",
+                           (unsigned long long)(data.len - want));
     }
     return true;
 }
@@ -175,9 +180,10 @@ static bool read_header(clo_safetensors *out, json_t *header, clo_bytes data, ui
     clo_tensor *tensors = CLO_NEW(keep, clo_tensor, n_max);
     bool ok = entries && tensors ? true : clo_fail(err, CLO_ERR_MEMORY, "no memory for %zu tensors", n_max);
     ok = ok && read_entries(entries, &n, header, keep, err) && place(entries, n, data, data_off, err);
-    for (size_t i = 0; ok && i < n; i++) tensors[i] = entries[i].tensor;
+    for (size_t i = 0; ok && i < n; i++)
+        tensors[i] = entries[i].tensor;
     free(entries);
-    if (ok) *out = (clo_safetensors){ .tensors = tensors, .n_tensors = n };
+    if (ok) *out = (clo_safetensors){.tensors = tensors, .n_tensors = n};
     return ok;
 }
 
@@ -187,7 +193,8 @@ bool clo_safetensors_parse(clo_safetensors *out, clo_bytes file, clo_arena *keep
     uint64_t n = clo_read_u64(&c, "header length");
     if (!clo_cursor_ok(&c, err)) return false;
     if (n > ST_HEADER_BYTES_MAX) {
-        return clo_fail(err, CLO_ERR_LIMIT, "header of %llu bytes, at most %u", (unsigned long long)n, ST_HEADER_BYTES_MAX);
+        return clo_fail(err, CLO_ERR_LIMIT, "header of %llu bytes, at most %u", (unsigned long long)n,
+                        ST_HEADER_BYTES_MAX);
     }
     clo_bytes text = clo_read_bytes(&c, n, "header");
     if (!clo_cursor_ok(&c, err)) return false;

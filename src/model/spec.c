@@ -10,6 +10,7 @@
 #include "model/spec_impl.h"
 #include "tensor/mathf.h"
 
+/* clang-format off */
 static const clo_family families[] = {
     { .family = "llama", .hf_type = "llama", .hf_class = "LlamaForCausalLM", .gguf_arch = "llama", .norm_weight = true,
       .pre_norms = true, .permuted = true, .eps = 1e-6, .theta = 1e4 },
@@ -35,6 +36,7 @@ static const clo_family families[] = {
       .norm_weight = true, .pre_norms = true, .permuted = true, .no_rope_every = 4, .window = CLO_WINDOW_NO_ROPE,
       .tied = true, .eps = 1e-6, .theta = 2e6, .n_kv_head = 4 },
 };
+/* clang-format on */
 #define N_FAMILIES (sizeof families / sizeof families[0])
 
 const clo_family *clo_family_of_hf(clo_str type)
@@ -70,12 +72,24 @@ double clo_yarn_mscale(double factor, double mscale)
 void clo_spec_begin(clo_spec *s, const clo_family *f)
 {
     *s = (clo_spec){
-        .family = f->family, .norm = f->norm, .norm_eps = (float)f->eps, .norm_weight = f->norm_weight,
-        .pre_attn_norm = f->pre_norms, .pre_ffn_norm = f->pre_norms, .post_attn_norm = f->post_norms,
-        .post_ffn_norm = f->post_norms, .qkv_bias = f->qkv_bias, .qk_norm = f->qk_norm, .act = f->act, .emb_scale = 1,
-        .residual_scale = 1, .logit_scale = 1, .bos_id = -1,
+        .family = f->family,
+        .norm = f->norm,
+        .norm_eps = (float)f->eps,
+        .norm_weight = f->norm_weight,
+        .pre_attn_norm = f->pre_norms,
+        .pre_ffn_norm = f->pre_norms,
+        .post_attn_norm = f->post_norms,
+        .post_ffn_norm = f->post_norms,
+        .qkv_bias = f->qkv_bias,
+        .qk_norm = f->qk_norm,
+        .act = f->act,
+        .emb_scale = 1,
+        .residual_scale = 1,
+        .logit_scale = 1,
+        .bos_id = -1,
     };
-    for (int i = 0; i < 2; i++) s->rope[i] = (clo_rope){ .theta = f->theta, .factor = 1, .attn_factor = 1 };
+    for (int i = 0; i < 2; i++)
+        s->rope[i] = (clo_rope){.theta = f->theta, .factor = 1, .attn_factor = 1};
     for (uint32_t i = 0; i < CLO_LAYERS_MAX; i++) {
         s->layer_rope[i] = f->no_rope_every && (i + 1) % f->no_rope_every == 0 ? 0 : 1;
     }
@@ -107,7 +121,8 @@ static bool rope_ok(const clo_rope *r, clo_err *err)
     /* With frequencies of at most 1 an angle stays in the range of clo_sin_f64. */
     if (!positive(r->theta, 1e12) || r->theta < 2) return clo_fail(err, CLO_ERR_LIMIT, "rope theta is %g", r->theta);
     if (!positive(r->factor, 1e6) || r->factor < 1) return clo_fail(err, CLO_ERR_LIMIT, "rope factor is %g", r->factor);
-    if (!positive(r->attn_factor, 1e3)) return clo_fail(err, CLO_ERR_LIMIT, "rope attention factor is %g", r->attn_factor);
+    if (!positive(r->attn_factor, 1e3))
+        return clo_fail(err, CLO_ERR_LIMIT, "rope attention factor is %g", r->attn_factor);
     bool scaled = r->kind == CLO_ROPE_LLAMA3 || r->kind == CLO_ROPE_YARN;
     if (scaled && !positive(r->original_ctx, SPEC_CTX_MAX)) {
         return clo_fail(err, CLO_ERR_LIMIT, "rope original context is %g", r->original_ctx);
@@ -146,18 +161,21 @@ bool clo_spec_end(clo_spec *s, const clo_family *f, clo_err *err)
     if (!in_range(s->n_vocab, 1, SPEC_VOCAB_MAX, "vocabulary", err)) return false;
     if (!in_range(s->n_ctx, 1, SPEC_CTX_MAX, "context", err)) return false;
     if (!heads_ok(s, err)) return false;
-    if (!positive((double)s->norm_eps, 1)) return clo_fail(err, CLO_ERR_LIMIT, "norm epsilon is %g", (double)s->norm_eps);
+    if (!positive((double)s->norm_eps, 1))
+        return clo_fail(err, CLO_ERR_LIMIT, "norm epsilon is %g", (double)s->norm_eps);
     if (!(s->qkv_clip >= 0) || !(s->attn_softcap >= 0) || !(s->logit_softcap >= 0)) {
         return clo_fail(err, CLO_ERR_LIMIT, "a clip or softcap is negative");
     }
     if (s->attn_scale == 0) s->attn_scale = (float)(1.0 / sqrt((double)s->head_dim));
-    if (!positive((double)s->attn_scale, 1e6)) return clo_fail(err, CLO_ERR_LIMIT, "attention scale is %g", (double)s->attn_scale);
+    if (!positive((double)s->attn_scale, 1e6))
+        return clo_fail(err, CLO_ERR_LIMIT, "attention scale is %g", (double)s->attn_scale);
     if (f->emb_sqrt) s->emb_scale = (float)sqrt((double)s->n_dim);
     for (uint32_t i = 0; i < s->n_layer; i++) {
         if (f->two_ropes && s->layer_window[i]) s->layer_rope[i] = 2;
         if (s->layer_window[i] > SPEC_CTX_MAX) return clo_fail(err, CLO_ERR_LIMIT, "window of %u", s->layer_window[i]);
     }
-    for (uint32_t i = s->n_layer; i < CLO_LAYERS_MAX; i++) s->layer_rope[i] = 0;
+    for (uint32_t i = s->n_layer; i < CLO_LAYERS_MAX; i++)
+        s->layer_rope[i] = 0;
     return rope_ok(&s->rope[0], err) && rope_ok(&s->rope[1], err);
 }
 

@@ -11,7 +11,7 @@
 
 typedef struct {
     const clo_gguf *g;
-    const char *arch;      /* plain ASCII of a known family */
+    const char *arch;       /* plain ASCII of a known family */
     char key[GGUF_KEY_MAX]; /* scratch: the last key built */
 } gguf_view;
 
@@ -57,8 +57,13 @@ static bool get_num(double *out, gguf_view *v, const char *name, bool needed, cl
 static bool refuse_unbuilt(gguf_view *v, clo_err *err)
 {
     static const char *const names[] = {
-        "expert_count", "expert_used_count", "logit_scale", "embedding_scale", "residual_scale",
-        "rope.scaling.yarn_log_multiplier", "attention.max_alibi_bias",
+        "expert_count",
+        "expert_used_count",
+        "logit_scale",
+        "embedding_scale",
+        "residual_scale",
+        "rope.scaling.yarn_log_multiplier",
+        "attention.max_alibi_bias",
     };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (find(v, names[i]) && clo_gguf_num(v->g, v->key, 1) != 0) {
@@ -76,7 +81,8 @@ static bool read_sizes(clo_spec *s, gguf_view *v, clo_err *err)
     if (!get_u32(&s->n_layer, v, "block_count", true, err) || !get_u32(&s->n_ctx, v, "context_length", true, err) ||
         !get_u32(&s->n_dim, v, "embedding_length", true, err) ||
         !get_u32(&s->n_ff, v, "feed_forward_length", true, err) ||
-        !get_u32(&s->n_head, v, "attention.head_count", true, err)) return false;
+        !get_u32(&s->n_head, v, "attention.head_count", true, err))
+        return false;
     s->n_kv_head = s->n_head;
     if (!get_u32(&s->n_kv_head, v, "attention.head_count_kv", false, err)) return false;
     if (s->n_head == 0) return clo_fail(err, CLO_ERR_FORMAT, "no attention heads");
@@ -101,7 +107,8 @@ static bool read_numbers(clo_spec *s, const clo_family *f, gguf_view *v, clo_err
     if (!get_num(&eps, v, eps_key, true, err) || !get_num(&clip, v, "attention.clamp_kqv", false, err) ||
         !get_num(&scale, v, "attention.scale", false, err) ||
         !get_num(&attn_cap, v, "attn_logit_softcapping", false, err) ||
-        !get_num(&logit_cap, v, "final_logit_softcapping", false, err)) return false;
+        !get_num(&logit_cap, v, "final_logit_softcapping", false, err))
+        return false;
     s->norm_eps = (float)eps;
     s->qkv_clip = (float)clip;
     s->attn_scale = (float)scale; /* 0: head_dim^-0.5 */
@@ -131,7 +138,8 @@ static bool read_yarn(clo_rope *r, gguf_view *v, uint32_t n_ctx, clo_err *err)
         !get_num(&r->beta_fast, v, "rope.scaling.yarn_beta_fast", false, err) ||
         !get_num(&r->beta_slow, v, "rope.scaling.yarn_beta_slow", false, err) ||
         !get_num(&ext, v, "rope.scaling.yarn_ext_factor", false, err) ||
-        !get_num(&key, v, "rope.scaling.attn_factor", false, err)) return false;
+        !get_num(&key, v, "rope.scaling.attn_factor", false, err))
+        return false;
     if (ext != 1) return clo_fail(err, CLO_ERR_UNSUPPORTED, "yarn extrapolation factor %g", ext);
     if (fabs(key - 1) > 1e-3 && fabs(key - r->attn_factor) > 1e-3) {
         return clo_fail(err, CLO_ERR_UNSUPPORTED, "yarn attention factor %g, expected 1 or %g", key, r->attn_factor);
@@ -178,7 +186,8 @@ static bool read_divisors(clo_spec *s, const clo_checkpoint *ck, clo_arena *keep
     for (size_t i = 0; i < n; i++) {
         uint32_t u = clo_load_le32(t->data + 4 * i);
         memcpy(&d[i], &u, 4);
-        if (!(d[i] >= 0.5f && d[i] < 1e6f)) return clo_fail(err, CLO_ERR_LIMIT, "rope_freqs.weight[%zu] is %g", i, (double)d[i]);
+        if (!(d[i] >= 0.5f && d[i] < 1e6f))
+            return clo_fail(err, CLO_ERR_LIMIT, "rope_freqs.weight[%zu] is %g", i, (double)d[i]);
     }
     s->rope[0].kind = CLO_ROPE_DIVISORS;
     s->rope[0].divisors = d;
@@ -257,7 +266,7 @@ bool clo_spec_from_gguf(clo_spec *out, const clo_family **family, const clo_chec
 {
     clo_spec s;
     const clo_family *f = NULL;
-    gguf_view v = { .g = ck->gguf };
+    gguf_view v = {.g = ck->gguf};
     if (!find_family(&f, &v, err)) return false;
     clo_spec_begin(&s, f);
     s.qk_permuted = f->permuted;
@@ -265,9 +274,10 @@ bool clo_spec_from_gguf(clo_spec *out, const clo_family **family, const clo_chec
         !read_windows(&s, f, &v, err) || !look_at_tensors(&s, ck, err) || !read_ropes(&s, f, &v, ck, keep, err)) {
         return false;
     }
-    static const char *const stops[] = { "tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id",
-                                         "tokenizer.ggml.eom_token_id" };
-    for (size_t i = 0; i < sizeof stops / sizeof stops[0]; i++) clo_spec_add_stop(&s, clo_gguf_int(v.g, stops[i], -1));
+    static const char *const stops[] = {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id",
+                                        "tokenizer.ggml.eom_token_id"};
+    for (size_t i = 0; i < sizeof stops / sizeof stops[0]; i++)
+        clo_spec_add_stop(&s, clo_gguf_int(v.g, stops[i], -1));
     int64_t bos = clo_gguf_int(v.g, "tokenizer.ggml.bos_token_id", -1);
     s.bos_id = bos >= 0 && bos < s.n_vocab ? (int32_t)bos : -1;
     if (!clo_spec_end(&s, f, err)) return false;

@@ -66,11 +66,12 @@ static bool unbuilt(const char *what, clo_str name, clo_err *err)
 
 static bool refuse_unbuilt(const json_t *c, clo_err *err)
 {
-    static const char *const counts[] = { "num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts" };
-    static const char *const objects[] = { "quantization_config", "compression_config" };
+    static const char *const counts[] = {"num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts"};
+    static const char *const objects[] = {"quantization_config", "compression_config"};
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
         const json_t *v = member(c, counts[i]);
-        if (v && !(json_is_integer(v) && json_integer_value(v) == 0)) return unbuilt("config.json:", clo_str_from(counts[i]), err);
+        if (v && !(json_is_integer(v) && json_integer_value(v) == 0))
+            return unbuilt("config.json:", clo_str_from(counts[i]), err);
     }
     for (size_t i = 0; i < sizeof objects / sizeof objects[0]; i++) {
         if (member(c, objects[i])) return unbuilt("config.json:", clo_str_from(objects[i]), err);
@@ -86,8 +87,10 @@ static bool read_act(clo_spec *s, const json_t *c, clo_err *err)
     static const struct {
         const char *name;
         clo_act_kind act;
-    } names[] = { { "silu", CLO_ACT_SILU }, { "swish", CLO_ACT_SILU }, { "gelu_pytorch_tanh", CLO_ACT_GELU_TANH },
-                  { "gelu_new", CLO_ACT_GELU_TANH } };
+    } names[] = {{"silu", CLO_ACT_SILU},
+                 {"swish", CLO_ACT_SILU},
+                 {"gelu_pytorch_tanh", CLO_ACT_GELU_TANH},
+                 {"gelu_new", CLO_ACT_GELU_TANH}};
     /* Gemma's files carry both keys; hidden_activation is the one that its code reads. */
     const char *key = member(c, "hidden_activation") ? "hidden_activation" : "hidden_act";
     const json_t *v = member(c, key);
@@ -110,7 +113,8 @@ static bool read_sizes(clo_spec *s, const clo_family *f, const json_t *c, clo_er
         !get_u32(&s->n_dim, c, "hidden_size", 0, err) || !get_u32(&s->n_ff, c, "intermediate_size", 0, err) ||
         !get_u32(&s->n_head, c, "num_attention_heads", f->n_head, err) ||
         !get_u32(&s->n_vocab, c, "vocab_size", f->n_vocab, err) ||
-        !get_u32(&s->n_ctx, c, "max_position_embeddings", f->n_ctx, err)) return false;
+        !get_u32(&s->n_ctx, c, "max_position_embeddings", f->n_ctx, err))
+        return false;
     if (s->n_head == 0) return clo_fail(err, CLO_ERR_FORMAT, "'num_attention_heads' is 0");
     if (s->n_layer > CLO_LAYERS_MAX) {
         return clo_fail(err, CLO_ERR_LIMIT, "%u layers, at most %u", s->n_layer, CLO_LAYERS_MAX);
@@ -118,7 +122,8 @@ static bool read_sizes(clo_spec *s, const clo_family *f, const json_t *c, clo_er
     uint32_t head_dim = f->head_dim ? f->head_dim : s->n_dim / s->n_head;
     if (head_dim == 0) return clo_fail(err, CLO_ERR_FORMAT, "%u heads in a width of %u", s->n_head, s->n_dim);
     if (!get_u32(&s->n_kv_head, c, "num_key_value_heads", f->n_kv_head ? f->n_kv_head : s->n_head, err) ||
-        !get_u32(&s->head_dim, c, "head_dim", head_dim, err)) return false;
+        !get_u32(&s->head_dim, c, "head_dim", head_dim, err))
+        return false;
     if (!member(c, "head_dim") && !f->head_dim && s->n_dim % s->n_head) {
         return clo_fail(err, CLO_ERR_FORMAT, "%u heads do not divide a width of %u", s->n_head, s->n_dim);
     }
@@ -135,7 +140,8 @@ static bool read_numbers(clo_spec *s, const clo_family *f, const json_t *c, clo_
         !get_num(&attn_cap, c, "attn_logit_softcapping", 0, err) ||
         !get_num(&logit_cap, c, "final_logit_softcapping", 0, err) ||
         !get_bool(&bias, c, "attention_bias", false, err) || !get_bool(&s->mlp_bias, c, "mlp_bias", false, err) ||
-        !get_bool(&s->tied, c, "tie_word_embeddings", f->tied, err)) return false;
+        !get_bool(&s->tied, c, "tie_word_embeddings", f->tied, err))
+        return false;
     s->norm_eps = (float)eps;
     s->qkv_clip = (float)clip;
     s->attn_softcap = (float)attn_cap;
@@ -165,7 +171,8 @@ static bool read_yarn(clo_rope *r, const json_t *o, clo_err *err)
     r->kind = CLO_ROPE_YARN;
     if (!get_num(&r->beta_fast, o, "beta_fast", 32, err) || !get_num(&r->beta_slow, o, "beta_slow", 1, err) ||
         !get_bool(&r->truncate, o, "truncate", true, err) || !get_num(&attn, o, "attention_factor", 0, err) ||
-        !get_num(&scale, o, "mscale", 0, err) || !get_num(&scale_all, o, "mscale_all_dim", 0, err)) return false;
+        !get_num(&scale, o, "mscale", 0, err) || !get_num(&scale_all, o, "mscale_all_dim", 0, err))
+        return false;
     if (r->beta_fast == 0) r->beta_fast = 32;
     if (r->beta_slow == 0) r->beta_slow = 1;
     r->attn_factor = attn;
@@ -180,7 +187,7 @@ static bool read_yarn(clo_rope *r, const json_t *o, clo_err *err)
 /* One object of rope_parameters or rope_scaling. theta is what holds when the object does not say. */
 static bool read_rope(clo_rope *r, const json_t *o, double theta, uint32_t n_ctx, clo_err *err)
 {
-    *r = (clo_rope){ .theta = theta, .factor = 1, .attn_factor = 1 };
+    *r = (clo_rope){.theta = theta, .factor = 1, .attn_factor = 1};
     if (!o) return true;
     if (!json_is_object(o)) return clo_fail(err, CLO_ERR_FORMAT, "rope parameters are no object");
     clo_str type = get_text(o, member(o, "rope_type") ? "rope_type" : "type");
@@ -188,7 +195,8 @@ static bool read_rope(clo_rope *r, const json_t *o, double theta, uint32_t n_ctx
     if (type.len == 0 || clo_str_eq(type, CLO_STR("default"))) return true;
     if (!member(o, "factor")) return clo_fail(err, CLO_ERR_FORMAT, "rope 'factor' is missing");
     if (!get_num(&r->factor, o, "factor", 1, err) ||
-        !get_num(&r->original_ctx, o, "original_max_position_embeddings", n_ctx, err)) return false;
+        !get_num(&r->original_ctx, o, "original_max_position_embeddings", n_ctx, err))
+        return false;
     if (clo_str_eq(type, CLO_STR("linear"))) {
         r->kind = CLO_ROPE_LINEAR;
         return true;
@@ -205,7 +213,8 @@ static bool read_n_rot(clo_spec *s, const json_t *c, const json_t *rope, clo_err
 {
     double part = 1;
     if (!get_num(&part, c, "partial_rotary_factor", 1, err) ||
-        !get_num(&part, rope, "partial_rotary_factor", part, err)) return false;
+        !get_num(&part, rope, "partial_rotary_factor", part, err))
+        return false;
     if (!(part > 0 && part <= 1)) return clo_fail(err, CLO_ERR_LIMIT, "'partial_rotary_factor' is %g", part);
     s->n_rot = (uint32_t)(part * (double)s->head_dim);
     return true;
@@ -216,12 +225,15 @@ static bool read_n_rot(clo_spec *s, const json_t *c, const json_t *rope, clo_err
 static bool read_ropes(clo_spec *s, const clo_family *f, const json_t *c, clo_err *err)
 {
     double theta = f->theta, local = 0;
-    if (!get_num(&theta, c, "rope_theta", f->theta, err) || !get_num(&local, c, "rope_local_base_freq", 0, err)) return false;
+    if (!get_num(&theta, c, "rope_theta", f->theta, err) || !get_num(&local, c, "rope_local_base_freq", 0, err))
+        return false;
     const json_t *params = member(c, "rope_parameters");
     const json_t *scaling = params ? params : member(c, "rope_scaling");
     const json_t *full = scaling, *sliding = NULL;
-    if (json_is_object(scaling) && (json_object_get(scaling, "full_attention") || json_object_get(scaling, "sliding_attention"))) {
-        if (!f->two_ropes) return clo_fail(err, CLO_ERR_UNSUPPORTED, "rope parameters by layer type in '%s'", f->family);
+    if (json_is_object(scaling) &&
+        (json_object_get(scaling, "full_attention") || json_object_get(scaling, "sliding_attention"))) {
+        if (!f->two_ropes)
+            return clo_fail(err, CLO_ERR_UNSUPPORTED, "rope parameters by layer type in '%s'", f->family);
         full = member(scaling, "full_attention");
         sliding = member(scaling, "sliding_attention");
     }
@@ -254,14 +266,17 @@ static bool read_no_rope(clo_spec *s, const clo_family *f, const json_t *c, clo_
 }
 
 /* Whether layer i slides when the file does not list its layers. */
-static bool slides_by_rule(const clo_spec *s, const clo_family *f, uint32_t i, uint32_t pattern, uint32_t above, bool use)
+static bool slides_by_rule(const clo_spec *s, const clo_family *f, uint32_t i, uint32_t pattern, uint32_t above,
+                           bool use)
 {
+    /* clang-format off */
     switch (f->window) {
     case CLO_WINDOW_NONE: return false;
     case CLO_WINDOW_PATTERN: return (i + 1) % pattern != 0;
     case CLO_WINDOW_ABOVE: return use && i >= above;
     case CLO_WINDOW_NO_ROPE: return use && s->layer_rope[i] == 0;
     }
+    /* clang-format on */
     return false;
 }
 
@@ -282,7 +297,8 @@ static bool read_windows(clo_spec *s, const clo_family *f, const json_t *c, clo_
     if (member(c, "sliding_window") && !get_u32(&window, c, "sliding_window", 1, err)) return false;
     /* An explicit null means no window for the families where the key alone turns it on. */
     if (!json_object_get(c, "sliding_window")) window = f->n_window;
-    if (f->window == CLO_WINDOW_PATTERN && !get_u32(&pattern, c, "sliding_window_pattern", f->pattern, err)) return false;
+    if (f->window == CLO_WINDOW_PATTERN && !get_u32(&pattern, c, "sliding_window_pattern", f->pattern, err))
+        return false;
     if (f->window == CLO_WINDOW_ABOVE && !get_u32(&above, c, "max_window_layers", 28, err)) return false;
     if (pattern == 0) return clo_fail(err, CLO_ERR_FORMAT, "'sliding_window_pattern' is 0");
     if (list && (!json_is_array(list) || json_array_size(list) != s->n_layer)) {
@@ -291,8 +307,10 @@ static bool read_windows(clo_spec *s, const clo_family *f, const json_t *c, clo_
     for (uint32_t i = 0; i < s->n_layer; i++) {
         bool slides = slides_by_rule(s, f, i, pattern, above, use);
         if (list && !read_layer_type(&slides, list, i, err)) return false;
-        if (slides && f->window == CLO_WINDOW_NONE) return unbuilt("sliding attention in", clo_str_from(f->family), err);
-        if (slides && window == 0) return clo_fail(err, CLO_ERR_FORMAT, "layer %u slides and 'sliding_window' is unset", i);
+        if (slides && f->window == CLO_WINDOW_NONE)
+            return unbuilt("sliding attention in", clo_str_from(f->family), err);
+        if (slides && window == 0)
+            return clo_fail(err, CLO_ERR_FORMAT, "layer %u slides and 'sliding_window' is unset", i);
         s->layer_window[i] = slides ? window : 0;
     }
     return true;
@@ -340,7 +358,8 @@ static bool read_root(clo_spec *s, const clo_family **f, const json_t *root, clo
     clo_spec_begin(s, *f);
     if (!refuse_unbuilt(root, err) || !refuse_unbuilt(c, err) || !read_sizes(s, *f, c, err) ||
         !read_numbers(s, *f, c, err) || !read_act(s, c, err) || !read_no_rope(s, *f, c, err) ||
-        !read_windows(s, *f, c, err) || !read_ropes(s, *f, c, err)) return false;
+        !read_windows(s, *f, c, err) || !read_ropes(s, *f, c, err))
+        return false;
     read_stops(s, c);
     read_stops(s, root);
     return clo_spec_end(s, *f, err);

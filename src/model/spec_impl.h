@@ -8,10 +8,11 @@
 /* Limits on what a file may say; beyond them CLO_ERR_LIMIT. */
 #define SPEC_DIM_MAX 65536u
 #define SPEC_HEADS_MAX 1024u
-#define SPEC_HEAD_DIM_MAX 256u      /* attention kernels */
+#define SPEC_HEAD_DIM_MAX 256u /* attention kernels */
 #define SPEC_FF_MAX 1048576u
 #define SPEC_VOCAB_MAX 4194304u
-#define SPEC_CTX_MAX (1u << 23)     /* positions are exact in f32; an angle of at most twice that is in clo_sin_f64's range */
+#define SPEC_CTX_MAX                                                                                                   \
+    (1u << 23) /* positions are exact in f32; an angle of at most twice that is in clo_sin_f64's range */
 #define SPEC_CONFIG_BYTES_MAX (1u << 20)
 
 /* Which layers see a window of earlier positions only, when the file does not list its layers. */
@@ -30,19 +31,19 @@ typedef struct {
     const char *gguf_arch; /* general.architecture */
     clo_norm_kind norm;
     bool norm_weight;
-    bool plus_one;         /* norm weights of safetensors need +1 */
+    bool plus_one; /* norm weights of safetensors need +1 */
     bool pre_norms, post_norms;
-    bool qkv_bias;         /* always; else config.json's attention_bias */
+    bool qkv_bias; /* always; else config.json's attention_bias */
     clo_qk_norm_kind qk_norm;
-    clo_act_kind act;      /* when the file does not name it */
-    bool emb_sqrt;         /* embeddings times sqrt(n_dim) */
-    bool permuted;         /* GGUF: q and k rows interleaved */
-    bool two_ropes;        /* sliding layers have a table of their own, never scaled */
+    clo_act_kind act;       /* when the file does not name it */
+    bool emb_sqrt;          /* embeddings times sqrt(n_dim) */
+    bool permuted;          /* GGUF: q and k rows interleaved */
+    bool two_ropes;         /* sliding layers have a table of their own, never scaled */
     uint32_t no_rope_every; /* every n-th layer has no rope; 0: all have */
     clo_window_kind window;
-    uint32_t pattern;      /* of CLO_WINDOW_PATTERN */
-    bool tied;             /* default of tie_word_embeddings */
-    double eps;            /* defaults of config.json */
+    uint32_t pattern; /* of CLO_WINDOW_PATTERN */
+    bool tied;        /* default of tie_word_embeddings */
+    double eps;       /* defaults of config.json */
     double theta, theta_sliding;
     uint32_t n_layer, n_head, n_kv_head, head_dim, n_vocab, n_ctx, n_window;
 } clo_family;

@@ -10,12 +10,13 @@
 typedef enum { DIM_NONE, DIM_MODEL, DIM_VOCAB, DIM_FF, DIM_Q, DIM_KV, DIM_Q_NORM, DIM_K_NORM } dim_kind;
 
 typedef struct {
-    const char *gguf;      /* '#' stands for the layer */
-    const char *hf;        /* after the prefix ("model."), save for the head */
-    const char *hf_post;   /* in families with post-norms; NULL: the same as hf */
-    dim_kind rows, cols;   /* cols DIM_NONE: a vector of `rows` */
+    const char *gguf;    /* '#' stands for the layer */
+    const char *hf;      /* after the prefix ("model."), save for the head */
+    const char *hf_post; /* in families with post-norms; NULL: the same as hf */
+    dim_kind rows, cols; /* cols DIM_NONE: a vector of `rows` */
 } role_info;
 
+/* clang-format off */
 static const role_info roles[CLO_ROLE_COUNT] = {
     [CLO_ROLE_EMBED] = { "token_embd.weight", "embed_tokens.weight", NULL, DIM_VOCAB, DIM_MODEL },
     [CLO_ROLE_HEAD] = { "output.weight", "lm_head.weight", NULL, DIM_VOCAB, DIM_MODEL },
@@ -44,10 +45,12 @@ static const role_info roles[CLO_ROLE_COUNT] = {
     [CLO_ROLE_POST_FFN_NORM] = { "blk.#.post_ffw_norm.weight", "layers.#.post_feedforward_layernorm.weight", NULL,
                                  DIM_MODEL, DIM_NONE },
 };
+/* clang-format on */
 
 /* Whether this spec has the tensor at all. */
 static bool has_role(const clo_spec *s, clo_role role)
 {
+    /* clang-format off */
     switch (role) {
     case CLO_ROLE_HEAD: return !s->tied;
     case CLO_ROLE_FINAL_NORM: return s->norm_weight;
@@ -61,12 +64,14 @@ static bool has_role(const clo_spec *s, clo_role role)
     case CLO_ROLE_GATE_BIAS: case CLO_ROLE_UP_BIAS: case CLO_ROLE_DOWN_BIAS: return s->mlp_bias;
     default: return true;
     }
+    /* clang-format on */
 }
 
 static uint64_t dim_of(const clo_spec *s, dim_kind k)
 {
     uint64_t n_q = (uint64_t)s->n_head * s->head_dim, n_kv = (uint64_t)s->n_kv_head * s->head_dim;
     bool full = s->qk_norm == CLO_QK_NORM_FULL;
+    /* clang-format off */
     switch (k) {
     case DIM_NONE: return 0;
     case DIM_MODEL: return s->n_dim;
@@ -77,6 +82,7 @@ static uint64_t dim_of(const clo_spec *s, dim_kind k)
     case DIM_Q_NORM: return full ? n_q : s->head_dim;
     case DIM_K_NORM: return full ? n_kv : s->head_dim;
     }
+    /* clang-format on */
     return 0;
 }
 
@@ -86,10 +92,10 @@ static uint64_t dim_of(const clo_spec *s, dim_kind k)
 static const struct {
     const char *body, *head;
 } prefixes[] = {
-    { "model.", "" },
-    { "language_model.model.", "language_model." },
-    { "model.language_model.", "" },
-    { "", "" },
+    {"model.", ""},
+    {"language_model.model.", "language_model."},
+    {"model.language_model.", ""},
+    {"", ""},
 };
 
 /* Index of the prefix under which the embedding lies; 0 when there is none. */
@@ -165,9 +171,9 @@ const clo_tensor *clo_spec_tensor(const clo_spec *s, const clo_checkpoint *ck, c
 /* Buffers and parts of a larger model that a text decoder does not read. */
 static bool is_ignored(clo_str name, const clo_spec *s, const clo_checkpoint *ck)
 {
-    static const char *const tails[] = { ".rotary_emb.inv_freq", ".attention.masked_bias", ".attention.bias" };
-    static const char *const heads[] = { "vision_tower.", "multi_modal_projector.", "model.vision_tower.",
-                                         "model.multi_modal_projector." };
+    static const char *const tails[] = {".rotary_emb.inv_freq", ".attention.masked_bias", ".attention.bias"};
+    static const char *const heads[] = {"vision_tower.", "multi_modal_projector.", "model.vision_tower.",
+                                        "model.multi_modal_projector."};
     if (ck->container == CLO_CONTAINER_GGUF) return clo_str_eq(name, CLO_STR("rope_freqs.weight"));
     for (size_t i = 0; i < sizeof tails / sizeof tails[0]; i++) {
         if (clo_str_ends_with(name, clo_str_from(tails[i]))) return true;
@@ -195,7 +201,8 @@ bool clo_spec_check_tensors(const clo_spec *s, const clo_checkpoint *ck, clo_err
     bool ok = true;
     for (int role = 0; ok && role < CLO_ROLE_COUNT; role++) {
         uint32_t n = role <= CLO_ROLE_FINAL_NORM ? 1 : s->n_layer;
-        for (uint32_t i = 0; ok && i < n; i++) ok = mark(used, s, ck, (clo_role)role, i, err);
+        for (uint32_t i = 0; ok && i < n; i++)
+            ok = mark(used, s, ck, (clo_role)role, i, err);
     }
     for (size_t i = 0; ok && i < ck->n_tensors; i++) {
         if (used[i] || is_ignored(ck->tensors[i].name, s, ck)) continue;

@@ -18,12 +18,14 @@ static uint64_t read_all(const clo_gguf *g)
     uint64_t sum = 0;
     for (size_t i = 0; i < g->n_kv; i++) {
         const clo_gguf_kv *kv = &g->kv[i];
-        for (uint64_t e = 0; e < kv->n && e < 64; e++) sum += (uint64_t)clo_gguf_array_int(kv, e);
+        for (uint64_t e = 0; e < kv->n && e < 64; e++)
+            sum += (uint64_t)clo_gguf_array_int(kv, e);
         if (kv->n > 0) sum += clo_gguf_array_num(kv, kv->n - 1) > 0;
         if (kv->type == CLO_GGUF_ARRAY && kv->elem == CLO_GGUF_STR) {
             clo_str *s = malloc((size_t)kv->n * sizeof *s + 1);
             if (s) clo_gguf_array_strs(kv, s);
-            for (uint64_t e = 0; s && e < kv->n; e++) sum += s[e].len ? (uint8_t)s[e].ptr[s[e].len - 1] : 0;
+            for (uint64_t e = 0; s && e < kv->n; e++)
+                sum += s[e].len ? (uint8_t)s[e].ptr[s[e].len - 1] : 0;
             free(s);
         }
     }
@@ -42,11 +44,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (clo_gguf_parse(&g, (clo_bytes){data, size}, &arena, &err)) {
         sink += read_all(&g);
         if (g.n_tensors) qsort(g.tensors, g.n_tensors, sizeof *g.tensors, cmp_tensor);
-        clo_checkpoint ck = { .container = CLO_CONTAINER_GGUF, .tensors = g.tensors, .n_tensors = g.n_tensors, .gguf = &g };
+        clo_checkpoint ck = {
+            .container = CLO_CONTAINER_GGUF, .tensors = g.tensors, .n_tensors = g.n_tensors, .gguf = &g};
         clo_spec s;
         if (clo_spec_read(&s, &ck, &arena, &err)) {
             float inv[SPEC_HEAD_DIM_MAX / 2];
-            for (int i = 0; i < 2; i++) clo_rope_inv_freq(inv, &s.rope[i], s.n_rot);
+            for (int i = 0; i < 2; i++)
+                clo_rope_inv_freq(inv, &s.rope[i], s.n_rot);
         }
     }
     clo_arena_free(&arena);

@@ -19,7 +19,8 @@
 
 static void le(clo_buf *b, uint64_t v, size_t n)
 {
-    for (size_t i = 0; i < n; i++) clo_buf_add_char(b, (char)(v >> 8 * i));
+    for (size_t i = 0; i < n; i++)
+        clo_buf_add_char(b, (char)(v >> 8 * i));
 }
 
 static void str(clo_buf *b, const char *s)
@@ -47,15 +48,18 @@ static void info(clo_buf *b, const char *name, uint32_t n_dims, uint64_t d0, uin
 {
     str(b, name);
     le(b, n_dims, 4);
-    for (uint32_t i = 0; i < n_dims; i++) le(b, i == 0 ? d0 : i == 1 ? d1 : 1, 8);
+    for (uint32_t i = 0; i < n_dims; i++)
+        le(b, i == 0 ? d0 : i == 1 ? d1 : 1, 8);
     le(b, type, 4);
     le(b, off, 8);
 }
 
 static void pad(clo_buf *b, size_t to, size_t n_data)
 {
-    while (b->len % to) clo_buf_add_char(b, 0);
-    for (size_t i = 0; i < n_data; i++) clo_buf_add_char(b, (char)i);
+    while (b->len % to)
+        clo_buf_add_char(b, 0);
+    for (size_t i = 0; i < n_data; i++)
+        clo_buf_add_char(b, (char)i);
 }
 
 /* A good file: every kind of value, a matrix [2, 32] of Q4_0 and a vector of three floats. */
@@ -81,7 +85,7 @@ static clo_buf good(void)
     str(&b, "one");
     str(&b, "");
     str(&b, "three");
-    info(&b, "m", 2, 32, 2, 2, 0);  /* 36 bytes, padded to 64 */
+    info(&b, "m", 2, 32, 2, 2, 0); /* 36 bytes, padded to 64 */
     info(&b, "v", 1, 3, 0, 0, 64);
     pad(&b, 32, 64 + 12);
     good_end = b.len;
@@ -177,12 +181,15 @@ static void an_arena_that_is_full_is_an_error(void **state)
     clo_buf_free(&b);
 }
 
+/* clang-format off */
 typedef enum { BAD_MAGIC, BAD_V1, BAD_V4, BAD_BIG_ENDIAN, BAD_COUNT, BAD_KEY_TWICE, BAD_KEY_EMPTY, BAD_TYPE, BAD_NESTED,
                BAD_BOOL, BAD_ARRAY_LEN, BAD_ALIGN, BAD_ALIGN_TYPE, BAD_NAME_TWICE, BAD_RANK, BAD_DIM, BAD_OVERFLOW,
                BAD_BLOCK, BAD_DTYPE, BAD_IQ, BAD_OVERLAP, BAD_GAP, BAD_UNALIGNED, BAD_TRAILING, BAD_STR_LEN } bad_kind;
+/* clang-format on */
 
 static void make_bad(clo_buf *b, bad_kind k)
 {
+    /* clang-format off */
     switch (k) {
     case BAD_MAGIC: clo_buf_add(b, CLO_STR("GGML\3\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0")); return;
     case BAD_V1: head(b, 1, 0, 0); return;
@@ -210,6 +217,7 @@ static void make_bad(clo_buf *b, bad_kind k)
     case BAD_TRAILING: head(b, 3, 1, 0); info(b, "t", 1, 8, 0, 0, 0); break;
     case BAD_STR_LEN: head(b, 3, 0, 1); str(b, "k"); le(b, CLO_GGUF_STR, 4); le(b, UINT64_MAX - 4, 8); return;
     }
+    /* clang-format on */
     pad(b, 32, 128);
 }
 
@@ -277,8 +285,8 @@ static int make_folder(void **state)
 static int remove_folder(void **state)
 {
     char path[4096];
-    static const char *const names[] = { "w.gguf", "s-00001-of-00002.gguf", "s-00002-of-00002.gguf",
-                                         "t-00001-of-00002.gguf" };
+    static const char *const names[] = {"w.gguf", "s-00001-of-00002.gguf", "s-00002-of-00002.gguf",
+                                        "t-00001-of-00002.gguf"};
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         (void)snprintf(path, sizeof path, "%s/%s", folder, names[i]);
@@ -305,10 +313,12 @@ static void what_is_written_reads_the_same(void **state)
     (void)state;
     assert_true(clo_gguf_parse(&g, clo_bytes_of(clo_buf_str(&b)), &a, &err));
     assert_true(clo_gguf_writer_new(&w, &err));
-    for (size_t i = 0; i < g.n_kv; i++) clo_gguf_put_kv(w, &g.kv[i]);
+    for (size_t i = 0; i < g.n_kv; i++)
+        clo_gguf_put_kv(w, &g.kv[i]);
     clo_gguf_put_u32(w, "test.count", 8); /* replaces */
     clo_gguf_put_str(w, "test.new", CLO_STR("x"));
-    for (size_t i = 0; i < g.n_tensors; i++) clo_gguf_put_tensor(w, &g.tensors[i]);
+    for (size_t i = 0; i < g.n_tensors; i++)
+        clo_gguf_put_tensor(w, &g.tensors[i]);
     (void)snprintf(path, sizeof path, "%s/w.gguf", folder);
     assert_true(clo_gguf_write(w, path, put_tensor_data, &g, &err));
     clo_gguf_writer_free(w);
@@ -320,7 +330,8 @@ static void what_is_written_reads_the_same(void **state)
     for (size_t i = 0; i < g.n_kv; i++) {
         const clo_gguf_kv *kv = &ck.gguf->kv[i];
         assert_true(clo_str_eq(kv->key, g.kv[i].key));
-        if (i != 1) assert_true(kv->raw.len == g.kv[i].raw.len && memcmp(kv->raw.ptr, g.kv[i].raw.ptr, kv->raw.len) == 0);
+        if (i != 1)
+            assert_true(kv->raw.len == g.kv[i].raw.len && memcmp(kv->raw.ptr, g.kv[i].raw.ptr, kv->raw.len) == 0);
     }
     for (size_t i = 0; i < g.n_tensors; i++) {
         const clo_tensor *t = clo_checkpoint_find(&ck, g.tensors[i].name);
@@ -344,7 +355,7 @@ static void a_tensor_of_another_size_than_declared_is_not_written(void **state)
     char path[4096];
     clo_gguf_writer *w = NULL;
     clo_err err = {0};
-    const clo_tensor t = { .name = CLO_STR("t"), .dtype = CLO_DTYPE_F32, .n_dims = 1, .dims = {2}, .bytes = 8 };
+    const clo_tensor t = {.name = CLO_STR("t"), .dtype = CLO_DTYPE_F32, .n_dims = 1, .dims = {2}, .bytes = 8};
     (void)state;
     assert_true(clo_gguf_writer_new(&w, &err));
     clo_gguf_put_tensor(w, &t);

@@ -17,9 +17,11 @@
 static clo_buf file_of(const char *header, size_t n_data)
 {
     clo_buf b = {0};
-    for (size_t i = 0; i < 8; i++) clo_buf_add_char(&b, (char)(strlen(header) >> 8 * i));
+    for (size_t i = 0; i < 8; i++)
+        clo_buf_add_char(&b, (char)(strlen(header) >> 8 * i));
     clo_buf_add(&b, clo_str_from(header));
-    for (size_t i = 0; i < n_data; i++) clo_buf_add_char(&b, (char)i);
+    for (size_t i = 0; i < n_data; i++)
+        clo_buf_add_char(&b, (char)i);
     return b;
 }
 
@@ -109,23 +111,30 @@ static void what_cannot_be_trusted_is_refused(void **state)
         {"a list", "[]", 0, CLO_ERR_FORMAT, "does not begin"},
         {"text after the object", "{} x", 0, CLO_ERR_FORMAT, "JSON"},
         {"invalid UTF-8", "{\"\xff\":1}", 0, CLO_ERR_FORMAT, "JSON"},
-        {"a name twice", "{\"a\":" T("U8", "[1]", 0, 1) ",\"a\":" T("U8", "[1]", 1, 2) "}", 2, CLO_ERR_FORMAT, "uplicate"},
+        {"a name twice", "{\"a\":" T("U8", "[1]", 0, 1) ",\"a\":" T("U8", "[1]", 1, 2) "}", 2, CLO_ERR_FORMAT,
+         "uplicate"},
         {"a tensor that is no object", "{\"a\":3}", 0, CLO_ERR_FORMAT, "not an object"},
-        {"a member too many", "{\"a\":{\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[0,1],\"x\":1}}", 1, CLO_ERR_FORMAT, "4 members"},
+        {"a member too many", "{\"a\":{\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[0,1],\"x\":1}}", 1,
+         CLO_ERR_FORMAT, "4 members"},
         {"a dtype nobody knows", "{\"a\":" T("F31", "[1]", 0, 4) "}", 4, CLO_ERR_FORMAT, "unknown dtype 'F31'"},
         {"a dtype in lower case", "{\"a\":" T("f32", "[1]", 0, 4) "}", 4, CLO_ERR_FORMAT, "unknown dtype"},
         {"a block type", "{\"a\":" T("Q4_0", "[32]", 0, 18) "}", 18, CLO_ERR_FORMAT, "unknown dtype"},
         {"a dtype that is not built", "{\"a\":" T("F4", "[2]", 0, 1) "}", 1, CLO_ERR_UNSUPPORTED, "F4"},
         {"a negative dimension", "{\"a\":" T("U8", "[-1]", 0, 1) "}", 1, CLO_ERR_FORMAT, "dimension"},
         {"a fractional dimension", "{\"a\":" T("U8", "[1.0]", 0, 1) "}", 1, CLO_ERR_FORMAT, "dimension"},
-        {"a dimension beyond 64 bits", "{\"a\":" T("U8", "[99999999999999999999]", 0, 1) "}", 1, CLO_ERR_FORMAT, "JSON"},
+        {"a dimension beyond 64 bits", "{\"a\":" T("U8", "[99999999999999999999]", 0, 1) "}", 1, CLO_ERR_FORMAT,
+         "JSON"},
         {"nine dimensions", "{\"a\":" T("U8", "[1,1,1,1,1,1,1,1,1]", 0, 1) "}", 1, CLO_ERR_LIMIT, "rank 9"},
-        {"a size that wraps around", "{\"a\":" T("F32", "[4294967296,4294967296]", 0, 0) "}", 0, CLO_ERR_LIMIT, "overflows"},
+        {"a size that wraps around", "{\"a\":" T("F32", "[4294967296,4294967296]", 0, 0) "}", 0, CLO_ERR_LIMIT,
+         "overflows"},
         {"offsets that do not fit the shape", "{\"a\":" T("F32", "[2]", 0, 4) "}", 4, CLO_ERR_FORMAT, "need 8 bytes"},
         {"an end before the begin", "{\"a\":" T("U8", "[1]", 1, 0) "}", 1, CLO_ERR_FORMAT, "data_offsets 1 to 0"},
-        {"three offsets", "{\"a\":{\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[0,1,2]}}", 2, CLO_ERR_FORMAT, "no pair"},
-        {"a hole", "{\"a\":" T("U8", "[1]", 0, 1) ",\"b\":" T("U8", "[1]", 2, 3) "}", 3, CLO_ERR_FORMAT, "begins at 2, expected 1"},
-        {"an overlap", "{\"a\":" T("U8", "[2]", 0, 2) ",\"b\":" T("U8", "[2]", 1, 3) "}", 3, CLO_ERR_FORMAT, "begins at 1, expected 2"},
+        {"three offsets", "{\"a\":{\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[0,1,2]}}", 2, CLO_ERR_FORMAT,
+         "no pair"},
+        {"a hole", "{\"a\":" T("U8", "[1]", 0, 1) ",\"b\":" T("U8", "[1]", 2, 3) "}", 3, CLO_ERR_FORMAT,
+         "begins at 2, expected 1"},
+        {"an overlap", "{\"a\":" T("U8", "[2]", 0, 2) ",\"b\":" T("U8", "[2]", 1, 3) "}", 3, CLO_ERR_FORMAT,
+         "begins at 1, expected 2"},
         {"a first tensor not at 0", "{\"a\":" T("U8", "[1]", 1, 2) "}", 2, CLO_ERR_FORMAT, "begins at 1, expected 0"},
         {"a tensor beyond the end", "{\"a\":" T("U8", "[9]", 0, 9) "}", 8, CLO_ERR_FORMAT, "ends at 9 of 8 bytes"},
         {"bytes after the last tensor", "{\"a\":" T("U8", "[1]", 0, 1) "}", 3, CLO_ERR_FORMAT, "2 bytes after"},
@@ -167,7 +176,8 @@ static void a_header_longer_than_the_file_or_the_limit_is_refused(void **state)
         clo_arena a = {0};
         clo_err err = {0};
         clo_safetensors st;
-        for (int k = 0; k < 8; k++) bytes[k] = (char)(rows[i].n >> 8 * k);
+        for (int k = 0; k < 8; k++)
+            bytes[k] = (char)(rows[i].n >> 8 * k);
         memcpy(bytes + 8, "{}", 2);
         assert_false(parse(&st, bytes, sizeof bytes, &a, &err));
         if (err.code != rows[i].want) fail_msg("%s: code %d, '%s'", rows[i].why, err.code, err.text);
@@ -194,10 +204,11 @@ static const char *in_folder(const char *name)
 
 static int remove_folder(void **state)
 {
-    static const char *const names[] = { "one.safetensors", "two.safetensors", "model.safetensors.index.json",
-                                         "model.safetensors" };
+    static const char *const names[] = {"one.safetensors", "two.safetensors", "model.safetensors.index.json",
+                                        "model.safetensors"};
     (void)state;
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) (void)unlink(in_folder(names[i]));
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        (void)unlink(in_folder(names[i]));
     return rmdir(folder);
 }
 
@@ -222,8 +233,11 @@ static void shards_open_as_one_checkpoint_when_the_index_is_true(void **state)
         const char *says; /* NULL: good */
     } rows[] = {
         {"a true index", "{\"weight_map\":{\"a\":\"one.safetensors\",\"b\":\"two.safetensors\"}}", NULL},
-        {"a tensor in the other shard", "{\"weight_map\":{\"a\":\"two.safetensors\",\"b\":\"one.safetensors\"}}", "lies in"},
-        {"a tensor that is nowhere", "{\"weight_map\":{\"a\":\"one.safetensors\",\"b\":\"two.safetensors\",\"c\":\"two.safetensors\"}}", "3 tensors in weight_map, 2"},
+        {"a tensor in the other shard", "{\"weight_map\":{\"a\":\"two.safetensors\",\"b\":\"one.safetensors\"}}",
+         "lies in"},
+        {"a tensor that is nowhere",
+         "{\"weight_map\":{\"a\":\"one.safetensors\",\"b\":\"two.safetensors\",\"c\":\"two.safetensors\"}}",
+         "3 tensors in weight_map, 2"},
         {"a shard that the index leaves out", "{\"weight_map\":{\"a\":\"one.safetensors\"}}", NULL},
         {"a shard that is not there", "{\"weight_map\":{\"a\":\"gone.safetensors\"}}", "gone.safetensors"},
         {"a way out of the folder", "{\"weight_map\":{\"a\":\"../one.safetensors\"}}", "no plain"},
@@ -242,7 +256,8 @@ static void shards_open_as_one_checkpoint_when_the_index_is_true(void **state)
         put_index(rows[i].index);
         bool ok = clo_checkpoint_open(&ck, folder, &err);
         if (ok != !rows[i].says) fail_msg("%s: %s", rows[i].why, ok ? "was read" : err.text);
-        if (!ok && !strstr(err.text, rows[i].says)) fail_msg("%s: expected '%s', found '%s'", rows[i].why, rows[i].says, err.text);
+        if (!ok && !strstr(err.text, rows[i].says))
+            fail_msg("%s: expected '%s', found '%s'", rows[i].why, rows[i].says, err.text);
         if (ok) assert_non_null(clo_checkpoint_find(&ck, CLO_STR("a")));
         clo_checkpoint_close(&ck);
     }

@@ -85,6 +85,7 @@ static void real_configurations_read_as_published(void **state)
         double theta, eps;
         uint32_t window_first, window_last;
     } rows[] = {
+        /* clang-format off */
         {"SmolLM2-135M", smollm2, "llama", 30, 576, 9, 3, 64, 1536, 49152, true, false, false, CLO_QK_NORM_NONE, 1e5, 1e-5, 0, 0},
         {"Llama-3.2-1B", llama32, "llama", 16, 2048, 32, 8, 64, 8192, 128256, true, false, false, CLO_QK_NORM_NONE, 5e5, 1e-5, 0, 0},
         {"OlympicCoder-7B", olympiccoder, "qwen2", 28, 3584, 28, 4, 128, 18944, 152064, false, true, false, CLO_QK_NORM_NONE, 1e6, 1e-6, 0, 0},
@@ -96,6 +97,7 @@ static void real_configurations_read_as_published(void **state)
         {"Gemma-3-4B", gemma3_4b, "gemma3", 34, 2560, 8, 4, 256, 10240, 262208, true, false, true, CLO_QK_NORM_HEAD, 1e6, 1e-6, 1024, 1024},
         {"SmolLM3", smollm3, "smollm3", 4, 2048, 16, 4, 128, 11008, 128256, true, false, false, CLO_QK_NORM_NONE, 5e6, 1e-6, 0, 0},
     };
+    /* clang-format on */
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         clo_spec s = must_read(rows[i].config);
@@ -181,19 +183,26 @@ static void what_is_not_built_or_not_sound_is_refused_by_name(void **state)
         {"a size in quotes", "{" BASE ",\"head_dim\":\"16\"}", CLO_ERR_FORMAT, "'head_dim' is no count"},
         {"a negative size", "{" BASE ",\"head_dim\":-16}", CLO_ERR_FORMAT, "'head_dim' is no count"},
         {"another activation", "{" BASE ",\"hidden_act\":\"relu\"}", CLO_ERR_UNSUPPORTED, "'relu'"},
-        {"another rope", "{" BASE ",\"rope_scaling\":{\"type\":\"longrope\",\"factor\":2.0}}", CLO_ERR_UNSUPPORTED, "'longrope'"},
-        {"dynamic rope", "{" BASE ",\"rope_scaling\":{\"rope_type\":\"dynamic\",\"factor\":2.0}}", CLO_ERR_UNSUPPORTED, "'dynamic'"},
+        {"another rope", "{" BASE ",\"rope_scaling\":{\"type\":\"longrope\",\"factor\":2.0}}", CLO_ERR_UNSUPPORTED,
+         "'longrope'"},
+        {"dynamic rope", "{" BASE ",\"rope_scaling\":{\"rope_type\":\"dynamic\",\"factor\":2.0}}", CLO_ERR_UNSUPPORTED,
+         "'dynamic'"},
         {"scaling without a factor", "{" BASE ",\"rope_scaling\":{\"type\":\"linear\"}}", CLO_ERR_FORMAT, "factor"},
         {"a factor of 0", "{" BASE ",\"rope_scaling\":{\"type\":\"linear\",\"factor\":0}}", CLO_ERR_LIMIT, "factor"},
         {"a theta of 0", "{" BASE ",\"rope_theta\":0}", CLO_ERR_LIMIT, "theta"},
-        {"llama3 without its factors", "{" BASE ",\"rope_scaling\":{\"type\":\"llama3\",\"factor\":2.0}}", CLO_ERR_LIMIT, "low and high"},
+        {"llama3 without its factors", "{" BASE ",\"rope_scaling\":{\"type\":\"llama3\",\"factor\":2.0}}",
+         CLO_ERR_LIMIT, "low and high"},
         {"experts", "{" BASE ",\"num_experts\":8}", CLO_ERR_UNSUPPORTED, "num_experts"},
-        {"quantised weights of another kind", "{" BASE ",\"quantization_config\":{\"quant_method\":\"gptq\"}}", CLO_ERR_UNSUPPORTED, "quantization_config"},
+        {"quantised weights of another kind", "{" BASE ",\"quantization_config\":{\"quant_method\":\"gptq\"}}",
+         CLO_ERR_UNSUPPORTED, "quantization_config"},
         {"too few layer types", "{" BASE ",\"layer_types\":[\"full_attention\"]}", CLO_ERR_FORMAT, "list of 2"},
-        {"another layer type", "{" BASE ",\"layer_types\":[\"full_attention\",\"linear_attention\"]}", CLO_ERR_UNSUPPORTED, "linear_attention"},
+        {"another layer type", "{" BASE ",\"layer_types\":[\"full_attention\",\"linear_attention\"]}",
+         CLO_ERR_UNSUPPORTED, "linear_attention"},
         {"an epsilon of 0", "{" BASE ",\"rms_norm_eps\":0}", CLO_ERR_LIMIT, "epsilon"},
-        {"513 layers", "{\"model_type\":\"llama\",\"num_hidden_layers\":513,\"hidden_size\":64,\"intermediate_size\":96,"
-         "\"num_attention_heads\":4,\"vocab_size\":8,\"max_position_embeddings\":8}", CLO_ERR_LIMIT, "513 layers"},
+        {"513 layers",
+         "{\"model_type\":\"llama\",\"num_hidden_layers\":513,\"hidden_size\":64,\"intermediate_size\":96,"
+         "\"num_attention_heads\":4,\"vocab_size\":8,\"max_position_embeddings\":8}",
+         CLO_ERR_LIMIT, "513 layers"},
         {"a partial rotation of an odd width", "{" BASE ",\"partial_rotary_factor\":0.2}", CLO_ERR_FORMAT, "rotated"},
     };
     (void)state;
@@ -201,7 +210,8 @@ static void what_is_not_built_or_not_sound_is_refused_by_name(void **state)
         clo_spec s;
         clo_err err = {0};
         const clo_family *f = NULL;
-        if (clo_spec_from_config(&s, &f, clo_str_from(rows[i].config), CLO_STR(""), &err)) fail_msg("%s: was read", rows[i].why);
+        if (clo_spec_from_config(&s, &f, clo_str_from(rows[i].config), CLO_STR(""), &err))
+            fail_msg("%s: was read", rows[i].why);
         if (err.code != rows[i].want || !strstr(err.text, rows[i].says)) {
             fail_msg("%s: expected code %d and '%s', found code %d and '%s'", rows[i].why, rows[i].want, rows[i].says,
                      err.code, err.text);
@@ -229,7 +239,7 @@ static void every_prefix_and_every_flip_of_a_config_is_survived(void **state)
 
 static void plain_frequencies(float *out, double theta, size_t n_rot)
 {
-    const clo_rope plain = { .theta = theta, .factor = 1, .attn_factor = 1 };
+    const clo_rope plain = {.theta = theta, .factor = 1, .attn_factor = 1};
     clo_rope_inv_freq(out, &plain, n_rot);
 }
 
@@ -243,9 +253,12 @@ static void scalings_leave_short_waves_and_stretch_long_ones(void **state)
     assert_true(plain[0] == 1.0f);
     for (size_t i = 0; i < 32; i++) {
         double wave = 6.283185307179586 / (double)plain[i];
-        if (wave < 2048) assert_true(inv[i] == plain[i]);
-        else if (wave > 8192) assert_true(inv[i] == plain[i] / 32.0f);
-        else assert_true(inv[i] < plain[i] && inv[i] > plain[i] / 32.0f);
+        if (wave < 2048)
+            assert_true(inv[i] == plain[i]);
+        else if (wave > 8192)
+            assert_true(inv[i] == plain[i] / 32.0f);
+        else
+            assert_true(inv[i] < plain[i] && inv[i] > plain[i] / 32.0f);
     }
 
     /* The worked example for OLMo 3: ramp from 18 to 35, magnitude 1.2079. */
@@ -253,19 +266,23 @@ static void scalings_leave_short_waves_and_stretch_long_ones(void **state)
     plain_frequencies(plain, 5e5, 128);
     clo_rope_inv_freq(inv, &s.rope[0], 128);
     for (size_t i = 0; i < 64; i++) {
-        if (i <= 18) assert_true(inv[i] == plain[i]);
-        else if (i >= 35) assert_true(inv[i] == plain[i] / 8.0f);
-        else assert_true(inv[i] < plain[i] && inv[i] > plain[i] / 8.0f);
+        if (i <= 18)
+            assert_true(inv[i] == plain[i]);
+        else if (i >= 35)
+            assert_true(inv[i] == plain[i] / 8.0f);
+        else
+            assert_true(inv[i] < plain[i] && inv[i] > plain[i] / 8.0f);
     }
     assert_true(s.rope[0].attn_factor == 1.2079441541679836);
     double own = clo_yarn_mscale(8, 1); /* what a file without attention_factor gets */
     assert_true(own > 1.20794415416798 && own < 1.20794415416799);
 
     const float divisors[4] = {1, 2, 4, 8};
-    const clo_rope r = { .kind = CLO_ROPE_DIVISORS, .theta = 1e4, .factor = 1, .attn_factor = 1, .divisors = divisors };
+    const clo_rope r = {.kind = CLO_ROPE_DIVISORS, .theta = 1e4, .factor = 1, .attn_factor = 1, .divisors = divisors};
     plain_frequencies(plain, 1e4, 8);
     clo_rope_inv_freq(inv, &r, 8);
-    for (size_t i = 0; i < 4; i++) assert_true(inv[i] == plain[i] / divisors[i]);
+    for (size_t i = 0; i < 4; i++)
+        assert_true(inv[i] == plain[i] / divisors[i]);
 }
 
 static void both_forms_of_rope_keys_mean_the_same(void **state)
@@ -273,9 +290,13 @@ static void both_forms_of_rope_keys_mean_the_same(void **state)
     static const struct {
         const char *why, *a, *b;
     } rows[] = {
-        {"theta", "{" BASE ",\"rope_theta\":1e6}", "{" BASE ",\"rope_parameters\":{\"rope_type\":\"default\",\"rope_theta\":1e6}}"},
-        {"yarn", "{" BASE ",\"rope_theta\":1e6,\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4.0,\"original_max_position_embeddings\":64}}",
-         "{" BASE ",\"rope_parameters\":{\"rope_type\":\"yarn\",\"factor\":4.0,\"rope_theta\":1e6,\"original_max_position_embeddings\":64}}"},
+        {"theta", "{" BASE ",\"rope_theta\":1e6}",
+         "{" BASE ",\"rope_parameters\":{\"rope_type\":\"default\",\"rope_theta\":1e6}}"},
+        {"yarn",
+         "{" BASE ",\"rope_theta\":1e6,\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4.0,\"original_max_position_"
+                  "embeddings\":64}}",
+         "{" BASE ",\"rope_parameters\":{\"rope_type\":\"yarn\",\"factor\":4.0,\"rope_theta\":1e6,\"original_max_"
+                  "position_embeddings\":64}}"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
