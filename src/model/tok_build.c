@@ -512,27 +512,24 @@ static bool put_merges(blob *o, clo_err *err)
 
 #define SPACE_MARK CLO_STR("\xE2\x96\x81") /* U+2581 */
 
-static bool has_inner_mark(clo_str s)
+/* A merge joins U+2581 to a character before it only when its result holds the two side by side. Where the character
+ * before a U+2581 occurs so in no result, what stands on the two sides can be encoded apart, and a text without
+ * pre-tokeniser (Gemma) falls into words after all. The table is by the last byte of that character. */
+static bool put_cut(blob *o, clo_err *err)
 {
-    for (size_t i = 3; i + 3 <= s.len; i++) {
-        if (memcmp(s.ptr + i, SPACE_MARK.ptr, 3) == 0 && memcmp(s.ptr + i - 3, SPACE_MARK.ptr, 3) != 0) return true;
-    }
-    for (size_t i = 1; i < 3 && i + 3 <= s.len; i++) {
-        if (memcmp(s.ptr + i, SPACE_MARK.ptr, 3) == 0) return true;
-    }
-    return false;
-}
-
-/* Where no token has U+2581 behind another character, no merge crosses such a place: what stands on its two sides can
- * be encoded apart, and a text without pre-tokeniser (Gemma) falls into words after all. */
-static bool can_cut(const tok_build *b)
-{
-    if (b->model != TOK_MODEL_BPE_CHARS || (b->flags & TOK_IGNORE_MERGES) || b->prefix.len || b->suffix.len) return false;
-    if (clo_tokb_find(b, SPACE_MARK) < 0) return false; /* an unknown mark could fuse with what stands before it */
+    tok_build *b = o->b;
+    if (b->model != TOK_MODEL_BPE_CHARS || (b->flags & TOK_IGNORE_MERGES) || b->prefix.len || b->suffix.len) return true;
+    if (clo_tokb_find(b, SPACE_MARK) < 0) return true; /* an unknown mark could fuse with what stands before it */
+    uint8_t *joins = CLO_NEW(&b->arena, uint8_t, 256);
+    if (!joins) return clo_arena_full(&b->arena, err);
     for (size_t i = 0; i < b->n_merges; i++) {
-        uint32_t r = b->merges[i].result;
-        if (has_inner_mark(b->names[r])) return false;
+        clo_str s = b->names[b->merges[i].result];
+        for (size_t k = 1; k + SPACE_MARK.len <= s.len; k++) {
+            if (memcmp(s.ptr + k, SPACE_MARK.ptr, SPACE_MARK.len) == 0) joins[(uint8_t)s.ptr[k - 1]] = 1;
+        }
     }
+    joins[(uint8_t)SPACE_MARK.ptr[SPACE_MARK.len - 1]] = 1; /* runs of marks stay together */
+    section(o, SEC_CUT, joins, 256, 1);
     return true;
 }
 
@@ -620,11 +617,10 @@ bool clo_tokb_finish(tok_build *b, clo_tok **out, clo_err *err)
                         .n_syms = (uint32_t)(b->n_vocab + b->n_extra), .model = b->model, .flags = b->flags,
                         .bos = b->bos, .eos = b->eos, .unk = b->unk, .max_chars = b->max_chars,
                         .min_score = b->min_score};
-    if (can_cut(b)) o.head.flags |= TOK_CUT_AT_MARK;
     memcpy(o.head.magic, "CLOTOK\r\n", 8);
     o.head.prefix = put_text(&o, b->prefix);
     o.head.suffix = put_text(&o, b->suffix);
-    if (!put_vocab(&o, err) || !put_bytes(&o, err) || !put_merges(&o, err) || !put_tries(&o, tries, err) ||
+    if (!put_vocab(&o, err) || !put_bytes(&o, err) || !put_merges(&o, err) || !put_cut(&o, err) || !put_tries(&o, tries, err) ||
         !put_lists(&o, err) || !clo_buf_ok(&o.text, err) || !assemble(&o, &bytes, &n, err))
         goto done;
     ok = clo_tok_open_blob(out, bytes, n, bytes, err);

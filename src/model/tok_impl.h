@@ -24,7 +24,7 @@
 #define TOK_STEPS_MAX 64               /* of one stage */
 #define TOK_TEXT_BYTES_MAX (1u << 30)  /* of one text to encode */
 #define TOK_JSON_BYTES_MAX (512u << 20)
-#define TOK_VERSION 1u
+#define TOK_VERSION 2u
 
 typedef enum { TOK_MODEL_BPE_BYTES = 1, TOK_MODEL_BPE_CHARS, TOK_MODEL_UNIGRAM, TOK_MODEL_WORDPIECE } tok_model;
 
@@ -45,7 +45,6 @@ enum {
     TOK_IGNORE_MERGES = 1,
     TOK_BYTE_FALLBACK = 2,
     TOK_FUSE_UNK = 4,
-    TOK_CUT_AT_MARK = 16, /* no merge crosses the place before a U+2581 that follows another character */
     TOK_WORDS_PLAIN = 8, /* WordPiece of GGUF: word starts are stored with U+2581, continuations without prefix */
 };
 
@@ -123,6 +122,7 @@ typedef enum {
     SEC_NAME_HASH,  /* u32[2^k]: id + 1 by hash of the stored string, 0 empty, at most half full */
     SEC_MERGES,     /* tok_merge[2^k]: open addressing, at most half full */
     SEC_BYTES,      /* i32[256]: symbol of a byte, -1 when there is none */
+    SEC_CUT,        /* u8[256] or empty: 1 where a merge may join U+2581 to a character that ends in this byte */
     SEC_SCORES,     /* f64[n_vocab]: Unigram */
     SEC_TRIE,       /* tok_node[]: Unigram's pieces */
     SEC_ADDED_RAW,  /* tok_node[]: added tokens matched before normalising */
@@ -172,6 +172,7 @@ struct clo_tok {
     const uint32_t *name_hash;  size_t name_mask;
     const tok_merge *merges;    size_t merge_mask; /* NULL when there are none */
     const int32_t *bytes;       /* [256] or NULL */
+    const uint8_t *no_cut;      /* [256] or NULL: words are not cut at U+2581 */
     const double *scores;       /* [n_vocab] or NULL */
     const tok_node *trie;       size_t n_trie;
     const tok_node *added[2];   size_t n_added[2]; /* raw, normalised */

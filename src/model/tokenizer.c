@@ -55,7 +55,7 @@ static bool power_of_two(size_t n)
 static bool set_views(clo_tok *t, clo_err *err)
 {
     const tok_head *h = t->head;
-    size_t n_names, n_pieces, n_flags, n_hash, n_merges, n_bytes, n_scores;
+    size_t n_names, n_pieces, n_flags, n_hash, n_merges, n_bytes, n_cut, n_scores;
     t->text = (const char *)items(t, SEC_TEXT, 1, &t->n_text);
     t->names = (const tok_ref *)items(t, SEC_NAMES, sizeof(tok_ref), &n_names);
     t->pieces = (const tok_ref *)items(t, SEC_PIECES, sizeof(tok_ref), &n_pieces);
@@ -63,6 +63,7 @@ static bool set_views(clo_tok *t, clo_err *err)
     t->name_hash = (const uint32_t *)items(t, SEC_NAME_HASH, sizeof(uint32_t), &n_hash);
     t->merges = (const tok_merge *)items(t, SEC_MERGES, sizeof(tok_merge), &n_merges);
     t->bytes = (const int32_t *)items(t, SEC_BYTES, sizeof(int32_t), &n_bytes);
+    t->no_cut = (const uint8_t *)items(t, SEC_CUT, 1, &n_cut);
     t->scores = (const double *)items(t, SEC_SCORES, sizeof(double), &n_scores);
     t->trie = (const tok_node *)items(t, SEC_TRIE, sizeof(tok_node), &t->n_trie);
     for (int i = 0; i < 2; i++)
@@ -77,7 +78,8 @@ static bool set_views(clo_tok *t, clo_err *err)
     t->named = (const tok_ref *)items(t, SEC_NAMED, sizeof(tok_ref), &t->n_named);
     t->templates = (const tok_ref *)items(t, SEC_TEMPLATES, sizeof(tok_ref), &t->n_templates);
     if (n_names != h->n_syms || n_pieces != h->n_vocab || n_flags != h->n_syms || !power_of_two(n_hash) ||
-        (t->merges && !power_of_two(n_merges)) || n_bytes != 256 || (t->scores && n_scores != h->n_vocab) ||
+        (t->merges && !power_of_two(n_merges)) || n_bytes != 256 || (t->no_cut && n_cut != 256) ||
+        (t->scores && n_scores != h->n_vocab) ||
         (h->model == TOK_MODEL_UNIGRAM && !t->scores))
         return clo_fail(err, CLO_ERR_FORMAT, "compiled tokenizer: a table has the wrong length");
     t->name_mask = n_hash - 1;
@@ -253,21 +255,25 @@ static bool encode_model(tok_enc *e, clo_str w)
     }
 }
 
-/* Where the next word begins behind at: before a U+2581 that follows another character. */
-static size_t next_mark(clo_str w, size_t at)
+/* Where the next word begins behind at: before a U+2581 that no merge joins to the character before it. */
+static size_t next_mark(const clo_tok *t, clo_str w, size_t at)
 {
-    while (at + 3 <= w.len && memcmp(w.ptr + at, "\xE2\x96\x81", 3) == 0) at += 3;
-    const char *m = at < w.len ? (const char *)memmem(w.ptr + at, w.len - at, "\xE2\x96\x81", 3) : NULL;
-    return m ? (size_t)(m - w.ptr) : w.len;
+    for (at++; at < w.len; at++) {
+        const char *m = (const char *)memchr(w.ptr + at, '\xE2', w.len - at);
+        if (!m) break;
+        at = (size_t)(m - w.ptr);
+        if (w.len - at >= 3 && m[1] == '\x96' && m[2] == '\x81' && !t->no_cut[(uint8_t)m[-1]]) return at;
+    }
+    return w.len;
 }
 
 static bool encode_word(tok_enc *e, clo_str w);
 
 bool clo_tok_word(tok_enc *e, clo_str w)
 {
-    if (!(e->t->head->flags & TOK_CUT_AT_MARK)) return encode_word(e, w);
+    if (!e->t->no_cut) return encode_word(e, w);
     for (size_t at = 0; at < w.len;) {
-        size_t end = next_mark(w, at);
+        size_t end = next_mark(e->t, w, at);
         if (!encode_word(e, (clo_str){w.ptr + at, end - at})) return false;
         at = end;
     }
