@@ -82,7 +82,7 @@ static bool find_template(session *s, const options *o, clo_err *err)
     clo_str text;
     if (!open_model(s, o, &text, err)) return false;
     if (o->template_path && !clo_file_read(&text, o->template_path, TEMPLATE_BYTES_MAX, &s->arena, err)) return false;
-    if (text.len == 0) return clo_fail(err, CLO_ERR_NOT_FOUND, "this model has no chat template");
+    if (text.len == 0 && !o->template_path) return clo_fail(err, CLO_ERR_NOT_FOUND, "this model has no chat template");
     if (clo_template_parse(&s->t, text, err)) return true;
     clo_err_context(err, "chat template");
     return false;
