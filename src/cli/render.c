@@ -150,7 +150,7 @@ static bool set_vars(session *s, const options *o, clo_err *err)
         return false;
     for (size_t i = 0; i < o->set.n; i++)
         if (!set_given(s, o->set.items[i], err)) return false;
-    return true;
+    return clo_template_alias_reasoning(json_object_get(s->vars, "messages"), err);
 }
 
 /* ---- output ---- */

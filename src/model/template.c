@@ -76,6 +76,32 @@ static bool copy_spans(const tpl_sb *b, clo_template_spans *spans, clo_err *err)
     return true;
 }
 
+/* A copy with thinking first, as Python's {"thinking": r, **message, "reasoning_content": r} orders it. */
+static json_t *with_reasoning(json_t *message, json_t *reasoning)
+{
+    json_t *copy = json_object();
+    bool ok = copy && json_object_set(copy, "thinking", reasoning) == 0 && json_object_update(copy, message) == 0 &&
+              json_object_set(copy, "reasoning_content", reasoning) == 0;
+    if (ok) return copy;
+    json_decref(copy);
+    return NULL;
+}
+
+bool clo_template_alias_reasoning(json_t *messages, clo_err *err)
+{
+    static const char *const fields[] = {"reasoning_content", "thinking", "reasoning"};
+    for (size_t i = 0; i < json_array_size(messages); i++) {
+        json_t *message = json_array_get(messages, i), *reasoning = NULL;
+        for (size_t k = 0; k < 3 && (!reasoning || json_is_null(reasoning)); k++)
+            reasoning = json_object_get(message, fields[k]);
+        if (!reasoning || json_is_null(reasoning)) continue;
+        json_t *copy = with_reasoning(message, reasoning);
+        if (!copy || json_array_set_new(messages, i, copy) != 0)
+            return clo_fail(err, CLO_ERR_MEMORY, "no memory for message %zu", i);
+    }
+    return true;
+}
+
 bool clo_template_render(const clo_template *t, json_t *vars, clo_template_opts opts, clo_buf *out,
                          clo_template_spans *spans, clo_err *err)
 {

@@ -44,4 +44,9 @@ void clo_template_spans_free(clo_template_spans *s);
 CLO_CHECK bool clo_template_render(const clo_template *t, json_t *vars, clo_template_opts opts, clo_buf *out,
                                    clo_template_spans *spans, clo_err *err);
 
+/* What apply_chat_template does to messages before rendering: a message's reasoning, given as reasoning_content, thinking
+ * or reasoning (the first that is not null), is put under reasoning_content, and under thinking when that is not set.
+ * messages: an array (anything else is left alone), changed in place. */
+CLO_CHECK bool clo_template_alias_reasoning(json_t *messages, clo_err *err);
+
 #endif

@@ -62,6 +62,8 @@ _C = {
     "thinking unclosed": [U, {"role": "assistant", "content": "no open</think>rest</think>tail"}, U],
     "reasoning content": [U, {"role": "assistant", "content": "Yes.", "reasoning_content": "\nlong thought\n"}, U, A],
     "reasoning content last": [U, {"role": "assistant", "content": "Yes.", "reasoning_content": "long thought"}],
+    "thinking field": [U, {"role": "assistant", "content": "Yes.", "thinking": "why not"}, U],
+    "reasoning field": [U, {"role": "assistant", "content": "Yes.", "reasoning_content": None, "reasoning": "why not"}],
     "no think flag": [{"role": "system", "content": "Be brief. /no_think"}, U],
     "think flag": [{"role": "system", "content": "Be brief. /think  "}, U],
     "system override": [{"role": "system", "content": "/system_override Only this."}, U],

@@ -29,6 +29,8 @@ def oracle():
     keep, utils.datetime = utils.datetime, Clock
 
     def render(template, variables):
+        if isinstance(variables.get("messages"), list):
+            variables = {**variables, "messages": utils._alias_reasoning_fields(variables["messages"])}
         try:
             return utils._compile_jinja_template(template).render(**variables), None
         except Exception as e:
@@ -133,6 +135,8 @@ def test_case_mapping_equals_python_for_every_character_that_is_not_refused(orac
     wrong, refused = [], 0
     for low in range(0x80, 0x2FA20, 64):
         block = [chr(c) for c in range(low, low + 64) if not 0xD800 <= c < 0xE000 and chr(c).isprintable()]
+        if "".join(block).upper() == "".join(block).lower():
+            continue
         for how in ("upper", "lower"):
             got, fault = ours("{{ s|%s }}" % how, {"messages": [], "s": "".join(block)})
             if fault:
