@@ -42,26 +42,12 @@ static bool is_newer_digit(uint32_t c)
     return (c >= 0x11DE0 && c <= 0x11DE9) || (c >= 0x16FF4 && c <= 0x16FF6);
 }
 
-static bool is_unknown_to_bert(uint32_t c)
-{
-    static const struct {
-        uint32_t first, last;
-    } list[] = {
-#include "gen_unicode_bert.inc"
-    };
-    for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
-        if (c >= list[i].first && c <= list[i].last) return true;
-    }
-    return false;
-}
-
-static bool is_han(uint32_t c)
-{
-    return c == 0x2E80 || (c >= 0x2E81 && c <= 0x2FD5) || c == 0x3005 || c == 0x3007 || (c >= 0x3021 && c <= 0x3029) ||
-           (c >= 0x3038 && c <= 0x303B) || (c >= 0x3400 && c <= 0x4DBF) || (c >= 0x4E00 && c <= 0x9FFF) ||
-           (c >= 0xF900 && c <= 0xFAD9) || (c >= 0x16FE2 && c <= 0x16FE3) || (c >= 0x16FF0 && c <= 0x16FF1) ||
-           (c >= 0x20000 && c <= 0x323AF);
-}
+static const struct {
+    uint32_t first, last;
+    unsigned bit;
+} flips[] = {
+#include "gen_unicode_library.inc"
+};
 
 /* True when cp alone is in NFC and no neighbour can change it: it neither decomposes, nor reorders, nor is the second
  * half of a composition. */
@@ -83,23 +69,23 @@ static uint16_t class_of(uint32_t cp)
     case UTF8PROC_CATEGORY_LU: case UTF8PROC_CATEGORY_LT: k = TOK_CLS_L | TOK_CLS_UPPER | TOK_CLS_WORD; break;
     case UTF8PROC_CATEGORY_LL: k = TOK_CLS_L | TOK_CLS_LOWER | TOK_CLS_WORD; break;
     case UTF8PROC_CATEGORY_LM: case UTF8PROC_CATEGORY_LO: k = TOK_CLS_L | TOK_CLS_WORD; break;
-    case UTF8PROC_CATEGORY_MN: k = TOK_CLS_M | TOK_CLS_MN | TOK_CLS_WORD; break;
-    case UTF8PROC_CATEGORY_MC: case UTF8PROC_CATEGORY_ME: k = TOK_CLS_M | TOK_CLS_WORD; break;
+    case UTF8PROC_CATEGORY_MN: k = TOK_CLS_MARK | TOK_CLS_BERT_MN | TOK_CLS_WORD; break;
+    case UTF8PROC_CATEGORY_MC: case UTF8PROC_CATEGORY_ME: k = TOK_CLS_MARK | TOK_CLS_WORD; break;
     case UTF8PROC_CATEGORY_ND: case UTF8PROC_CATEGORY_NL: k = TOK_CLS_N | TOK_CLS_WORD; break;
     case UTF8PROC_CATEGORY_NO: k = TOK_CLS_N; break;
     case UTF8PROC_CATEGORY_PC: k = TOK_CLS_P | TOK_CLS_WORD; break;
     case UTF8PROC_CATEGORY_PD: case UTF8PROC_CATEGORY_PS: case UTF8PROC_CATEGORY_PE:
     case UTF8PROC_CATEGORY_PI: case UTF8PROC_CATEGORY_PF: case UTF8PROC_CATEGORY_PO: k = TOK_CLS_P; break;
-    case UTF8PROC_CATEGORY_SM: case UTF8PROC_CATEGORY_SC: case UTF8PROC_CATEGORY_SK:
-    case UTF8PROC_CATEGORY_SO: k = TOK_CLS_SYM; break;
-    case UTF8PROC_CATEGORY_ZS: case UTF8PROC_CATEGORY_ZL: case UTF8PROC_CATEGORY_ZP: break;
-    default: k = TOK_CLS_C; break;
+    case UTF8PROC_CATEGORY_CC: case UTF8PROC_CATEGORY_CF: case UTF8PROC_CATEGORY_CO: k = TOK_CLS_BERT_C; break;
+    default: break;
     }
-    if (((k & TOK_CLS_P) && !is_unknown_to_bert(cp)) || cp == 0x166D || cp == 0x111C9) k |= TOK_CLS_BERT_P;
+    if (k & TOK_CLS_P) k |= TOK_CLS_BERT_P;
     if (is_space(cp)) k |= TOK_CLS_S;
     if ((k & TOK_CLS_N) || is_newer_digit(cp)) k |= TOK_CLS_NUM;
     if (!nfc_inert(cp)) k |= TOK_CLS_NFC;
-    if (is_han(cp) && (k & (TOK_CLS_L | TOK_CLS_N | TOK_CLS_SYM))) k |= TOK_CLS_HAN;
+    for (size_t i = 0; i < sizeof flips / sizeof *flips; i++) {
+        if (cp >= flips[i].first && cp <= flips[i].last) k ^= flips[i].bit;
+    }
     return (uint16_t)k;
 }
 

@@ -31,13 +31,26 @@ static bool is_ascii(clo_str s)
 
 /* --- single steps --------------------------------------------------------------------------------------------------*/
 
+/* Simple lower case; pairs newer than utf8proc's tables (Unicode 16 and 17) are listed. */
+static uint32_t lower_of(uint32_t cp)
+{
+    static const uint32_t one[][2] = {{0x1C89, 0x1C8A}, {0xA7CB, 0x264}, {0xA7CC, 0xA7CD}, {0xA7CE, 0xA7CF},
+                                      {0xA7D2, 0xA7D3}, {0xA7D4, 0xA7D5}, {0xA7DA, 0xA7DB}, {0xA7DC, 0x19B}};
+    if (cp >= 0x10D50 && cp <= 0x10D65) return cp + 0x20;
+    if (cp >= 0x16EA0 && cp <= 0x16EB8) return cp + 0x1B;
+    for (size_t i = 0; i < sizeof one / sizeof *one; i++) {
+        if (cp == one[i][0]) return one[i][1];
+    }
+    return (uint32_t)utf8proc_tolower((utf8proc_int32_t)cp);
+}
+
 static void lower(clo_buf *out, clo_str s)
 {
     for (size_t i = 0, n; i < s.len; i += n) {
         uint32_t cp = clo_tok_cp(s.ptr + i, &n);
         if (cp < 0x80) clo_buf_add_char(out, (char)(cp >= 'A' && cp <= 'Z' ? cp + 32 : cp));
         else if (cp == 0x130) clo_buf_add(out, CLO_STR("i\xCC\x87")); /* the one code point that grows */
-        else clo_buf_add_utf8(out, (uint32_t)utf8proc_tolower((utf8proc_int32_t)cp));
+        else clo_buf_add_utf8(out, lower_of(cp));
     }
 }
 
@@ -100,7 +113,7 @@ static void bert_clean(clo_buf *out, clo_str s)
         uint32_t cp = clo_tok_cp(s.ptr + i, &n);
         unsigned k = clo_tok_class(cp);
         bool plain_break = cp == '\t' || cp == '\n' || cp == '\r';
-        if (cp == 0 || cp == 0xFFFD || ((k & TOK_CLS_C) && !plain_break)) continue;
+        if (cp == 0 || cp == 0xFFFD || ((k & TOK_CLS_BERT_C) && !plain_break)) continue;
         if (k & TOK_CLS_S) clo_buf_add_char(out, ' ');
         else clo_buf_add(out, (clo_str){s.ptr + i, n});
     }
@@ -187,8 +200,8 @@ static bool step(const clo_tok *t, size_t i, clo_buf *out, clo_str *s, bool *sam
     case TOK_NORM_NFKC: *same = is_ascii(*s); return *same || clo_tok_canonical(out, *s, true, true, err);
     case TOK_NORM_NFKD: *same = is_ascii(*s); return *same || clo_tok_canonical(out, *s, true, false, err);
     case TOK_NORM_LOWER: lower(out, *s); return true;
-    case TOK_NORM_STRIP_ACCENTS: drop_class(out, *s, TOK_CLS_MN); return true;
-    case TOK_NORM_STRIP_MARKS: drop_class(out, *s, TOK_CLS_M); return true;
+    case TOK_NORM_STRIP_ACCENTS: drop_class(out, *s, TOK_CLS_BERT_MN); return true;
+    case TOK_NORM_STRIP_MARKS: drop_class(out, *s, TOK_CLS_MARK); return true;
     case TOK_NORM_BYTE_LEVEL:
         for (size_t k = 0; k < s->len; k++) clo_buf_add_utf8(out, clo_tok_byte_to_cp((uint8_t)s->ptr[k]));
         return true;

@@ -150,6 +150,7 @@ static bool rewrite(tok_enc *e, size_t i_step, clo_str s, clo_str head, clo_str 
 static bool metaspace(splitter *p, const tok_step *st, clo_str mark)
 {
     bool head = st->a == TOK_PREPEND_ALWAYS || (st->a == TOK_PREPEND_FIRST && p->at_start);
+    p->invert = 0;
     if (clo_str_starts_with(p->s, mark) || clo_str_starts_with(p->s, CLO_STR(" "))) head = false;
     if (!rewrite(p->e, p->i_next - 1, p->s, head ? mark : CLO_STR(""), CLO_STR(" "), mark, &p->s)) return false;
     if (!st->b) return emit(p, 0, p->s.len);

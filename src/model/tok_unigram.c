@@ -37,7 +37,7 @@ static void forward(const clo_tok *t, clo_str w, cell *best)
             if (node == 0) break;
             int32_t id = t->trie[node].value;
             if (!clo_tok_has(t, id)) continue;
-            relax(&best[i + 1], best[at].score + t->scores[id], at, id);
+            relax(&best[i + 1], best[at].score + t->scores[id], at, id == t->head->unk ? -2 : id); /* "<unk>" is unknown */
             if (i + 1 - at == n) single = true;
         }
         if (!single && at + n <= w.len) relax(&best[at + n], best[at].score + unknown, at, -2);
