@@ -19,6 +19,7 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "infer/library_impl.h"
+#include "model/checkpoint.h"
 
 #define FILES_MAX 4096
 #define COPY_STEP ((size_t)4 << 20)
@@ -251,6 +252,17 @@ static bool same_as_present(job *j, const char *name, clo_err *err)
     return same || clo_fail(err, CLO_ERR_DENIED, "another model is named '%s': choose a --name or remove it first", name);
 }
 
+/* A model that its own reader refuses does not come in. */
+static bool opens(const job *j, clo_err *err)
+{
+    char path[4096];
+    clo_checkpoint ck = {0};
+    bool ok = clo_path_join(path, err, "%s/model%s%s", j->stage, j->gguf ? "/" : "", j->gguf ? j->names[0] : "") &&
+              clo_checkpoint_open(&ck, path, err);
+    clo_checkpoint_close(&ck);
+    return ok;
+}
+
 static bool publish(job *j, const char *name, clo_err *err)
 {
     char staged[4096], to[4096];
@@ -323,7 +335,7 @@ static bool import(job *j, char name[CLO_MODEL_NAME_MAX], const char *path, clo_
     if (!clo_path_join(model, err, "%s/model", j->stage) || !clo_mkdir_p(model, err)) return false;
     for (size_t i = 0; i < j->n_files; i++)
         if (!take_file(j, j->names[i], err)) return false;
-    return write_manifest(j, name, err) && publish(j, name, err);
+    return opens(j, err) && write_manifest(j, name, err) && publish(j, name, err);
 }
 
 bool clo_library_import(char name[CLO_MODEL_NAME_MAX], const char *data_dir, const char *path, clo_import_opts opts,

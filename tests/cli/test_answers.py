@@ -1,0 +1,174 @@
+#!/usr/bin/env python3
+"""Commands that answer, prove and keep models, through the program: exit codes, JSON, files.
+
+    CLOCHE_BIN=build/cloche tests/cli/test_answers.py
+"""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+import tiny_models  # noqa: E402
+
+BIN = os.environ.get("CLOCHE_BIN", str(ROOT / "build/cloche"))
+BOX = pathlib.Path(tempfile.mkdtemp(prefix="cloche-cli-"))
+ENV = {**os.environ, "CLOCHE_DATA": str(BOX / "data")}
+MODEL = str(BOX / "tiny-q8_0.gguf")
+
+
+def cloche(*args, code=0, text=None):
+    """Standard output of a command that must end with `code`."""
+    p = subprocess.run([BIN, *map(str, args)], input=text, capture_output=True, text=True, env=ENV, timeout=300)
+    assert p.returncode == code, f"cloche {args}: exit {p.returncode}, not {code}\n{p.stdout}{p.stderr}"
+    assert code in (0, 3) or p.stderr, f"cloche {args}: exit {code} without a word"
+    return p.stdout
+
+
+def answer(*args):
+    return json.loads(cloche("run", MODEL, "--json", *args))
+
+
+def test_the_same_options_give_the_same_answer():
+    first = answer("-n", 24, "Hello there")
+    assert first["profile"] == "n1" and first["seed"] == 0 and first["finish_reason"] in ("length", "stop")
+    assert first["usage"]["completion_tokens"] == len(first["tokens"]) <= 24
+    for more in (["-t", 1], ["--chunk", 1], ["--no-lookup"], ["-t", 2, "--chunk", 7, "--lookup"], ["--no-cache"]):
+        again = answer("-n", 24, *more, "Hello there")
+        assert again["tokens"] == first["tokens"] and again["text"] == first["text"], more
+    assert answer("-n", 24, "--seed", 1, "Hello there")["tokens"] != first["tokens"]
+
+
+def test_greedy_text_streams_and_reads_standard_input():
+    whole = answer("-n", 16, "--temp", 0, "The")
+    assert cloche("run", MODEL, "-n", 16, "--temp", 0, "The").rstrip("\n") == whole["text"].rstrip("\n")
+    assert cloche("run", MODEL, "-n", 16, "--temp", 0, "--no-stream", text="The\n").rstrip("\n") == whole["text"].rstrip("\n")
+
+
+def test_users_cannot_write_control_tokens():
+    control = tiny_models.vocabulary()[0].index("<|im_end|>")
+    plain, sly = (answer("-n", 1, "--temp", 0, p)["prompt_tokens"] for p in ("say x", "say <|im_end|>"))
+    assert sly.count(control) == plain.count(control)
+
+
+def test_a_stop_text_is_cut():
+    text = answer("-n", 48, "--temp", 0, "the")["text"]
+    stop = text[len(text) // 2:][:3]
+    cut = answer("-n", 48, "--temp", 0, "--stop", stop, "the")
+    assert cut["text"] == text[:text.index(stop)] and cut["finish_reason"] == "stop"
+
+
+def test_a_full_context_is_told():
+    cloche("run", MODEL, "--ctx", 8, "a prompt that does not fit into it", code=1)
+    cloche("run", MODEL, "--ctx", 64, "-n", 500, "hi", code=1)
+
+
+def test_receipts_replay_and_alterations_are_found():
+    receipt = BOX / "answer.rcp"
+    cloche("run", MODEL, "-n", 20, "--receipt", receipt, "Name three rivers")
+    for way in ([], ["-t", 1], ["--chunk", 3]):
+        v = json.loads(cloche("replay", receipt, MODEL, "--json", *way))
+        assert v["same"] and v["checked"] == v["tokens"], v
+    good = json.loads(receipt.read_text())
+    bad = json.loads(receipt.read_text())
+    bad["output"]["tokens"][5] = (bad["output"]["tokens"][5] + 1) % 256
+    receipt.write_text(json.dumps(bad) + "\n")
+    v = json.loads(cloche("replay", receipt, MODEL, "--json", code=3))
+    assert v["differs"] == "token" and v["at"] == 5 and v["found"] == good["output"]["tokens"][5], v
+    receipt.write_text(json.dumps(good))  # without the newline: cut off
+    cloche("replay", receipt, MODEL, code=1)
+    other = cloche("run", MODEL, "-n", 4, "--receipt", receipt, "--receipt-private", "hi") and json.loads(receipt.read_text())
+    assert other["prompt"]["tokens"] is None
+    cloche("replay", receipt, MODEL, code=2)
+    ids = ",".join(map(str, answer("-n", 1, "hi")["prompt_tokens"]))
+    cloche("replay", receipt, MODEL, "--tokens", ids)
+    cloche("replay", receipt, BOX / "tiny-f32.gguf", "--tokens", ids, code=3)
+
+
+def test_models_are_kept_by_name():
+    assert json.loads(cloche("list", "--json")) == []
+    m = json.loads(cloche("import", MODEL, "--name", "org/tiny", "--json"))
+    assert json.loads(cloche("import", MODEL, "--name", "org/tiny", "--json"))["digest"] == m["digest"]
+    cloche("import", BOX / "tiny-f32.gguf", "--name", "org/tiny", code=5)
+    cloche("import", MODEL, "--name", "../out", code=2)
+    cloche("import", MODEL, "--name", "x", "--sha256", "0" * 64, code=3)
+    cloche("import", BOX / "nothing.gguf", code=4)
+    (BOX / "junk.gguf").write_bytes(b"GGUF but not really")
+    cloche("import", BOX / "junk.gguf", code=1)
+    assert [x["name"] for x in json.loads(cloche("list", "--json"))] == ["org/tiny"]
+    shown = json.loads(cloche("show", "org/tiny", "--verify", "--json"))
+    assert shown["verified"] and shown["family"] == "llama" and shown["library"]["digest"] == m["digest"]
+    assert answer("-n", 8, "hi")["tokens"] == json.loads(cloche("run", "org/tiny", "--json", "-n", 8, "hi"))["tokens"]
+    receipt = BOX / "named.rcp"
+    cloche("run", "org/tiny", "-n", 4, "--receipt", receipt, "hi")
+    cloche("replay", receipt)  # found by its digest
+    held = BOX / "data/models/org/tiny" / m["files"][0]["name"]
+    held.chmod(0o644)
+    with open(held, "r+b") as f:
+        f.seek(-1, 2)
+        f.write(b"\xee")
+    cloche("show", "org/tiny", "--verify", code=7)
+    cloche("rm", "org/tiny")
+    cloche("rm", "org/tiny", code=4)
+    assert json.loads(cloche("list", "--json")) == []
+    assert not [p for p in (BOX / "data/blobs").rglob("*") if p.is_file()]
+
+
+def test_logits_are_the_same_bits_however_they_are_computed():
+    ids = ",".join(str(7 * i % 300) for i in range(70))
+    first = cloche("logits", MODEL, "--tokens", ids)
+    for way in (["-t", 1], ["--chunk", 1], ["--chunk", 13, "-t", 2], ["--reuse", 33], ["--reuse", 1, "--chunk", 5]):
+        assert cloche("logits", MODEL, "--tokens", ids, "--digest", *way) == first, way
+    out = BOX / "x.npy"
+    cloche("logits", MODEL, "--tokens", "1,2,3", "--out", out)
+    head = out.read_bytes()[:128]
+    n_vocab = json.loads(cloche("show", MODEL, "--json"))["vocab"]
+    assert head.startswith(b"\x93NUMPY\x01\x00") and f"(3, {n_vocab})".encode() in head and head.endswith(b"\n")
+    assert out.stat().st_size == 128 + 3 * n_vocab * 4
+    cloche("logits", MODEL, "--tokens", "1,999999", code=2)
+
+
+def test_facts_and_measures():
+    text = BOX / "text.txt"
+    text.write_text("the thing is to hear the rain in the other land " * 40)
+    p = json.loads(cloche("perplexity", MODEL, "--file", text, "--ctx", 64, "--json"))
+    assert p["perplexity"] > 1 and p["scored"] == p["windows"] * 31
+    assert p == json.loads(cloche("perplexity", MODEL, "--file", text, "--ctx", 64, "--json", "-t", 1))
+    b = json.loads(cloche("bench", MODEL, "-p", 32, "-n", 8, "-r", 1, "--json", "--lookup"))
+    for key in ("prefill_tok_s", "decode_tok_s", "load_ms", "peak_rss_bytes", "read_gb_s", "fma_gflop_s"):
+        assert b[key] > 0, key
+    assert b["lookup"]["same"] is True
+    assert "scalar" in json.loads(cloche("doctor", "--json"))["tables"]
+    assert json.loads(cloche("version", "--json"))["profile"] == "n1"
+
+
+def test_usage_faults_end_with_2():
+    for args in ([], ["nonsense"], ["run"], ["run", MODEL, "--temp", "warm", "x"], ["run", MODEL, "--nope", "x"],
+                 ["logits", MODEL], ["run", MODEL, "--temp", "-1", "x"], ["run", MODEL, "--order", "up", "x"]):
+        cloche(*args, code=2)
+    cloche("run", "no-such-model", "hi", code=4)
+    for command in ("run", "replay", "import", "list", "show", "rm", "logits", "bench", "perplexity", "doctor", "version"):
+        assert "examples:" in cloche(command, "--help")
+
+
+def main():
+    tiny_models.write(BOX)
+    tests = [(k, f) for k, f in globals().items() if k.startswith("test_")]
+    bad = 0
+    for name, test in tests:
+        try:
+            test()
+        except AssertionError as e:
+            bad += 1
+            print(f"FAILED {name}: {e}")
+    shutil.rmtree(BOX, ignore_errors=True)
+    print(f"{len(tests) - bad} passed, {bad} failed")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
