@@ -4,12 +4,12 @@
  * widened on the way, and broadcasts nt activations. Tokens beyond the last tile of V16_WIDE_T run in narrower tiles
  * over more panels, so that enough chains are under way to hide the latency of the fma; with one token that is a
  * matrix-vector product which reads V16_NARROW_P(1) panels as streams. With many tokens k is cut in blocks, so that a
- * panel's block stays in L1 while the tokens pass: the sums rest in y in between, which is exact. */
+ * panel's block stays near while the tokens pass: the sums rest in y in between, which is exact. */
 #include "tensor/acts_f32.h"
 #include "tensor/pack_float.h"
 
 #define GROUP_PANELS 4       /* panels that pass all tokens before the next ones */
-#define K_BLOCK_BYTES 16384  /* of a panel */
+#define K_BLOCK_BYTES 32768  /* of a panel */
 #define PREFETCH_BYTES 1024  /* ahead of the line being read, where weights come from memory */
 #define INLINE static inline __attribute__((always_inline))
 
