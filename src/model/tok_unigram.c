@@ -48,6 +48,8 @@ static void forward(const clo_tok *t, clo_str w, cell *best)
 static bool emit_unknown(tok_enc *e, clo_str s)
 {
     const clo_tok *t = e->t;
+    int32_t whole = clo_tok_find_in_model(t, s.ptr, s.len); /* "<unk>" written out stands for itself */
+    if (whole >= 0) return clo_ids_push(e->out, whole, e->err);
     bool all = (t->head->flags & TOK_BYTE_FALLBACK) != 0;
     for (size_t i = 0; i < s.len && all; i++) all = t->bytes[(uint8_t)s.ptr[i]] >= 0;
     if (!all) return t->head->unk < 0 ? clo_fail(e->err, CLO_ERR_FORMAT, "tokenizer without unknown token")
