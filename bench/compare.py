@@ -59,11 +59,12 @@ class Bench:
 
     def ours(self, model):
         a = self.args
-        return run_json(self.pin + [CLOCHE, "bench", model, "-p", str(a.p), "-n", str(a.n), "-t", str(a.t), "--json"])
+        j = run_json(self.pin + [CLOCHE, "bench", model, "-p", str(a.p), "-n", str(a.n), "-t", str(a.t), "-r", "3",
+                                    "--no-limits", "--json"])
+        return {key: j[key + "_median"] for key in ("prefill_tok_s", "decode_tok_s")}
 
     def ours_first(self, model):
-        ids = ",".join(str(i) for i in range(1, N_FIRST + 1))
-        s, rss = run_timed(self.pin + [CLOCHE, "logits", model, "--tokens", ids, "--digest", "-t", str(self.args.t)])
+        s, rss = run_timed(self.pin + [CLOCHE, "run", model, " the" * N_FIRST, "--raw", "-n", "1", "-t", str(self.args.t)])
         return {"first_token_s": s, "rss_bytes": rss}
 
     def theirs(self, model, *more):
@@ -82,7 +83,7 @@ class Bench:
 
         self.ours_first(model)  # packs the weights once; a second start is what people meet
         for i in range(self.args.rounds):
-            note("ours", {k: v for k, v in self.ours(model).items() if k.endswith("tok_s")})
+            note("ours", self.ours(model))
             if not self.args.ours_only:
                 note("theirs", {k: v for k, v in self.theirs(model).items() if k.endswith("tok_s")})
             note("ours", self.ours_first(model))
@@ -143,7 +144,7 @@ def main():
 
     print(f"Processor: {cpu_name()}; {os.cpu_count()} processors seen; threads {args.t}, "
           + (f"pinned with taskset -c {args.cpus}" if args.cpus else "unpinned"))
-    print(f"Prompt {args.p}, then {args.n} single tokens after it; medians of {args.rounds} interleaved rounds; "
+    print(f"Prompt {args.p}; {args.n} single tokens; medians of {args.rounds} interleaved rounds of 3 runs each; "
           f"first token: a fresh process with a warm page cache, prompt of {N_FIRST}. Ratio is ours / llama.cpp.\n")
     bench, rows, every = Bench(args), [], {}
     for model in args.models or standard_models(args.python):

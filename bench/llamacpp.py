@@ -10,6 +10,7 @@ import json
 import os
 import random
 import re
+import statistics
 import time
 
 
@@ -61,21 +62,28 @@ class Llama:
         self.lc.llama_memory_clear(self.lc.llama_get_memory(self.ctx), True)
 
 
-def speed(m, n_prompt, n_gen):
-    """Seconds of a prompt of n_prompt tokens, then of n_gen single tokens after it; after one warm-up of both."""
+def speed(m, n_prompt, n_gen, n_repeats=3):
+    """Median seconds of a prompt of n_prompt tokens, and of n_gen single tokens after one; after a warm-up of both."""
     rng = random.Random(1)
     prompt = [rng.randrange(m.n_vocab) for _ in range(n_prompt)]
     tokens = [rng.randrange(m.n_vocab) for _ in range(n_gen)]
     m.decode(prompt)
     m.decode(tokens[:1])
-    m.clear()
-    t0 = time.perf_counter()
-    for i in range(0, n_prompt, 512):
-        m.decode(prompt[i:i + 512])
-    t1 = time.perf_counter()
-    for t in tokens:
-        m.decode([t])
-    return t1 - t0, time.perf_counter() - t1
+    prefill, decode = [], []
+    for _ in range(n_repeats):
+        m.clear()
+        t0 = time.perf_counter()
+        for i in range(0, n_prompt, 512):
+            m.decode(prompt[i:i + 512])
+        t1 = time.perf_counter()
+        m.clear()
+        m.decode(prompt[:1])
+        t2 = time.perf_counter()
+        for t in tokens:
+            m.decode([t])
+        prefill.append(t1 - t0)
+        decode.append(time.perf_counter() - t2)
+    return statistics.median(prefill), statistics.median(decode)
 
 
 def main():

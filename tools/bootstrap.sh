@@ -89,7 +89,7 @@ PY
 answer() {
   build/cloche show smollm2 >/dev/null 2>&1 || fetch_model
   printf '\n> %s\n' "$question"
-  build/cloche run smollm2 "$question" </dev/null
+  build/cloche run smollm2 "$question" --temp 0 </dev/null
   if [ -t 0 ] && [ -t 1 ]; then
     exec build/cloche run smollm2
   fi
