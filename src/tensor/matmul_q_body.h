@@ -26,14 +26,32 @@
 #define AI static inline __attribute__((always_inline))
 #define Q_VB (64 / Q_VN)
 #define Q_VR (16 / Q_VN)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define Q_SANITIZED
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(undefined_behavior_sanitizer)
+#define Q_SANITIZED
+#endif
+#endif
+/* UNROLL is for loops whose bodies need constant indices (shift counts), UNROLL_TILE for those over tokens and vectors,
+ * whose sums then live in registers. Sanitizers multiply the code: there the latter stay loops. */
 #if defined(__clang__)
+#pragma clang diagnostic ignored "-Wpass-failed"
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
+#if defined(Q_SANITIZED)
+#define UNROLL_TILE
+#else
+#define UNROLL_TILE UNROLL
+#endif
 
 /* Steps of 32 columns in a slice: two panels of them and a group's activations stay in L1. A step is at most 768 bytes. */
-enum { TILE_STEPS = 16, PANEL_STEPS_BYTES = TILE_STEPS * 768, CHUNK_BYTES = 480 << 10, PREFETCH_BYTES = 4096 };
+enum { TILE_STEPS = 16, PANEL_STEPS_BYTES = TILE_STEPS * 768, CHUNK_BYTES = 480 << 10 };
+
+/* How far ahead a stream is asked for: tiles of super-blocks are read in three places at once, so from further on. */
+enum { PREFETCH_BYTES = 4096, PREFETCH_SUPER_BYTES = 12288 };
 
 AI q_class class_of(clo_dtype t)
 {
@@ -131,9 +149,9 @@ AI void load_super(super_scales *s, clo_dtype t, const uint8_t *tile, const uint
     const clo_q_layout *l = &clo_q_layouts[t];
 
     if (l->block_len == 32) return;
-    UNROLL for (size_t h = 0; h < Q_VN; h++) s->d[h] = f_f16((l->head_bytes ? head : tile) + h * 2 * Q_VR);
+    UNROLL_TILE for (size_t h = 0; h < Q_VN; h++) s->d[h] = f_f16((l->head_bytes ? head : tile) + h * 2 * Q_VR);
     if (l->has_min) {
-        UNROLL for (size_t h = 0; h < Q_VN; h++) s->m[h] = f_neg(f_f16(tile + 32 + h * 2 * Q_VR));
+        UNROLL_TILE for (size_t h = 0; h < Q_VN; h++) s->m[h] = f_neg(f_f16(tile + 32 + h * 2 * Q_VR));
     }
     s->sc = s->sc_own;
     s->mn = s->mn_own;
@@ -200,33 +218,33 @@ AI void fused_step(clo_dtype t, size_t nt, vf acc[][Q_VN], const super_scales *s
     UNROLL for (size_t half = 0; half < 2; half++) {
         const size_t part = l->n_group == 2 ? 1 + half : 0;
         if (part != 0 || half == 0) {
-            UNROLL for (size_t i = 0; i < nt; i++)
-                UNROLL for (size_t h = 0; h < Q_VN; h++) ia[i][h] = d_start(cls, bias, a + 4 * i, nt, part);
+            UNROLL_TILE for (size_t i = 0; i < nt; i++)
+                UNROLL_TILE for (size_t h = 0; h < Q_VN; h++) ia[i][h] = d_start(cls, bias, a + 4 * i, nt, part);
         } else {
-            UNROLL for (size_t i = 0; i < nt; i++) UNROLL for (size_t h = 0; h < Q_VN; h++) ia[i][h] = d_half(cls, ia[i][h]);
+            UNROLL_TILE for (size_t i = 0; i < nt; i++) UNROLL_TILE for (size_t h = 0; h < Q_VN; h++) ia[i][h] = d_half(cls, ia[i][h]);
         }
-        UNROLL for (size_t h = 0; h < Q_VN; h++) {
+        UNROLL_TILE for (size_t h = 0; h < Q_VN; h++) {
             vi c[4];
             load_half(t, tile, j, half, h, c);
-            UNROLL for (size_t m = 0; m < 4; m++)
-                UNROLL for (size_t i = 0; i < nt; i++)
+            UNROLL_TILE for (size_t m = 0; m < 4; m++)
+                UNROLL_TILE for (size_t i = 0; i < nt; i++)
                     ia[i][h] = d_step(cls, ia[i][h], c[m], q_load(a + (4 * half + m) * 4 * nt + 4 * i));
         }
         if (part == 0 && half == 0) continue;
-        UNROLL for (size_t h = 0; h < Q_VN; h++) {
+        UNROLL_TILE for (size_t h = 0; h < Q_VN; h++) {
             vf sc, mn = f_zero();
             load_scale(&sc, &mn, s, t, tile, head, j, part == 2, h);
-            UNROLL for (size_t i = 0; i < nt; i++)
+            UNROLL_TILE for (size_t i = 0; i < nt; i++)
                 acc[i][h] = finish(acc[i][h], sc, mn, l->has_min, cls, bias, ia[i][h], a + 4 * i, nt, part);
         }
     }
 }
 
-/* Asks for block j's share of the tile that lies PREFETCH_BYTES ahead. */
+/* Asks for block j's share of the tile at `tile`. */
 AI void prefetch_block(const clo_q_layout *l, const uint8_t *tile, size_t j)
 {
     const size_t share = ((size_t)l->tile_bytes * 32 / l->tile_cols + 63) & ~(size_t)63;
-    const uint8_t *p = tile + PREFETCH_BYTES + j * share;
+    const uint8_t *p = tile + j * share;
     UNROLL for (size_t i = 0; i < share; i += 64) __builtin_prefetch(p + i, 0, 3);
 }
 
@@ -242,31 +260,31 @@ AI void fused_panels(clo_dtype t, size_t nt, float *y, size_t ldy, const clo_mat
     for (size_t p = p0; p < p1; p++, panel += panel_bytes) {
         const uint8_t *head = panel, *tile = panel + clo_q_head_bytes(l, n_tiles), *a = acts;
         vf acc[8][Q_VN];
-        UNROLL for (size_t i = 0; i < nt; i++) UNROLL for (size_t h = 0; h < Q_VN; h++) acc[i][h] = f_zero();
+        UNROLL_TILE for (size_t i = 0; i < nt; i++) UNROLL_TILE for (size_t h = 0; h < Q_VN; h++) acc[i][h] = f_zero();
 
         for (size_t b = 0; b < n_blocks; tile += l->tile_bytes, head += l->head_bytes) {
             super_scales s;
             load_super(&s, t, tile, head);
             if (tile_blocks == 2) {
-                prefetch_block(l, tile, 0);
+                prefetch_block(l, tile + PREFETCH_BYTES, 0);
                 fused_step(t, nt, acc, &s, tile, head, 0, a);
                 a += CLO_Q8_BLOCK_BYTES * nt;
                 if (++b == n_blocks) break;
-                prefetch_block(l, tile, 1);
+                prefetch_block(l, tile + PREFETCH_BYTES, 1);
                 fused_step(t, nt, acc, &s, tile, head, 1, a);
                 a += CLO_Q8_BLOCK_BYTES * nt;
                 b++;
             } else {
                 for (size_t j = 0; j < tile_blocks; j++, a += CLO_Q8_BLOCK_BYTES * nt) {
-                    prefetch_block(l, tile, j);
+                    prefetch_block(l, tile + PREFETCH_SUPER_BYTES, j);
                     fused_step(t, nt, acc, &s, tile, head, j, a);
                 }
                 b += tile_blocks;
             }
         }
-        UNROLL for (size_t i = 0; i < nt; i++) {
-            if (i >= n_tok) break;
-            UNROLL for (size_t h = 0; h < Q_VN; h++) f_store(y + i * ldy + p * 16 + h * Q_VR, acc[i][h]);
+        UNROLL_TILE for (size_t i = 0; i < nt; i++) {
+            UNROLL_TILE for (size_t h = 0; h < Q_VN; h++)
+                if (i < n_tok) f_store(y + i * ldy + p * 16 + h * Q_VR, acc[i][h]);
         }
     }
 }
@@ -293,8 +311,8 @@ AI size_t step_bytes(q_kind k)
     return 512 + 64u * k.n_group * (k.has_min ? 2 : 1);
 }
 
-/* Unpacks n_steps blocks of one panel, from the start of a tile. */
-AI void unpack_steps(clo_dtype t, uint8_t *out, const uint8_t *tile, const uint8_t *head, size_t n_steps)
+/* Unpacks n_steps blocks of one panel, from the start of a tile; what comes after lies `ahead` bytes further on. */
+AI void unpack_steps(clo_dtype t, uint8_t *out, const uint8_t *tile, const uint8_t *head, size_t n_steps, size_t ahead)
 {
     const clo_q_layout *l = &clo_q_layouts[t];
     const q_kind k = kind_of(t);
@@ -306,7 +324,8 @@ AI void unpack_steps(clo_dtype t, uint8_t *out, const uint8_t *tile, const uint8
         load_super(&s, t, tile, head);
         for (size_t j = 0; j < tile_blocks && b < n_steps; j++, b++, out += step_bytes(k)) {
             uint8_t *lines = out + step_bytes(k) - 512;
-            UNROLL for (size_t h = 0; h < Q_VN; h++) {
+            prefetch_block(l, tile + ahead, j);
+            UNROLL_TILE for (size_t h = 0; h < Q_VN; h++) {
                 UNROLL for (size_t g = 0; g < l->n_group; g++) {
                     vf sc, mn = f_zero();
                     load_scale(&sc, &mn, &s, t, tile, head, j, g, h);
@@ -316,7 +335,7 @@ AI void unpack_steps(clo_dtype t, uint8_t *out, const uint8_t *tile, const uint8
                 UNROLL for (size_t half = 0; half < 2; half++) {
                     vi c[4];
                     load_half(t, tile, j, half, h, c);
-                    UNROLL for (size_t m = 0; m < 4; m++) {
+                    UNROLL_TILE for (size_t m = 0; m < 4; m++) {
                         if (from != to) c[m] = v_add8(c[m], v_set8(to - from));
                         v_store(lines + (4 * half + m) * 64 + h * Q_VB, c[m]);
                     }
@@ -334,8 +353,8 @@ AI void tile_tokens(q_kind k, size_t n_panel, size_t nt, size_t stride, float *y
     const size_t n_vec = n_panel * Q_VN; /* vector v: rows [v * Q_VR, (v + 1) * Q_VR) */
     vf acc[Q_NT_MAX][Q_PANELS * Q_VN];
 
-    UNROLL for (size_t i = 0; i < nt; i++)
-        UNROLL for (size_t v = 0; v < n_vec; v++)
+    UNROLL_TILE for (size_t i = 0; i < nt; i++)
+        UNROLL_TILE for (size_t v = 0; v < n_vec; v++)
             acc[i][v] = first || i >= n_valid ? f_zero() : f_load(y + i * ldy + v * Q_VR);
 
     for (size_t b = 0; b < n_steps; b++, u += step_bytes(k), a += CLO_Q8_BLOCK_BYTES * stride) {
@@ -343,32 +362,32 @@ AI void tile_tokens(q_kind k, size_t n_panel, size_t nt, size_t stride, float *y
         dot ia[Q_NT_MAX][Q_PANELS * Q_VN];
         UNROLL for (size_t half = 0; half < 2; half++) {
             const size_t part = k.n_group == 2 ? 1 + half : 0;
-            UNROLL for (size_t i = 0; i < nt; i++)
-                UNROLL for (size_t v = 0; v < n_vec; v++)
+            UNROLL_TILE for (size_t i = 0; i < nt; i++)
+                UNROLL_TILE for (size_t v = 0; v < n_vec; v++)
                     ia[i][v] = part != 0 || half == 0 ? d_start(k.cls, k.bias, a + 4 * i, stride, part)
                                                       : d_half(k.cls, ia[i][v]);
-            UNROLL for (size_t m = 0; m < 4; m++) {
+            UNROLL_TILE for (size_t m = 0; m < 4; m++) {
                 vi c[Q_PANELS * Q_VN];
-                UNROLL for (size_t v = 0; v < n_vec; v++)
+                UNROLL_TILE for (size_t v = 0; v < n_vec; v++)
                     c[v] = v_load(lines + v / Q_VN * PANEL_STEPS_BYTES + (4 * half + m) * 64 + v % Q_VN * Q_VB);
-                UNROLL for (size_t i = 0; i < nt; i++) {
+                UNROLL_TILE for (size_t i = 0; i < nt; i++) {
                     const qx x = q_load(a + (4 * half + m) * 4 * stride + 4 * i);
-                    UNROLL for (size_t v = 0; v < n_vec; v++) ia[i][v] = d_step(k.cls, ia[i][v], c[v], x);
+                    UNROLL_TILE for (size_t v = 0; v < n_vec; v++) ia[i][v] = d_step(k.cls, ia[i][v], c[v], x);
                 }
             }
             if (part == 0 && half == 0) continue;
-            UNROLL for (size_t v = 0; v < n_vec; v++) {
+            UNROLL_TILE for (size_t v = 0; v < n_vec; v++) {
                 const uint8_t *scales = u + v / Q_VN * PANEL_STEPS_BYTES + 64 * (part == 2) + v % Q_VN * 4 * Q_VR;
                 vf sc = f_load((const float *)(const void *)scales), mn = f_zero();
                 if (k.has_min) mn = f_load((const float *)(const void *)(scales + 64 * k.n_group));
-                UNROLL for (size_t i = 0; i < nt; i++)
+                UNROLL_TILE for (size_t i = 0; i < nt; i++)
                     acc[i][v] = finish(acc[i][v], sc, mn, k.has_min, k.cls, k.bias, ia[i][v], a + 4 * i, stride, part);
             }
         }
     }
-    UNROLL for (size_t i = 0; i < nt; i++) {
-        if (i >= n_valid) break;
-        UNROLL for (size_t v = 0; v < n_vec; v++) f_store(y + i * ldy + v * Q_VR, acc[i][v]);
+    UNROLL_TILE for (size_t i = 0; i < nt; i++) {
+        UNROLL_TILE for (size_t v = 0; v < n_vec; v++)
+            if (i < n_valid) f_store(y + i * ldy + v * Q_VR, acc[i][v]);
     }
 }
 
@@ -386,7 +405,7 @@ AI void tile_group(q_kind k, size_t n_panel, size_t stride, float *y, size_t ldy
 /* --- one function per type (or kind) and stride ---------------------------------------------------------------------*/
 
 typedef void fused_fn(float *y, size_t ldy, const clo_matrix *w, const uint8_t *acts, size_t n_tok, size_t p0, size_t p1);
-typedef void unpack_fn(uint8_t *out, const uint8_t *tile, const uint8_t *head, size_t n_steps);
+typedef void unpack_fn(uint8_t *out, const uint8_t *tile, const uint8_t *head, size_t n_steps, size_t ahead);
 typedef void tile_fn(float *y, size_t ldy, size_t n_valid, const uint8_t *u, const uint8_t *a, size_t n_steps, bool first,
                      size_t n_panel);
 
@@ -416,9 +435,9 @@ typedef void tile_fn(float *y, size_t ldy, size_t n_valid, const uint8_t *u, con
 #define TILE_ALL(type) TILE(type, 1) TILE(type, 2) TILE(type, 4) TILE(type, 8) TILE(type, 12)
 #define TILE_ROW(type) {tile_##type##_1, tile_##type##_2, tile_##type##_4, tile_##type##_8, tile_##type##_12}
 #define UNPACK(type)                                                                                                   \
-    static void unpack_##type(uint8_t *out, const uint8_t *tile, const uint8_t *head, size_t n_steps)                  \
+    static void unpack_##type(uint8_t *out, const uint8_t *tile, const uint8_t *head, size_t n_steps, size_t ahead)    \
     {                                                                                                                  \
-        unpack_steps(CLO_DTYPE_##type, out, tile, head, n_steps);                                                      \
+        unpack_steps(CLO_DTYPE_##type, out, tile, head, n_steps, ahead);                                               \
     }
 
 #define ALL_TYPES(X) X(Q4_0) X(Q4_1) X(Q5_0) X(Q5_1) X(Q8_0) X(Q2_K) X(Q3_K) X(Q4_K) X(Q5_K) X(Q6_K) X(IQ4_NL) X(IQ4_XS) X(MXFP4)
@@ -444,33 +463,58 @@ AI size_t stride_index(size_t stride)
     return stride == 12 ? 4 : stride == 8 ? 3 : stride / 2;
 }
 
-/* Tokens [t0, t1) (t0 a multiple of 12) by panels [p0, p1), slice of k by slice. */
-static void matmul_chunk(float *y, size_t ldy, const clo_matrix *w, const uint8_t *acts, size_t n_tok, size_t t0, size_t t1,
-                         size_t p0, size_t p1, uint8_t *scratch)
+/* What the loops over slices, panels and groups of tokens share. */
+typedef struct {
+    float *y;
+    size_t ldy;
+    const clo_matrix *w;
+    const uint8_t *acts;
+    size_t n_tok, t0, t1; /* tokens of the call; of this chunk, t0 a multiple of 12 */
+    uint8_t *scratch;     /* Q_PANELS * PANEL_STEPS_BYTES */
+} q_job;
+
+/* Tokens of the chunk by n_panel panels from p and the slice of k that starts at block b. */
+static void matmul_slice(const q_job *job, size_t p, size_t n_panel, size_t b, size_t ahead)
 {
+    const clo_matrix *w = job->w;
     const clo_q_layout *l = &clo_q_layouts[w->dtype];
     const size_t n_tiles = clo_q_n_tiles(l, w->n_cols), panel_bytes = clo_q_panel_bytes(l, w->n_cols);
-    const size_t n_blocks = w->n_cols / 32, tile_blocks = l->tile_cols / 32;
+    const size_t n_blocks = w->n_cols / 32, i_tile = b / (l->tile_cols / 32);
+    const size_t n_steps = n_blocks - b < TILE_STEPS ? n_blocks - b : TILE_STEPS;
 
-    for (size_t b = 0; b < n_blocks; b += TILE_STEPS) {
-        size_t n_steps = n_blocks - b < TILE_STEPS ? n_blocks - b : TILE_STEPS, i_tile = b / tile_blocks;
+    for (size_t i = 0; i < n_panel; i++) {
+        const uint8_t *head = w->data + (p + i) * panel_bytes, *tile = head + clo_q_head_bytes(l, n_tiles);
+        type_rows[w->dtype].unpack(job->scratch + i * PANEL_STEPS_BYTES, tile + i_tile * l->tile_bytes,
+                                   head + i_tile * l->head_bytes, n_steps, ahead);
+    }
+    for (size_t t = job->t0, stride; t < job->t1; t += stride) {
+        stride = clo_q8_group_stride(job->n_tok, t);
+        size_t n_valid = job->t1 - t < stride ? job->t1 - t : stride;
+        const uint8_t *a = job->acts + clo_q8_group_off(w->n_cols, t) + b * CLO_Q8_BLOCK_BYTES * stride;
+        float *y = job->y + t * job->ldy + p * CLO_PANEL_ROWS;
+
+        for (size_t i = stride; i < 2 * stride && t + i < job->t1; i++) { /* the next group's outputs */
+            __builtin_prefetch(y + i * job->ldy, 1, 3);
+            if (Q_PANELS > 1) __builtin_prefetch(y + i * job->ldy + CLO_PANEL_ROWS, 1, 3);
+        }
+        type_rows[w->dtype].tile[stride_index(stride)](y, job->ldy, n_valid, job->scratch, a, n_steps, b == 0, n_panel);
+    }
+}
+
+/* A chunk by panels [p0, p1). Slices run outside of panels when the chunk's activations do not all stay in L2; otherwise
+ * inside, so that weights are one linear stream. */
+static void matmul_chunk(const q_job *job, size_t p0, size_t p1)
+{
+    const clo_q_layout *l = &clo_q_layouts[job->w->dtype];
+    const size_t n_blocks = job->w->n_cols / 32, panel_bytes = clo_q_panel_bytes(l, job->w->n_cols);
+    const bool outside = (job->t1 - job->t0) * n_blocks * CLO_Q8_BLOCK_BYTES > CHUNK_BYTES;
+    const size_t run = outside ? TILE_STEPS : n_blocks; /* blocks for which a panel is kept */
+    const size_t ahead = outside ? Q_PANELS * panel_bytes : (size_t)l->tile_bytes * 32 * TILE_STEPS / l->tile_cols;
+
+    for (size_t b0 = 0; b0 < n_blocks; b0 += run) {
         for (size_t p = p0, n_panel; p < p1; p += n_panel) {
             n_panel = p1 - p < Q_PANELS ? 1 : Q_PANELS;
-            for (size_t i = 0; i < n_panel; i++) {
-                const uint8_t *head = w->data + (p + i) * panel_bytes, *tile = head + clo_q_head_bytes(l, n_tiles);
-                type_rows[w->dtype].unpack(scratch + i * PANEL_STEPS_BYTES, tile + i_tile * l->tile_bytes,
-                                           head + i_tile * l->head_bytes, n_steps);
-            }
-            for (size_t t = t0; t < t1; t += CLO_Q8_GROUP) {
-                size_t stride = clo_q8_group_stride(n_tok, t), n_valid = t1 - t < stride ? t1 - t : stride;
-                const uint8_t *a = acts + clo_q8_group_off(w->n_cols, t) + b * CLO_Q8_BLOCK_BYTES * stride;
-                for (size_t i = t + stride; i < t1 && i < t + 2 * stride; i++) { /* the next group's outputs */
-                    __builtin_prefetch(y + i * ldy + p * 16, 1, 3);
-                    if (Q_PANELS > 1) __builtin_prefetch(y + i * ldy + p * 16 + 16, 1, 3);
-                }
-                type_rows[w->dtype].tile[stride_index(stride)](y + t * ldy + p * 16, ldy, n_valid, scratch, a, n_steps,
-                                                               b == 0, n_panel);
-            }
+            for (size_t b = b0; b < n_blocks && b < b0 + run; b += TILE_STEPS) matmul_slice(job, p, n_panel, b, ahead);
         }
     }
 }
@@ -488,7 +532,8 @@ void Q_NAME(clo_matmul_q)(float *y, size_t ldy, const clo_matrix *w, const void 
     size_t n_group = CHUNK_BYTES / (CLO_Q8_GROUP * (cols / 32) * CLO_Q8_BLOCK_BYTES);
     for (size_t t = 0, end; t < n_tok; t = end) {
         end = n_tok - t > n_group * CLO_Q8_GROUP ? t + n_group * CLO_Q8_GROUP : n_tok;
-        matmul_chunk(y, ldy, w, (const uint8_t *)acts, n_tok, t, end, panel_begin, panel_end, (uint8_t *)scratch);
+        q_job job = {y, ldy, w, (const uint8_t *)acts, n_tok, t, end, (uint8_t *)scratch};
+        matmul_chunk(&job, panel_begin, panel_end);
     }
 }
 
