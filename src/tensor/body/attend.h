@@ -7,6 +7,7 @@
  * it, so each chain stays ascending and no invisible entry is ever multiplied. */
 #include "base/check.h"
 #include "tensor/body/math.h"
+#include "tensor/body/unroll.h"
 
 enum { TILE = 6, SPAN = 48, BLOCK = CLO_KV_BLOCK };
 
@@ -23,26 +24,26 @@ INLINE void chain(clo_dtype t, size_t nq, size_t nv, bool go_on, float *const *c
 {
     v16 sum[TILE][4];
     const float *row[TILE];
-#pragma GCC unroll 6
+UNROLL
     for (size_t i = 0; i < nq; i++) {
         row[i] = a[i];
-#pragma GCC unroll 4
+UNROLL
         for (size_t j = 0; j < nv; j++) sum[i][j] = go_on ? v16_load(c[i] + c_off + j * 16) : v16_set(0.0f);
     }
     for (size_t k = k0; k < k1; k++) {
         v16 v[4];
-#pragma GCC unroll 4
+UNROLL
         for (size_t j = 0; j < nv; j++) v[j] = kv_load(t, b, k * ldb + b_off + j * 16);
-#pragma GCC unroll 6
+UNROLL
         for (size_t i = 0; i < nq; i++) {
             v16 x = v16_set(row[i][k]);
-#pragma GCC unroll 4
+UNROLL
             for (size_t j = 0; j < nv; j++) sum[i][j] = v16_fma(x, v[j], sum[i][j]);
         }
     }
-#pragma GCC unroll 6
+UNROLL
     for (size_t i = 0; i < nq; i++)
-#pragma GCC unroll 4
+UNROLL
         for (size_t j = 0; j < nv; j++) v16_store(c[i] + c_off + j * 16, sum[i][j]);
 }
 

@@ -6,6 +6,7 @@
  * matrix-vector product which reads V16_NARROW_P(1) panels as streams. With many tokens k is cut in blocks, so that a
  * panel's block stays near while the tokens pass: the sums rest in y in between, which is exact. */
 #include "tensor/acts_f32.h"
+#include "tensor/body/unroll.h"
 #include "tensor/pack_float.h"
 
 #define GROUP_PANELS 4       /* panels that pass all tokens before the next ones */
@@ -35,12 +36,12 @@ INLINE void step(clo_dtype t, size_t nt, size_t np, const tile *a, size_t k, siz
 {
     const size_t width = nt < 6 ? nt : 6;
     v16 w[4];
-#pragma GCC unroll 4
+UNROLL
     for (size_t j = 0; j < np; j++) w[j] = weights(t, a->w + j * a->panel_bytes, k / 2 * 2 + odd);
-#pragma GCC unroll 12
+UNROLL
     for (size_t i = 0; i < nt; i++) {
         v16 x = v16_set(a->x[i / 6][k * width + i % 6]);
-#pragma GCC unroll 4
+UNROLL
         for (size_t j = 0; j < np; j++) sum[i][j] = v16_fma(w[j], x, sum[i][j]);
     }
 }
@@ -49,9 +50,9 @@ INLINE void run(clo_dtype t, size_t nt, size_t np, const tile *at)
 {
     tile a = *at;
     v16 sum[V16_WIDE_T][4];
-#pragma GCC unroll 12
+UNROLL
     for (size_t i = 0; i < nt; i++)
-#pragma GCC unroll 4
+UNROLL
         for (size_t j = 0; j < np; j++)
             sum[i][j] = a.k0 == 0 ? v16_set(0.0f) : v16_load(a.y + i * a.ldy + j * 16);
 
@@ -59,7 +60,7 @@ INLINE void run(clo_dtype t, size_t nt, size_t np, const tile *at)
     for (; k + 1 < a.k1; k += 2) {
         if (nt <= CLO_ACTS_GROUP) {
             const size_t pair_bytes = t == CLO_DTYPE_F32 ? 128 : 64;
-#pragma GCC unroll 4
+UNROLL
             for (size_t j = 0; j < np; j++) {
                 const uint8_t *ahead = a.w + j * a.panel_bytes + k / 2 * pair_bytes + PREFETCH_BYTES;
                 __builtin_prefetch(ahead);
@@ -72,9 +73,9 @@ INLINE void run(clo_dtype t, size_t nt, size_t np, const tile *at)
     }
     if (k < a.k1) step(t, nt, np, &a, k, 0, sum);
 
-#pragma GCC unroll 12
+UNROLL
     for (size_t i = 0; i < nt; i++)
-#pragma GCC unroll 4
+UNROLL
         for (size_t j = 0; j < np; j++) v16_store(a.y + i * a.ldy + j * 16, sum[i][j]);
 }
 
