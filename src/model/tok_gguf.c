@@ -15,35 +15,48 @@ enum { TYPE_NORMAL = 1, TYPE_UNKNOWN, TYPE_CONTROL, TYPE_USER_DEFINED, TYPE_UNUS
 
 #define SPACE_MARK CLO_STR("\xE2\x96\x81") /* U+2581 */
 
+/* Patterns without a scanner. */
+#define HEAD_UPPER "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]"
+#define RUN_LOWER "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
+#define SHORT_FORM "(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+#define OTHERS "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+static const char o200k[] = HEAD_UPPER "*" RUN_LOWER "+" SHORT_FORM "|" HEAD_UPPER "+" RUN_LOWER "*" SHORT_FORM
+                            "|\\p{N}{1,3}" OTHERS;
+static const char tekken[] = HEAD_UPPER "*" RUN_LOWER "+|" HEAD_UPPER "+" RUN_LOWER "*|\\p{N}" OTHERS;
+
 static const struct {
     const char *name;
-    tok_scan scan;
+    tok_scan scan;      /* 0: by a pattern */
     bool digits;        /* each digit by itself first */
     bool nfc;
     bool ignore_merges;
     bool add_bos;       /* when the file does not say */
+    const char *pattern;
 } pres[] = {
-    {"gpt-2", TOK_SCAN_GPT2, false, false, false, false},
-    {"phi-2", TOK_SCAN_GPT2, false, false, false, false},
-    {"roberta-bpe", TOK_SCAN_GPT2, false, false, false, false},
-    {"olmo", TOK_SCAN_GPT2, false, true, false, false},
-    {"mpt", TOK_SCAN_GPT2, false, false, false, false},
-    {"smollm", TOK_SCAN_GPT2, true, false, false, false},
-    {"starcoder", TOK_SCAN_GPT2, true, false, false, false},
-    {"refact", TOK_SCAN_GPT2, true, false, false, false},
-    {"command-r", TOK_SCAN_GPT2, true, true, false, false},
-    {"codeshell", TOK_SCAN_GPT2, true, false, false, false},
-    {"llama3", TOK_SCAN_CL100K, false, false, true, true},
-    {"llama-v3", TOK_SCAN_CL100K, false, false, true, true},
-    {"llama-bpe", TOK_SCAN_CL100K, false, false, true, true},
-    {"falcon3", TOK_SCAN_CL100K, false, false, true, true},
-    {"smaug-bpe", TOK_SCAN_CL100K, false, false, false, false},
-    {"dbrx", TOK_SCAN_CL100K, false, false, false, false},
-    {"qwen2", TOK_SCAN_QWEN2, false, true, false, false},
-    {"deepseek-r1-qwen", TOK_SCAN_QWEN2, false, true, false, false},
-    {"megrez", TOK_SCAN_QWEN2, false, true, false, false},
-    {"stablelm2", TOK_SCAN_QWEN2, false, false, false, false},
-    {"hunyuan", TOK_SCAN_QWEN2, false, false, false, false},
+    {"gpt-2", TOK_SCAN_GPT2, false, false, false, false, NULL},
+    {"phi-2", TOK_SCAN_GPT2, false, false, false, false, NULL},
+    {"roberta-bpe", TOK_SCAN_GPT2, false, false, false, false, NULL},
+    {"olmo", TOK_SCAN_GPT2, false, true, false, false, NULL},
+    {"mpt", TOK_SCAN_GPT2, false, false, false, false, NULL},
+    {"smollm", TOK_SCAN_GPT2, true, false, false, false, NULL},
+    {"starcoder", TOK_SCAN_GPT2, true, false, false, false, NULL},
+    {"refact", TOK_SCAN_GPT2, true, false, false, false, NULL},
+    {"command-r", TOK_SCAN_GPT2, true, true, false, false, NULL},
+    {"codeshell", TOK_SCAN_GPT2, true, false, false, false, NULL},
+    {"llama3", TOK_SCAN_CL100K, false, false, true, true, NULL},
+    {"llama-v3", TOK_SCAN_CL100K, false, false, true, true, NULL},
+    {"llama-bpe", TOK_SCAN_CL100K, false, false, true, true, NULL},
+    {"falcon3", TOK_SCAN_CL100K, false, false, true, true, NULL},
+    {"smaug-bpe", TOK_SCAN_CL100K, false, false, false, false, NULL},
+    {"dbrx", TOK_SCAN_CL100K, false, false, false, false, NULL},
+    {"qwen2", TOK_SCAN_QWEN2, false, true, false, false, NULL},
+    {"deepseek-r1-qwen", TOK_SCAN_QWEN2, false, true, false, false, NULL},
+    {"megrez", TOK_SCAN_QWEN2, false, true, false, false, NULL},
+    {"stablelm2", TOK_SCAN_QWEN2, false, false, false, false, NULL},
+    {"gpt-4o", (tok_scan)0, false, false, false, false, o200k},
+    {"llama4", (tok_scan)0, false, false, false, false, o200k},
+    {"tekken", (tok_scan)0, false, false, true, true, tekken},
+    {"hunyuan", TOK_SCAN_QWEN2, false, false, false, false, NULL},
 };
 
 /* A string array of the file in the arena; empty when the key is absent. */
@@ -140,7 +153,10 @@ static bool model_gpt2(tok_build *b, const clo_gguf *g, bool *add_bos, clo_err *
     *add_bos = pres[i].add_bos;
     if (pres[i].nfc && !step(b, TOK_STAGE_NORM, (tok_step_def){.kind = TOK_NORM_NFC}, err)) return false;
     if (pres[i].digits && !step(b, TOK_STAGE_PRE, (tok_step_def){.kind = TOK_PRE_DIGITS, .a = 1}, err)) return false;
-    return step(b, TOK_STAGE_PRE, (tok_step_def){.kind = TOK_PRE_SCAN, .a = (uint32_t)pres[i].scan}, err) &&
+    tok_step_def cut = {.kind = TOK_PRE_SCAN, .a = (uint32_t)pres[i].scan};
+    if (pres[i].pattern)
+        cut = (tok_step_def){.kind = TOK_PRE_REGEX, .a = TOK_SPLIT_ISOLATED, .s1 = clo_str_from(pres[i].pattern)};
+    return step(b, TOK_STAGE_PRE, cut, err) &&
            step(b, TOK_STAGE_DEC, (tok_step_def){.kind = TOK_DEC_BYTE_LEVEL}, err) && read_merges(b, g, err);
 }
 

@@ -108,7 +108,7 @@ typedef enum {
     TOK_DEC_SPACED,     /* no decoder: joined by spaces */
 } tok_step_kind;
 
-typedef enum { TOK_SCAN_GPT2 = 1, TOK_SCAN_CL100K, TOK_SCAN_QWEN2, TOK_SCAN_O200K } tok_scan;
+typedef enum { TOK_SCAN_GPT2 = 1, TOK_SCAN_CL100K, TOK_SCAN_QWEN2 } tok_scan;
 typedef enum {
     TOK_SPLIT_REMOVED = 1, TOK_SPLIT_ISOLATED, TOK_SPLIT_MERGED_PREVIOUS, TOK_SPLIT_MERGED_NEXT, TOK_SPLIT_CONTIGUOUS
 } tok_behaviour;

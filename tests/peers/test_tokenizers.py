@@ -117,6 +117,28 @@ def test_compiled_form_gives_the_same(cloche, made, shared, tmp_path, name):
         assert [int(i) for i in cloche("tokenize", model, text, "--bos", "--special").split()] == want
 
 
+@pytest.mark.parametrize("name", ["gpt-2", "starcoder"])
+def test_gguf_against_the_library(cloche, shared, texts, tmp_path, name):
+    """A vocabulary of GGUF, given to the library as a tokenizer.json with the pre-tokenizer that its `pre` names."""
+    need("tokenizers")
+    gguf = need("gguf")
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    path = shared / f"vocab/{name}.gguf"
+    field = gguf.GGUFReader(path).fields
+    tokens = [bytes(field["tokenizer.ggml.tokens"].parts[i]).decode() for i in field["tokenizer.ggml.tokens"].data]
+    merges = [bytes(field["tokenizer.ggml.merges"].parts[i]).decode() for i in field["tokenizer.ggml.merges"].data]
+    t = Tokenizer(models.BPE({s: i for i, s in enumerate(tokens)}, [tuple(m.split(" ")) for m in merges]))
+    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    t.pre_tokenizer = byte_level if name == "gpt-2" else pre_tokenizers.Sequence([pre_tokenizers.Digits(True), byte_level])
+    t.decoder = decoders.ByteLevel()
+    inputs = lines(min(N, 20000), seed=7, texts=texts, with_special=False)
+    out = cloche("tokenize", path, "--json-lines", input="\n".join(map(json.dumps, inputs)) + "\n")
+    got = [[int(i) for i in line.split()] for line in out.split("\n")[:-1]]
+    want = [e.ids for e in t.encode_batch(inputs)]
+    bad = [(s, w, g) for s, w, g in zip(inputs, want, got) if w != g]
+    assert len(got) == len(want) and not bad, f"{len(bad)} of {len(want)} lines differ, first: {bad[0]!r}"
+
+
 @pytest.mark.parametrize("name", ["gpt-2", "starcoder", "llama-spm", "bert-bge"])
 def test_gguf_vocabularies(cloche, shared, name):
     """The published inputs and ids of llama.cpp's vocabulary files."""
