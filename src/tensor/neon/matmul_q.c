@@ -16,7 +16,7 @@ AI dot d_start(q_class cls, int bias, const uint8_t *a, size_t stride, size_t pa
     return (dot){vdupq_n_s16(0), vdupq_n_s16(0), vdupq_n_s32(0), vdupq_n_s32(0)};
 }
 
-AI dot d_step(q_class cls, dot s, vi code, const uint8_t *q)
+AI dot d_step(q_class cls, dot s, vi code, qx x)
 {
     int8x16_t c = vreinterpretq_s8_u8(code);
     int8x8_t four = vget_low_s8(x);

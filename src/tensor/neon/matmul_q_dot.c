@@ -12,7 +12,7 @@ AI dot d_start(q_class cls, int bias, const uint8_t *a, size_t stride, size_t pa
     return bias_off(bias, a, stride, part);
 }
 
-AI dot d_step(q_class cls, dot s, vi code, const uint8_t *q)
+AI dot d_step(q_class cls, dot s, vi code, qx x)
 {
     (void)cls;
     return vdotq_s32(s, vreinterpretq_s8_u8(code), x);
