@@ -27,7 +27,8 @@ static int32_t longest(const clo_tok *t, int which, clo_str s, size_t off, size_
 /* Where the character that ends at `end` begins. */
 static size_t char_before(clo_str s, size_t end)
 {
-    do end--;
+    do
+        end--;
     while (end > 0 && ((uint8_t)s.ptr[end] & 0xC0) == 0x80);
     return end;
 }
@@ -64,9 +65,12 @@ bool clo_tok_cut_added(tok_enc *e, int which, clo_str s, bool at_start, tok_next
         i = end;
         uint8_t f = t->flags[id];
         if ((f & TOK_SPECIAL) && !e->opts.parse_special) continue;
-        if ((f & TOK_SINGLE_WORD) && (class_before(s, begin, TOK_CLS_WORD) || class_after(s, end, TOK_CLS_WORD))) continue;
-        while ((f & TOK_LSTRIP) && begin > from && class_before(s, begin, TOK_CLS_S)) begin = char_before(s, begin);
-        while ((f & TOK_RSTRIP) && class_after(s, end, TOK_CLS_S)) end += clo_tok_cp_len(s.ptr[end]);
+        if ((f & TOK_SINGLE_WORD) && (class_before(s, begin, TOK_CLS_WORD) || class_after(s, end, TOK_CLS_WORD)))
+            continue;
+        while ((f & TOK_LSTRIP) && begin > from && class_before(s, begin, TOK_CLS_S))
+            begin = char_before(s, begin);
+        while ((f & TOK_RSTRIP) && class_after(s, end, TOK_CLS_S))
+            end += clo_tok_cp_len(s.ptr[end]);
         if (begin < from) begin = from;
         if (begin > from && !next(e, (clo_str){s.ptr + from, begin - from}, at_start && from == 0)) return false;
         if (!clo_ids_push(e->out, id, e->err)) return false;

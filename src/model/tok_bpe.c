@@ -32,8 +32,12 @@ int clo_tok_cp_to_byte(uint32_t cp)
 
 static void push_sym(tok_enc *e, size_t *n, uint32_t sym, size_t off, size_t bytes)
 {
-    e->syms[*n] = (tok_sym){.sym = sym, .prev = (int32_t)*n - 1, .next = (int32_t)*n + 1, .bytes = (uint32_t)bytes,
-                            .off = (uint32_t)off, .rank = TOK_NONE};
+    e->syms[*n] = (tok_sym){.sym = sym,
+                            .prev = (int32_t)*n - 1,
+                            .next = (int32_t)*n + 1,
+                            .bytes = (uint32_t)bytes,
+                            .off = (uint32_t)off,
+                            .rank = TOK_NONE};
     (*n)++;
 }
 
@@ -52,9 +56,11 @@ static void push_unknown(tok_enc *e, size_t *n, clo_str w, size_t off, size_t by
 {
     const clo_tok *t = e->t;
     bool all = (t->head->flags & TOK_BYTE_FALLBACK) != 0;
-    for (size_t i = 0; i < bytes && all; i++) all = t->bytes[(uint8_t)w.ptr[off + i]] >= 0;
+    for (size_t i = 0; i < bytes && all; i++)
+        all = t->bytes[(uint8_t)w.ptr[off + i]] >= 0;
     if (all) {
-        for (size_t i = 0; i < bytes; i++) push_sym(e, n, (uint32_t)t->bytes[(uint8_t)w.ptr[off + i]], off + i, 1);
+        for (size_t i = 0; i < bytes; i++)
+            push_sym(e, n, (uint32_t)t->bytes[(uint8_t)w.ptr[off + i]], off + i, 1);
         *fused = false;
         return;
     }
@@ -176,7 +182,8 @@ static bool merge_heaped(tok_enc *e, size_t n)
     /* n - 1 pairs at first; each of at most n - 1 merges offers two more. */
     if (!clo_tok_grow((void **)&e->heap, &e->heap_cap, 3 * n + 1, sizeof *e->heap, e->err)) return false;
     e->heap_n = 0;
-    for (size_t i = 0; i < n; i++) heap_push(e, (int32_t)i);
+    for (size_t i = 0; i < n; i++)
+        heap_push(e, (int32_t)i);
     while (e->heap_n > 0) {
         uint64_t key = heap_pop(e);
         int32_t i = (int32_t)(uint32_t)key;
@@ -208,7 +215,8 @@ static int32_t whole_word(tok_enc *e, clo_str w)
     if (e->t->head->model != TOK_MODEL_BPE_BYTES) return clo_tok_find_in_model(e->t, w.ptr, w.len);
     e->word.len = 0;
     e->word.max = (size_t)4 << 30;
-    for (size_t i = 0; i < w.len; i++) clo_buf_add_utf8(&e->word, clo_tok_byte_to_cp((uint8_t)w.ptr[i]));
+    for (size_t i = 0; i < w.len; i++)
+        clo_buf_add_utf8(&e->word, clo_tok_byte_to_cp((uint8_t)w.ptr[i]));
     return e->word.failed ? -1 : clo_tok_find_in_model(e->t, e->word.ptr, e->word.len);
 }
 
@@ -225,7 +233,8 @@ bool clo_tok_word_bpe(tok_enc *e, clo_str w)
     size_t n = t->head->model == TOK_MODEL_BPE_BYTES ? syms_of_bytes(e, w) : syms_of_chars(e, w);
     if (n == 0) return true;
     e->syms[n - 1].next = -1;
-    for (size_t i = 0; i < n; i++) rate(e, (int32_t)i);
+    for (size_t i = 0; i < n; i++)
+        rate(e, (int32_t)i);
     if (n > WALK_SYMS_MAX) {
         if (!merge_heaped(e, n)) return false;
     } else if (n > 1) {

@@ -69,14 +69,16 @@ bool clo_tokb_token(tok_build *b, int64_t id, clo_str name, uint8_t flags, doubl
 static size_t table_size(size_t n)
 {
     size_t cap = 16;
-    while (cap < 2 * n) cap *= 2;
+    while (cap < 2 * n)
+        cap *= 2;
     return cap;
 }
 
 static size_t hash_slot(const tok_build *b, clo_str name)
 {
     size_t at = clo_tok_hash(name.ptr, name.len) & b->hash_mask;
-    while (b->hash[at] && !clo_str_eq(b->names[b->hash[at] - 1], name)) at = (at + 1) & b->hash_mask;
+    while (b->hash[at] && !clo_str_eq(b->names[b->hash[at] - 1], name))
+        at = (at + 1) & b->hash_mask;
     return at;
 }
 
@@ -104,8 +106,7 @@ int32_t clo_tokb_find(const tok_build *b, clo_str name)
 
 static bool push_merge(tok_build *b, tok_merge m, clo_err *err)
 {
-    if (b->n_merges >= TOK_MERGES_MAX)
-        return clo_fail(err, CLO_ERR_LIMIT, "more than %u merges", TOK_MERGES_MAX);
+    if (b->n_merges >= TOK_MERGES_MAX) return clo_fail(err, CLO_ERR_LIMIT, "more than %u merges", TOK_MERGES_MAX);
     if (!clo_tok_grow((void **)&b->merges, &b->merges_cap, b->n_merges + 1, sizeof m, err)) return false;
     b->merges[b->n_merges++] = m;
     return true;
@@ -119,7 +120,8 @@ bool clo_tokb_merge(tok_build *b, clo_str left, clo_str right, uint32_t rank, bo
     if (b->prefix.len > 0 && clo_str_starts_with(right, b->prefix)) right = clo_str_from_off(right, b->prefix.len);
     char stack[512], *joined = stack;
     size_t n = left.len + right.len;
-    if (n > sizeof stack && !(joined = (char *)malloc(n))) return clo_fail(err, CLO_ERR_MEMORY, "merge of %zu bytes", n);
+    if (n > sizeof stack && !(joined = (char *)malloc(n)))
+        return clo_fail(err, CLO_ERR_MEMORY, "merge of %zu bytes", n);
     memcpy(joined, left.ptr, left.len);
     memcpy(joined + left.len, right.ptr, right.len);
     int32_t result = clo_tokb_find(b, (clo_str){joined, n});
@@ -258,8 +260,8 @@ void clo_tokb_stop(tok_build *b, int32_t id)
 void clo_tokb_stop_known(tok_build *b)
 {
     static const char *const known[] = {
-        "<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<end_of_turn>", "<|end|>", "<|end_of_text|>", "<|endoftext|>",
-        "<|end_of_turn|>", "<|eot|>", "<EOT>", "<|return|>", "<|call|>",
+        "<|im_end|>",    "<|eot_id|>",      "<|eom_id|>", "<end_of_turn>", "<|end|>",    "<|end_of_text|>",
+        "<|endoftext|>", "<|end_of_turn|>", "<|eot|>",    "<EOT>",         "<|return|>", "<|call|>",
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         int32_t id = clo_tokb_find(b, clo_str_from(known[i]));
@@ -286,7 +288,8 @@ static bool make_trie(tok_entry *entries, size_t n, tok_node **nodes, size_t *n_
     if (n == 0) return true;
     qsort(entries, n, sizeof *entries, by_text);
     size_t max = 1;
-    for (size_t i = 0; i < n; i++) max += entries[i].text.len;
+    for (size_t i = 0; i < n; i++)
+        max += entries[i].text.len;
     trie_range *range = max > UINT32_MAX / 2 ? NULL : (trie_range *)malloc(max * sizeof *range);
     tok_node *node = range ? (tok_node *)calloc(max, sizeof *node) : NULL;
     if (!node) {
@@ -298,12 +301,14 @@ static bool make_trie(tok_entry *entries, size_t n, tok_node **nodes, size_t *n_
     node[0].value = -1;
     for (size_t i = 0; i < used; i++) {
         trie_range r = range[i];
-        while (r.lo < r.hi && entries[r.lo].text.len == r.depth) node[i].value = entries[r.lo++].value;
+        while (r.lo < r.hi && entries[r.lo].text.len == r.depth)
+            node[i].value = entries[r.lo++].value;
         node[i].first = (uint32_t)used;
         while (r.lo < r.hi) {
             uint8_t label = (uint8_t)entries[r.lo].text.ptr[r.depth];
             size_t end = r.lo;
-            while (end < r.hi && (uint8_t)entries[end].text.ptr[r.depth] == label) end++;
+            while (end < r.hi && (uint8_t)entries[end].text.ptr[r.depth] == label)
+                end++;
             node[used].label = label;
             node[used].value = -1;
             range[used++] = (trie_range){r.lo, end, r.depth + 1};
@@ -322,7 +327,7 @@ static bool make_trie(tok_entry *entries, size_t n, tok_node **nodes, size_t *n_
 typedef struct {
     tok_build *b;
     tok_head head;
-    clo_buf text;                   /* SEC_TEXT */
+    clo_buf text; /* SEC_TEXT */
     const void *data[TOK_N_SECTIONS];
     size_t bytes[TOK_N_SECTIONS];
 } blob;
@@ -362,7 +367,8 @@ static bool byte_level_piece(clo_buf *out, clo_str s)
     for (size_t i = 0; i < s.len; i += n) {
         if (clo_tok_cp_to_byte(clo_tok_cp(s.ptr + i, &n)) < 0) return false;
     }
-    for (size_t i = 0; i < s.len; i += n) clo_buf_add_char(out, (char)clo_tok_cp_to_byte(clo_tok_cp(s.ptr + i, &n)));
+    for (size_t i = 0; i < s.len; i += n)
+        clo_buf_add_char(out, (char)clo_tok_cp_to_byte(clo_tok_cp(s.ptr + i, &n)));
     return true;
 }
 
@@ -402,8 +408,12 @@ static void add_piece(const tok_build *b, size_t id, clo_buf *out)
         case TOK_DEC_BYTE_LEVEL:
             if (!byte_level_piece(out, name)) clo_buf_add(out, name);
             return;
-        case TOK_DEC_REPLACE: add_replaced(out, name, s->s1, s->s2); return;
-        case TOK_DEC_METASPACE: add_replaced(out, name, s->s1, CLO_STR(" ")); return;
+        case TOK_DEC_REPLACE:
+            add_replaced(out, name, s->s1, s->s2);
+            return;
+        case TOK_DEC_METASPACE:
+            add_replaced(out, name, s->s1, CLO_STR(" "));
+            return;
         case TOK_DEC_WORDPIECE:
             if (s->s1.len > 0 && clo_str_starts_with(name, s->s1)) {
                 clo_buf_add(out, clo_str_from_off(name, s->s1.len));
@@ -412,7 +422,8 @@ static void add_piece(const tok_build *b, size_t id, clo_buf *out)
                 clo_buf_add(out, name);
             }
             return;
-        default: break;
+        default:
+            break;
         }
     }
     clo_buf_add(out, name);
@@ -436,7 +447,8 @@ static bool put_names(blob *o, clo_err *err)
         names[i] = put_text(o, name);
         if (i < b->n_vocab && (!(flags[i] & TOK_PRESENT) || clo_tokb_find(b, name) != (int32_t)i)) continue;
         size_t at = clo_tok_hash(name.ptr, name.len) & (cap - 1);
-        while (hash[at]) at = (at + 1) & (cap - 1);
+        while (hash[at])
+            at = (at + 1) & (cap - 1);
         hash[at] = (uint32_t)i + 1;
     }
     section(o, SEC_NAMES, names, n, sizeof *names);
@@ -497,7 +509,8 @@ static bool put_merges(blob *o, clo_err *err)
     size_t cap = table_size(b->n_merges);
     tok_merge *table = CLO_NEW(&b->arena, tok_merge, cap);
     if (!table) return clo_arena_full(&b->arena, err);
-    for (size_t i = 0; i < cap; i++) table[i] = (tok_merge){TOK_NONE, TOK_NONE, TOK_NONE, 0};
+    for (size_t i = 0; i < cap; i++)
+        table[i] = (tok_merge){TOK_NONE, TOK_NONE, TOK_NONE, 0};
     for (size_t i = 0; i < b->n_merges; i++) {
         tok_merge m = b->merges[i];
         if (m.result < b->n_vocab && (b->id_flags[m.result] & TOK_SPECIAL)) continue; /* never made from text */
@@ -518,7 +531,8 @@ static bool put_merges(blob *o, clo_err *err)
 static bool put_cut(blob *o, clo_err *err)
 {
     tok_build *b = o->b;
-    if (b->model != TOK_MODEL_BPE_CHARS || (b->flags & TOK_IGNORE_MERGES) || b->prefix.len || b->suffix.len) return true;
+    if (b->model != TOK_MODEL_BPE_CHARS || (b->flags & TOK_IGNORE_MERGES) || b->prefix.len || b->suffix.len)
+        return true;
     if (clo_tokb_find(b, SPACE_MARK) < 0) return true; /* an unknown mark could fuse with what stands before it */
     uint8_t *joins = CLO_NEW(&b->arena, uint8_t, 256);
     if (!joins) return clo_arena_full(&b->arena, err);
@@ -546,7 +560,8 @@ static bool put_tries(blob *o, tok_node *owned[3], clo_err *err)
     if (!e) return clo_arena_full(&b->arena, err);
     size_t n_entries = 0;
     for (size_t i = 0; i < b->n_vocab; i++) {
-        if ((b->id_flags[i] & (TOK_IN_MODEL | TOK_SPECIAL)) == TOK_IN_MODEL && b->names[i].len > 0 && clo_tokb_find(b, b->names[i]) == (int32_t)i)
+        if ((b->id_flags[i] & (TOK_IN_MODEL | TOK_SPECIAL)) == TOK_IN_MODEL && b->names[i].len > 0 &&
+            clo_tokb_find(b, b->names[i]) == (int32_t)i)
             e[n_entries++] = (tok_entry){b->names[i], (int32_t)i};
     }
     if (!make_trie(e, n_entries, &owned[2], &n, err)) return false;
@@ -562,7 +577,8 @@ static bool put_lists(blob *o, clo_err *err)
         if (!s) return clo_arena_full(&b->arena, err);
         for (size_t i = 0; i < b->n_steps[stage]; i++) {
             const tok_step_def *d = &b->steps[stage][i];
-            s[i] = (tok_step){.kind = d->kind, .a = d->a, .b = d->b, .s1 = put_text(o, d->s1), .s2 = put_text(o, d->s2)};
+            s[i] =
+                (tok_step){.kind = d->kind, .a = d->a, .b = d->b, .s1 = put_text(o, d->s1), .s2 = put_text(o, d->s2)};
         }
         section(o, (tok_section)(SEC_NORM + stage), s, b->n_steps[stage], sizeof *s);
     }
@@ -572,8 +588,10 @@ static bool put_lists(blob *o, clo_err *err)
     tok_ref *named = CLO_NEW(&b->arena, tok_ref, 2 * b->n_named + 1);
     tok_ref *templates = CLO_NEW(&b->arena, tok_ref, 2 * b->n_templates + 1);
     if (!named || !templates) return clo_arena_full(&b->arena, err);
-    for (size_t i = 0; i < 2 * b->n_named; i++) named[i] = put_text(o, b->named[i / 2][i % 2]);
-    for (size_t i = 0; i < 2 * b->n_templates; i++) templates[i] = put_text(o, b->templates[i / 2][i % 2]);
+    for (size_t i = 0; i < 2 * b->n_named; i++)
+        named[i] = put_text(o, b->named[i / 2][i % 2]);
+    for (size_t i = 0; i < 2 * b->n_templates; i++)
+        templates[i] = put_text(o, b->templates[i / 2][i % 2]);
     section(o, SEC_NAMED, named, 2 * b->n_named, sizeof *named);
     section(o, SEC_TEMPLATES, templates, 2 * b->n_templates, sizeof *templates);
     return true;
@@ -613,19 +631,28 @@ bool clo_tokb_finish(tok_build *b, clo_tok **out, clo_err *err)
         clo_fail(err, CLO_ERR_FORMAT, "tokenizer without tokens");
         goto done;
     }
-    o.head = (tok_head){.version = TOK_VERSION, .byte_order = 0x01020304, .n_vocab = (uint32_t)b->n_vocab,
-                        .n_syms = (uint32_t)(b->n_vocab + b->n_extra), .model = b->model, .flags = b->flags,
-                        .bos = b->bos, .eos = b->eos, .unk = b->unk, .max_chars = b->max_chars,
+    o.head = (tok_head){.version = TOK_VERSION,
+                        .byte_order = 0x01020304,
+                        .n_vocab = (uint32_t)b->n_vocab,
+                        .n_syms = (uint32_t)(b->n_vocab + b->n_extra),
+                        .model = b->model,
+                        .flags = b->flags,
+                        .bos = b->bos,
+                        .eos = b->eos,
+                        .unk = b->unk,
+                        .max_chars = b->max_chars,
                         .min_score = b->min_score};
     memcpy(o.head.magic, "CLOTOK\r\n", 8);
     o.head.prefix = put_text(&o, b->prefix);
     o.head.suffix = put_text(&o, b->suffix);
-    if (!put_vocab(&o, err) || !put_bytes(&o, err) || !put_merges(&o, err) || !put_cut(&o, err) || !put_tries(&o, tries, err) ||
-        !put_lists(&o, err) || !clo_buf_ok(&o.text, err) || !assemble(&o, &bytes, &n, err))
+    if (!put_vocab(&o, err) || !put_bytes(&o, err) || !put_merges(&o, err) || !put_cut(&o, err) ||
+        !put_tries(&o, tries, err) || !put_lists(&o, err) || !clo_buf_ok(&o.text, err) ||
+        !assemble(&o, &bytes, &n, err))
         goto done;
     ok = clo_tok_open_blob(out, bytes, n, bytes, err);
 done:
     clo_buf_free(&o.text);
-    for (int i = 0; i < 3; i++) free(tries[i]);
+    for (int i = 0; i < 3; i++)
+        free(tries[i]);
     return ok;
 }

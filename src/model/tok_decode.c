@@ -42,8 +42,10 @@ static void add_lossy(clo_buf *out, clo_str s)
         return;
     }
     for (size_t i = 0, n; i < s.len; i += n) {
-        if (clo_utf8_decode(s, i, &n) == CLO_UTF8_BAD) clo_buf_add(out, CLO_STR("\xEF\xBF\xBD"));
-        else clo_buf_add(out, (clo_str){s.ptr + i, n});
+        if (clo_utf8_decode(s, i, &n) == CLO_UTF8_BAD)
+            clo_buf_add(out, CLO_STR("\xEF\xBF\xBD"));
+        else
+            clo_buf_add(out, (clo_str){s.ptr + i, n});
     }
 }
 
@@ -65,7 +67,10 @@ static int byte_of(clo_str s)
     int v = 0;
     for (size_t i = 3; i < 5; i++) {
         char c = s.ptr[i];
-        int d = c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+        int d = c >= '0' && c <= '9'   ? c - '0'
+                : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                       : -1;
         if (d < 0) return -1;
         v = v * 16 + d;
     }
@@ -78,7 +83,8 @@ static bool byte_level(strings *to, const strings *from, clo_err *err)
     for (size_t i = 0; i < from->n; i++) {
         clo_str s = get(from, i);
         bool all = clo_utf8_valid(s);
-        for (size_t k = 0, n; k < s.len && all; k += n) all = clo_tok_cp_to_byte(clo_tok_cp(s.ptr + k, &n)) >= 0;
+        for (size_t k = 0, n; k < s.len && all; k += n)
+            all = clo_tok_cp_to_byte(clo_tok_cp(s.ptr + k, &n)) >= 0;
         if (!all) clo_buf_add(&raw, s);
         for (size_t k = 0, n; k < s.len && all; k += n)
             clo_buf_add_char(&raw, (char)clo_tok_cp_to_byte(clo_tok_cp(s.ptr + k, &n)));
@@ -97,11 +103,13 @@ static bool byte_fallback(strings *to, const strings *from, clo_err *err)
             clo_buf_add(&to->text, get(from, i++));
         } else {
             size_t begin = to->text.len, first = i;
-            for (; i < from->n && byte_of(get(from, i)) >= 0; i++) clo_buf_add_char(&to->text, (char)byte_of(get(from, i)));
+            for (; i < from->n && byte_of(get(from, i)) >= 0; i++)
+                clo_buf_add_char(&to->text, (char)byte_of(get(from, i)));
             clo_str made = {clo_buf_str(&to->text).ptr + begin, to->text.len - begin};
             if (!to->text.failed && !clo_utf8_valid(made)) {
                 to->text.len = begin;
-                for (size_t k = first; k < i; k++) clo_buf_add(&to->text, CLO_STR("\xEF\xBF\xBD"));
+                for (size_t k = first; k < i; k++)
+                    clo_buf_add(&to->text, CLO_STR("\xEF\xBF\xBD"));
             }
         }
         if (!end_string(to, err)) return false;
@@ -112,8 +120,10 @@ static bool byte_fallback(strings *to, const strings *from, clo_err *err)
 static clo_str strip(clo_str s, clo_str what, size_t n_start, size_t n_stop)
 {
     if (what.len == 0) return s;
-    for (size_t i = 0; i < n_start && clo_str_starts_with(s, what); i++) s = clo_str_from_off(s, what.len);
-    for (size_t i = 0; i < n_stop && clo_str_ends_with(s, what); i++) s.len -= what.len;
+    for (size_t i = 0; i < n_start && clo_str_starts_with(s, what); i++)
+        s = clo_str_from_off(s, what.len);
+    for (size_t i = 0; i < n_stop && clo_str_ends_with(s, what); i++)
+        s.len -= what.len;
     return s;
 }
 
@@ -121,8 +131,8 @@ static clo_str strip(clo_str s, clo_str what, size_t n_start, size_t n_stop)
 static bool cleanup(clo_buf *out, clo_str s, clo_err *err)
 {
     static const char *const rules[][2] = {
-        {" .", "."}, {" ?", "?"}, {" !", "!"}, {" ,", ","}, {" ' ", "'"}, {" n't", "n't"}, {" 'm", "'m"},
-        {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"},
+        {" .", "."},   {" ?", "?"},           {" !", "!"},   {" ,", ","},     {" ' ", "'"},    {" n't", "n't"},
+        {" 'm", "'m"}, {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"},
     };
     clo_buf side[2] = {{.max = (size_t)1 << 30}, {.max = (size_t)1 << 30}};
     clo_buf_add(&side[0], s);
@@ -143,13 +153,17 @@ static bool wordpiece(strings *to, clo_str s, size_t i, clo_str prefix, bool cle
 {
     clo_buf one = {.max = TOK_NAME_BYTES_MAX + 16};
     if (i > 0) {
-        if (prefix.len > 0 && clo_str_starts_with(s, prefix)) s = clo_str_from_off(s, prefix.len);
-        else clo_buf_add_char(&one, ' ');
+        if (prefix.len > 0 && clo_str_starts_with(s, prefix))
+            s = clo_str_from_off(s, prefix.len);
+        else
+            clo_buf_add_char(&one, ' ');
     }
     clo_buf_add(&one, s);
     bool ok = clo_buf_ok(&one, err);
-    if (ok && clean) ok = cleanup(&to->text, clo_buf_str(&one), err);
-    else clo_buf_add(&to->text, clo_buf_str(&one));
+    if (ok && clean)
+        ok = cleanup(&to->text, clo_buf_str(&one), err);
+    else
+        clo_buf_add(&to->text, clo_buf_str(&one));
     clo_buf_free(&one);
     return ok;
 }
@@ -160,16 +174,23 @@ static bool each(const clo_tok *t, const tok_step *st, strings *to, const string
     for (size_t i = 0; i < from->n; i++) {
         clo_str s = get(from, i);
         switch (st->kind) {
-        case TOK_DEC_STRIP: clo_buf_add(&to->text, strip(s, s1, st->a, st->b)); break;
-        case TOK_DEC_REPLACE: replace(&to->text, s, s1, s2); break;
+        case TOK_DEC_STRIP:
+            clo_buf_add(&to->text, strip(s, s1, st->a, st->b));
+            break;
+        case TOK_DEC_REPLACE:
+            replace(&to->text, s, s1, s2);
+            break;
         case TOK_DEC_METASPACE:
             replace(&to->text, s, s1, i == 0 && st->a ? CLO_STR("") : CLO_STR(" "));
             break;
         case TOK_DEC_WORDPIECE:
             if (!wordpiece(to, s, i, s1, st->a, err)) return false;
             break;
-        case TOK_DEC_BPE: replace(&to->text, s, s1, i + 1 < from->n ? CLO_STR(" ") : CLO_STR("")); break;
-        default: return clo_fail(err, CLO_ERR_FORMAT, "compiled tokenizer: unknown step %u", st->kind);
+        case TOK_DEC_BPE:
+            replace(&to->text, s, s1, i + 1 < from->n ? CLO_STR(" ") : CLO_STR(""));
+            break;
+        default:
+            return clo_fail(err, CLO_ERR_FORMAT, "compiled tokenizer: unknown step %u", st->kind);
         }
         if (!end_string(to, err)) return false;
     }
@@ -182,16 +203,21 @@ static bool step(const clo_tok *t, const tok_step *st, strings *to, const string
     to->text.max = (size_t)4 << 30;
     to->n = 0;
     switch (st->kind) {
-    case TOK_DEC_BYTE_LEVEL: return byte_level(to, from, err);
-    case TOK_DEC_BYTE_FALLBACK: return byte_fallback(to, from, err);
-    case TOK_DEC_FUSE: clo_buf_add(&to->text, clo_buf_str(&from->text)); return end_string(to, err);
+    case TOK_DEC_BYTE_LEVEL:
+        return byte_level(to, from, err);
+    case TOK_DEC_BYTE_FALLBACK:
+        return byte_fallback(to, from, err);
+    case TOK_DEC_FUSE:
+        clo_buf_add(&to->text, clo_buf_str(&from->text));
+        return end_string(to, err);
     case TOK_DEC_SPACED:
         for (size_t i = 0; i < from->n; i++) {
             if (i > 0) clo_buf_add_char(&to->text, ' ');
             clo_buf_add(&to->text, get(from, i));
         }
         return end_string(to, err);
-    default: return each(t, st, to, from, err);
+    default:
+        return each(t, st, to, from, err);
     }
 }
 
@@ -203,7 +229,8 @@ static bool shown(const clo_tok *t, int32_t id, bool with_special)
 static bool decode_bytes(const clo_tok *t, clo_buf *out, const int32_t *ids, size_t n, bool with_special, clo_err *err)
 {
     clo_buf raw = {.max = (size_t)4 << 30};
-    for (size_t i = 0; i < n; i++) clo_buf_add(&raw, clo_tok_piece(t, ids[i], with_special));
+    for (size_t i = 0; i < n; i++)
+        clo_buf_add(&raw, clo_tok_piece(t, ids[i], with_special));
     add_lossy(out, clo_buf_str(&raw));
     bool ok = clo_buf_ok(&raw, err) && clo_buf_ok(out, err);
     clo_buf_free(&raw);

@@ -20,17 +20,17 @@ enum { TYPE_NORMAL = 1, TYPE_UNKNOWN, TYPE_CONTROL, TYPE_USER_DEFINED, TYPE_UNUS
 #define RUN_LOWER "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
 #define SHORT_FORM "(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
 #define OTHERS "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
-static const char o200k[] = HEAD_UPPER "*" RUN_LOWER "+" SHORT_FORM "|" HEAD_UPPER "+" RUN_LOWER "*" SHORT_FORM
-                            "|\\p{N}{1,3}" OTHERS;
+static const char o200k[] =
+    HEAD_UPPER "*" RUN_LOWER "+" SHORT_FORM "|" HEAD_UPPER "+" RUN_LOWER "*" SHORT_FORM "|\\p{N}{1,3}" OTHERS;
 static const char tekken[] = HEAD_UPPER "*" RUN_LOWER "+|" HEAD_UPPER "+" RUN_LOWER "*|\\p{N}" OTHERS;
 
 static const struct {
     const char *name;
-    tok_scan scan;      /* 0: by a pattern */
-    bool digits;        /* each digit by itself first */
+    tok_scan scan; /* 0: by a pattern */
+    bool digits;   /* each digit by itself first */
     bool nfc;
     bool ignore_merges;
-    bool add_bos;       /* when the file does not say */
+    bool add_bos; /* when the file does not say */
     const char *pattern;
 } pres[] = {
     {"gpt-2", TOK_SCAN_GPT2, false, false, false, false, NULL},
@@ -69,8 +69,8 @@ static bool strings_of(tok_build *b, const clo_gguf *g, const char *key, size_t 
     if (!kv) return true;
     if (kv->type != CLO_GGUF_ARRAY || kv->elem != CLO_GGUF_STR)
         return clo_fail(err, CLO_ERR_FORMAT, "key '%s' is not a list of strings", key);
-    if (kv->n > max) return clo_fail(err, CLO_ERR_LIMIT, "key '%s': %llu strings, limit %zu", key,
-                                     (unsigned long long)kv->n, max);
+    if (kv->n > max)
+        return clo_fail(err, CLO_ERR_LIMIT, "key '%s': %llu strings, limit %zu", key, (unsigned long long)kv->n, max);
     if (!(*out = CLO_NEW(&b->arena, clo_str, (size_t)kv->n + 1))) return clo_arena_full(&b->arena, err);
     clo_gguf_array_strs(kv, *out);
     *n = (size_t)kv->n;
@@ -87,10 +87,14 @@ static uint8_t flags_of_type(int64_t type)
 {
     switch (type) {
     case TYPE_UNKNOWN:
-    case TYPE_CONTROL: return TOK_ADDED | TOK_SPECIAL;
-    case TYPE_USER_DEFINED: return TOK_IN_MODEL | TOK_ADDED;
-    case TYPE_BYTE: return TOK_IN_MODEL | TOK_BYTE;
-    default: return TOK_IN_MODEL;
+    case TYPE_CONTROL:
+        return TOK_ADDED | TOK_SPECIAL;
+    case TYPE_USER_DEFINED:
+        return TOK_IN_MODEL | TOK_ADDED;
+    case TYPE_BYTE:
+        return TOK_IN_MODEL | TOK_BYTE;
+    default:
+        return TOK_IN_MODEL;
     }
 }
 
@@ -145,7 +149,8 @@ static bool model_gpt2(tok_build *b, const clo_gguf *g, bool *add_bos, clo_err *
 {
     clo_str pre = clo_gguf_str(g, KEY "pre", CLO_STR("gpt-2"));
     size_t i = 0;
-    while (i < sizeof pres / sizeof *pres && !clo_str_eq(pre, clo_str_from(pres[i].name))) i++;
+    while (i < sizeof pres / sizeof *pres && !clo_str_eq(pre, clo_str_from(pres[i].name)))
+        i++;
     if (i == sizeof pres / sizeof *pres)
         return clo_fail(err, CLO_ERR_UNSUPPORTED, "pre-tokenizer '" CLO_STR_FMT "'", CLO_STR_ARG(pre));
     b->model = TOK_MODEL_BPE_BYTES;
@@ -165,14 +170,16 @@ static bool model_llama(tok_build *b, const clo_gguf *g, clo_err *err)
     bool space = clo_gguf_bool(g, KEY "add_space_prefix", true);
     b->model = TOK_MODEL_BPE_CHARS;
     b->flags |= TOK_BYTE_FALLBACK | TOK_FUSE_UNK;
-    if (space && !step(b, TOK_STAGE_NORM, (tok_step_def){.kind = TOK_NORM_PREPEND, .s1 = CLO_STR(" ")}, err)) return false;
+    if (space && !step(b, TOK_STAGE_NORM, (tok_step_def){.kind = TOK_NORM_PREPEND, .s1 = CLO_STR(" ")}, err))
+        return false;
     tok_step_def mark = {.kind = TOK_NORM_REPLACE, .s1 = CLO_STR(" "), .s2 = SPACE_MARK};
     tok_step_def back = {.kind = TOK_DEC_REPLACE, .s1 = SPACE_MARK, .s2 = CLO_STR(" ")};
     if (!step(b, TOK_STAGE_NORM, mark, err) || !step(b, TOK_STAGE_DEC, back, err) ||
         !step(b, TOK_STAGE_DEC, (tok_step_def){.kind = TOK_DEC_BYTE_FALLBACK}, err) ||
         !step(b, TOK_STAGE_DEC, (tok_step_def){.kind = TOK_DEC_FUSE}, err))
         return false;
-    if (space && !step(b, TOK_STAGE_DEC, (tok_step_def){.kind = TOK_DEC_STRIP, .a = 1, .s1 = CLO_STR(" ")}, err)) return false;
+    if (space && !step(b, TOK_STAGE_DEC, (tok_step_def){.kind = TOK_DEC_STRIP, .a = 1, .s1 = CLO_STR(" ")}, err))
+        return false;
     return clo_tokb_merges_by_score(b, err);
 }
 
@@ -190,7 +197,9 @@ static bool model_t5(tok_build *b, const clo_gguf *g, clo_err *err)
     if (clo_gguf_bool(g, KEY "remove_extra_whitespaces", true) &&
         !step(b, TOK_STAGE_PRE, (tok_step_def){.kind = TOK_PRE_WHITESPACE_SPLIT}, err))
         return false;
-    tok_step_def mark = {.kind = TOK_PRE_METASPACE, .s1 = SPACE_MARK, .b = 1,
+    tok_step_def mark = {.kind = TOK_PRE_METASPACE,
+                         .s1 = SPACE_MARK,
+                         .b = 1,
                          .a = clo_gguf_bool(g, KEY "add_space_prefix", true) ? TOK_PREPEND_ALWAYS : TOK_PREPEND_NEVER};
     return step(b, TOK_STAGE_PRE, mark, err) &&
            step(b, TOK_STAGE_DEC, (tok_step_def){.kind = TOK_DEC_METASPACE, .s1 = SPACE_MARK, .a = 1}, err);
@@ -218,10 +227,10 @@ static bool model_bert(tok_build *b, const clo_gguf *g, clo_err *err)
 static const struct {
     const char *key, *name;
 } named[] = {
-    {KEY "bos_token_id", "bos_token"},         {KEY "eos_token_id", "eos_token"},
-    {KEY "unknown_token_id", "unk_token"},     {KEY "padding_token_id", "pad_token"},
-    {KEY "seperator_token_id", "sep_token"},   {KEY "cls_token_id", "cls_token"},
-    {KEY "mask_token_id", "mask_token"},       {KEY "eot_token_id", "eot_token"},
+    {KEY "bos_token_id", "bos_token"},       {KEY "eos_token_id", "eos_token"},
+    {KEY "unknown_token_id", "unk_token"},   {KEY "padding_token_id", "pad_token"},
+    {KEY "seperator_token_id", "sep_token"}, {KEY "cls_token_id", "cls_token"},
+    {KEY "mask_token_id", "mask_token"},     {KEY "eot_token_id", "eot_token"},
     {KEY "eom_token_id", "eom_token"},
 };
 
@@ -247,7 +256,8 @@ static bool read_templates(tok_build *b, const clo_gguf *g, clo_err *err)
     if (!strings_of(b, g, "tokenizer.chat_templates", 16, &names, &n, err)) return false;
     for (size_t i = 0; i < n; i++) {
         clo_buf key = {.max = 512};
-        clo_buf_addf(&key, "tokenizer.chat_template.%.*s", (int)(names[i].len < 400 ? names[i].len : 400), names[i].ptr);
+        clo_buf_addf(&key, "tokenizer.chat_template.%.*s", (int)(names[i].len < 400 ? names[i].len : 400),
+                     names[i].ptr);
         clo_str text = key.failed ? CLO_STR("") : clo_gguf_str(g, key.ptr, CLO_STR(""));
         clo_buf_free(&key);
         if (text.len > 0 && b->n_templates < 16 && !clo_tokb_template(b, names[i], text, err)) return false;

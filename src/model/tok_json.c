@@ -17,7 +17,8 @@ static bool vocab_object(tok_build *b, const json_t *vocab, clo_err *err)
     if (!json_is_object(vocab)) return clo_fail(err, CLO_ERR_FORMAT, "model.vocab is not an object");
     if (json_object_size(vocab) > TOK_VOCAB_MAX)
         return clo_fail(err, CLO_ERR_LIMIT, "vocabulary of %zu, limit %u", json_object_size(vocab), TOK_VOCAB_MAX);
-    for (void *it = json_object_iter((json_t *)(uintptr_t)vocab); it; it = json_object_iter_next((json_t *)(uintptr_t)vocab, it)) {
+    for (void *it = json_object_iter((json_t *)(uintptr_t)vocab); it;
+         it = json_object_iter_next((json_t *)(uintptr_t)vocab, it)) {
         clo_str name = {json_object_iter_key(it), json_object_iter_key_len(it)};
         const json_t *id = json_object_iter_value(it);
         int64_t n = json_is_integer(id) ? (int64_t)json_integer_value(id) : -1;
@@ -31,7 +32,8 @@ static bool vocab_object(tok_build *b, const json_t *vocab, clo_err *err)
 static bool vocab_scored(tok_build *b, const json_t *vocab, clo_err *err)
 {
     size_t n = json_array_size(vocab);
-    if (n == 0 || n > TOK_VOCAB_MAX) return clo_fail(err, CLO_ERR_LIMIT, "vocabulary of %zu, limit %u", n, TOK_VOCAB_MAX);
+    if (n == 0 || n > TOK_VOCAB_MAX)
+        return clo_fail(err, CLO_ERR_LIMIT, "vocabulary of %zu, limit %u", n, TOK_VOCAB_MAX);
     b->min_score = 0;
     for (size_t i = 0; i < n; i++) {
         const json_t *pair = json_array_get(vocab, i), *score = json_array_get(pair, 1);
@@ -130,7 +132,8 @@ static bool read_model(tok_build *b, const json_t *m, bool byte_level, clo_err *
     if (!json_is_object(m)) return clo_fail(err, CLO_ERR_FORMAT, "no model");
     if (type.len == 0 && json_object_get(m, "merges")) type = CLO_STR("BPE");
     if (byte_level && !clo_str_eq(type, CLO_STR("BPE")))
-        return clo_fail(err, CLO_ERR_UNSUPPORTED, "ByteLevel before a model of type '" CLO_STR_FMT "'", CLO_STR_ARG(type));
+        return clo_fail(err, CLO_ERR_UNSUPPORTED, "ByteLevel before a model of type '" CLO_STR_FMT "'",
+                        CLO_STR_ARG(type));
     if (clo_str_eq(type, CLO_STR("BPE"))) return model_bpe(b, m, byte_level, err);
     if (clo_str_eq(type, CLO_STR("Unigram"))) return model_unigram(b, m, err);
     if (clo_str_eq(type, CLO_STR("WordPiece"))) return model_wordpiece(b, m, err);
@@ -254,8 +257,10 @@ static bool guess_named(tok_build *b, clo_err *err)
 {
     static const char *const bos[] = {"<|begin_of_text|>", "<bos>", "<s>", "[CLS]"};
     static const char *const eos[] = {"<|end_of_text|>", "<eos>", "</s>", "<|endoftext|>", "[SEP]"};
-    for (size_t i = 0; i < sizeof bos / sizeof *bos && b->bos < 0; i++) b->bos = clo_tokb_find(b, clo_str_from(bos[i]));
-    for (size_t i = 0; i < sizeof eos / sizeof *eos && b->eos < 0; i++) b->eos = clo_tokb_find(b, clo_str_from(eos[i]));
+    for (size_t i = 0; i < sizeof bos / sizeof *bos && b->bos < 0; i++)
+        b->bos = clo_tokb_find(b, clo_str_from(bos[i]));
+    for (size_t i = 0; i < sizeof eos / sizeof *eos && b->eos < 0; i++)
+        b->eos = clo_tokb_find(b, clo_str_from(eos[i]));
     if (b->bos >= 0 && !clo_tokb_named(b, CLO_STR("bos_token"), b->names[b->bos], err)) return false;
     return b->eos < 0 || clo_tokb_named(b, CLO_STR("eos_token"), b->names[b->eos], err);
 }
@@ -263,8 +268,10 @@ static bool guess_named(tok_build *b, clo_err *err)
 static bool finish_special(tok_build *b, const json_t *c, clo_err *err)
 {
     if (json_is_object(c) ? !read_config(b, c, err) : !guess_named(b, err)) return false;
-    if (b->n_prefix == 0 && b->bos >= 0 && clo_json_bool(c, "add_bos_token", false)) b->prefix_ids[b->n_prefix++] = b->bos;
-    if (b->n_suffix == 0 && b->eos >= 0 && clo_json_bool(c, "add_eos_token", false)) b->suffix_ids[b->n_suffix++] = b->eos;
+    if (b->n_prefix == 0 && b->bos >= 0 && clo_json_bool(c, "add_bos_token", false))
+        b->prefix_ids[b->n_prefix++] = b->bos;
+    if (b->n_suffix == 0 && b->eos >= 0 && clo_json_bool(c, "add_eos_token", false))
+        b->suffix_ids[b->n_suffix++] = b->eos;
     clo_tokb_stop(b, b->eos);
     clo_tokb_stop_known(b);
     return true;
@@ -292,7 +299,8 @@ static bool parse_config(json_t **out, clo_str text, clo_err *err)
     if (text.len > CONFIG_BYTES_MAX)
         return clo_fail(err, CLO_ERR_LIMIT, "JSON of %zu bytes, limit %zu", text.len, CONFIG_BYTES_MAX);
     *out = json_loadb(text.ptr, text.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &why);
-    return *out || clo_fail_at(err, why.position > 0 ? (uint64_t)why.position : 0, "JSON: %s, line %d", why.text, why.line);
+    return *out ||
+           clo_fail_at(err, why.position > 0 ? (uint64_t)why.position : 0, "JSON: %s, line %d", why.text, why.line);
 }
 
 bool clo_tok_open_json(clo_tok **out, clo_str json, clo_str config, clo_err *err)

@@ -94,8 +94,13 @@ bool clo_tokj_normalizer(tok_build *b, const json_t *o, int depth, clo_err *err)
         const char *type;
         uint32_t kind;
     } plain[] = {
-        {"NFC", TOK_NORM_NFC}, {"NFD", TOK_NORM_NFD}, {"NFKC", TOK_NORM_NFKC}, {"NFKD", TOK_NORM_NFKD},
-        {"Lowercase", TOK_NORM_LOWER}, {"ByteLevel", TOK_NORM_BYTE_LEVEL}, {"StripAccents", TOK_NORM_STRIP_MARKS},
+        {"NFC", TOK_NORM_NFC},
+        {"NFD", TOK_NORM_NFD},
+        {"NFKC", TOK_NORM_NFKC},
+        {"NFKD", TOK_NORM_NFKD},
+        {"Lowercase", TOK_NORM_LOWER},
+        {"ByteLevel", TOK_NORM_BYTE_LEVEL},
+        {"StripAccents", TOK_NORM_STRIP_MARKS},
     };
     const json_t *items;
     if (!o || json_is_null(o)) return true;
@@ -117,7 +122,8 @@ bool clo_tokj_normalizer(tok_build *b, const json_t *o, int depth, clo_err *err)
         return clo_tokb_step(b, TOK_STAGE_NORM, (tok_step_def){.kind = TOK_NORM_PREPEND, .s1 = head}, err);
     }
     if (is(o, "Strip")) {
-        tok_step_def s = {.kind = TOK_NORM_STRIP, .a = clo_json_bool(o, "strip_left", true),
+        tok_step_def s = {.kind = TOK_NORM_STRIP,
+                          .a = clo_json_bool(o, "strip_left", true),
                           .b = clo_json_bool(o, "strip_right", true)};
         return clo_tokb_step(b, TOK_STAGE_NORM, s, err);
     }
@@ -132,8 +138,11 @@ static bool behaviour(const json_t *o, uint32_t *out, clo_err *err)
         const char *name;
         tok_behaviour value;
     } table[] = {
-        {"Removed", TOK_SPLIT_REMOVED}, {"Isolated", TOK_SPLIT_ISOLATED}, {"Contiguous", TOK_SPLIT_CONTIGUOUS},
-        {"MergedWithPrevious", TOK_SPLIT_MERGED_PREVIOUS}, {"MergedWithNext", TOK_SPLIT_MERGED_NEXT},
+        {"Removed", TOK_SPLIT_REMOVED},
+        {"Isolated", TOK_SPLIT_ISOLATED},
+        {"Contiguous", TOK_SPLIT_CONTIGUOUS},
+        {"MergedWithPrevious", TOK_SPLIT_MERGED_PREVIOUS},
+        {"MergedWithNext", TOK_SPLIT_MERGED_NEXT},
     };
     clo_str name = clo_json_str(o, "behavior", CLO_STR(""));
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
@@ -152,20 +161,27 @@ static bool split(tok_build *b, const json_t *o, clo_err *err)
     if (!read_pattern(o, &s.s1, &regex, err) || !behaviour(o, &s.a, err)) return false;
     tok_scan known = regex ? clo_tok_scan_of_pattern(s.s1) : (tok_scan)0;
     bool keeps = s.a == TOK_SPLIT_ISOLATED || (s.a == TOK_SPLIT_REMOVED && s.b);
-    if (known && keeps) s = (tok_step_def){.kind = TOK_PRE_SCAN, .a = (uint32_t)known};
-    else s.kind = regex ? TOK_PRE_REGEX : TOK_PRE_STRING;
+    if (known && keeps)
+        s = (tok_step_def){.kind = TOK_PRE_SCAN, .a = (uint32_t)known};
+    else
+        s.kind = regex ? TOK_PRE_REGEX : TOK_PRE_STRING;
     return clo_tokb_step(b, TOK_STAGE_PRE, s, err);
 }
 
 static bool metaspace(tok_build *b, const json_t *o, clo_err *err)
 {
     clo_str scheme = clo_json_str(o, "prepend_scheme", CLO_STR(""));
-    tok_step_def s = {.kind = TOK_PRE_METASPACE, .s1 = clo_json_str(o, "replacement", CLO_STR("\xE2\x96\x81")),
+    tok_step_def s = {.kind = TOK_PRE_METASPACE,
+                      .s1 = clo_json_str(o, "replacement", CLO_STR("\xE2\x96\x81")),
                       .b = clo_json_bool(o, "split", true)};
-    if (clo_str_eq(scheme, CLO_STR("first"))) s.a = TOK_PREPEND_FIRST;
-    else if (clo_str_eq(scheme, CLO_STR("never"))) s.a = TOK_PREPEND_NEVER;
-    else if (clo_str_eq(scheme, CLO_STR("always"))) s.a = TOK_PREPEND_ALWAYS;
-    else s.a = clo_json_bool(o, "add_prefix_space", true) ? TOK_PREPEND_ALWAYS : TOK_PREPEND_NEVER;
+    if (clo_str_eq(scheme, CLO_STR("first")))
+        s.a = TOK_PREPEND_FIRST;
+    else if (clo_str_eq(scheme, CLO_STR("never")))
+        s.a = TOK_PREPEND_NEVER;
+    else if (clo_str_eq(scheme, CLO_STR("always")))
+        s.a = TOK_PREPEND_ALWAYS;
+    else
+        s.a = clo_json_bool(o, "add_prefix_space", true) ? TOK_PREPEND_ALWAYS : TOK_PREPEND_NEVER;
     return clo_tokb_step(b, TOK_STAGE_PRE, s, err);
 }
 
@@ -225,7 +241,9 @@ static bool plain_decoder(tok_build *b, const json_t *o, clo_err *err)
         int64_t start = clo_json_int(o, "start", 0), stop = clo_json_int(o, "stop", 0);
         if (start < 0 || start > 1000 || stop < 0 || stop > 1000)
             return clo_fail(err, CLO_ERR_LIMIT, "decoder strips %lld and %lld", (long long)start, (long long)stop);
-        s = (tok_step_def){.kind = TOK_DEC_STRIP, .s1 = clo_json_str(o, "content", CLO_STR(" ")), .a = (uint32_t)start,
+        s = (tok_step_def){.kind = TOK_DEC_STRIP,
+                           .s1 = clo_json_str(o, "content", CLO_STR(" ")),
+                           .a = (uint32_t)start,
                            .b = (uint32_t)stop};
     } else if (is(o, "Replace")) {
         bool regex;
@@ -235,10 +253,11 @@ static bool plain_decoder(tok_build *b, const json_t *o, clo_err *err)
     } else if (is(o, "Metaspace")) {
         clo_str scheme = clo_json_str(o, "prepend_scheme", CLO_STR(""));
         bool never = scheme.len ? clo_str_eq(scheme, CLO_STR("never")) : !clo_json_bool(o, "add_prefix_space", true);
-        s = (tok_step_def){.kind = TOK_DEC_METASPACE, .a = !never,
-                           .s1 = clo_json_str(o, "replacement", CLO_STR("\xE2\x96\x81"))};
+        s = (tok_step_def){
+            .kind = TOK_DEC_METASPACE, .a = !never, .s1 = clo_json_str(o, "replacement", CLO_STR("\xE2\x96\x81"))};
     } else if (is(o, "WordPiece")) {
-        s = (tok_step_def){.kind = TOK_DEC_WORDPIECE, .a = clo_json_bool(o, "cleanup", true),
+        s = (tok_step_def){.kind = TOK_DEC_WORDPIECE,
+                           .a = clo_json_bool(o, "cleanup", true),
                            .s1 = clo_json_str(o, "prefix", CLO_STR("##"))};
     } else if (is(o, "BPEDecoder")) {
         s = (tok_step_def){.kind = TOK_DEC_BPE, .s1 = clo_json_str(o, "suffix", CLO_STR("</w>"))};
@@ -303,7 +322,8 @@ static bool template_processing(tok_build *b, const json_t *o, clo_err *err)
 /* "cls" and "sep" are [text, id]. */
 static bool cls_sep(tok_build *b, const json_t *o, clo_err *err)
 {
-    const json_t *cls = json_array_get(json_object_get(o, "cls"), 1), *sep = json_array_get(json_object_get(o, "sep"), 1);
+    const json_t *cls = json_array_get(json_object_get(o, "cls"), 1),
+                 *sep = json_array_get(json_object_get(o, "sep"), 1);
     if (!json_is_integer(cls) || !json_is_integer(sep))
         return clo_fail(err, CLO_ERR_FORMAT, "post_processor: 'cls' or 'sep' has no id");
     return put_around(b, false, (int64_t)json_integer_value(cls), err) &&

@@ -34,7 +34,7 @@ static bool is_ascii(clo_str s)
 /* Simple lower case; pairs newer than utf8proc's tables (Unicode 16 and 17) are listed. */
 static uint32_t lower_of(uint32_t cp)
 {
-    static const uint32_t one[][2] = {{0x1C89, 0x1C8A}, {0xA7CB, 0x264}, {0xA7CC, 0xA7CD}, {0xA7CE, 0xA7CF},
+    static const uint32_t one[][2] = {{0x1C89, 0x1C8A}, {0xA7CB, 0x264},  {0xA7CC, 0xA7CD}, {0xA7CE, 0xA7CF},
                                       {0xA7D2, 0xA7D3}, {0xA7D4, 0xA7D5}, {0xA7DA, 0xA7DB}, {0xA7DC, 0x19B}};
     if (cp >= 0x10D50 && cp <= 0x10D65) return cp + 0x20;
     if (cp >= 0x16EA0 && cp <= 0x16EB8) return cp + 0x1B;
@@ -48,9 +48,12 @@ static void lower(clo_buf *out, clo_str s)
 {
     for (size_t i = 0, n; i < s.len; i += n) {
         uint32_t cp = clo_tok_cp(s.ptr + i, &n);
-        if (cp < 0x80) clo_buf_add_char(out, (char)(cp >= 'A' && cp <= 'Z' ? cp + 32 : cp));
-        else if (cp == 0x130) clo_buf_add(out, CLO_STR("i\xCC\x87")); /* the one code point that grows */
-        else clo_buf_add_utf8(out, lower_of(cp));
+        if (cp < 0x80)
+            clo_buf_add_char(out, (char)(cp >= 'A' && cp <= 'Z' ? cp + 32 : cp));
+        else if (cp == 0x130)
+            clo_buf_add(out, CLO_STR("i\xCC\x87")); /* the one code point that grows */
+        else
+            clo_buf_add_utf8(out, lower_of(cp));
     }
 }
 
@@ -65,10 +68,12 @@ static void drop_class(clo_buf *out, clo_str s, unsigned classes)
 static clo_str strip(clo_str s, bool left, bool right)
 {
     size_t n;
-    while (left && s.len > 0 && (clo_tok_class(clo_tok_cp(s.ptr, &n)) & TOK_CLS_S)) s = clo_str_from_off(s, n);
+    while (left && s.len > 0 && (clo_tok_class(clo_tok_cp(s.ptr, &n)) & TOK_CLS_S))
+        s = clo_str_from_off(s, n);
     while (right && s.len > 0) {
         size_t at = s.len - 1;
-        while (at > 0 && ((uint8_t)s.ptr[at] & 0xC0) == 0x80) at--;
+        while (at > 0 && ((uint8_t)s.ptr[at] & 0xC0) == 0x80)
+            at--;
         if (!(clo_tok_class(clo_tok_cp(s.ptr + at, &n)) & TOK_CLS_S)) break;
         s.len = at;
     }
@@ -114,8 +119,10 @@ static void bert_clean(clo_buf *out, clo_str s)
         unsigned k = clo_tok_class(cp);
         bool plain_break = cp == '\t' || cp == '\n' || cp == '\r';
         if (cp == 0 || cp == 0xFFFD || ((k & TOK_CLS_BERT_C) && !plain_break)) continue;
-        if (k & TOK_CLS_S) clo_buf_add_char(out, ' ');
-        else clo_buf_add(out, (clo_str){s.ptr + i, n});
+        if (k & TOK_CLS_S)
+            clo_buf_add_char(out, ' ');
+        else
+            clo_buf_add(out, (clo_str){s.ptr + i, n});
     }
 }
 
@@ -195,32 +202,56 @@ static bool step(const clo_tok *t, size_t i, clo_buf *out, clo_str *s, bool *sam
     clo_str s1 = clo_tok_text_of(t, st->s1), s2 = clo_tok_text_of(t, st->s2);
     *same = false;
     switch (st->kind) {
-    case TOK_NORM_NFC: *same = is_nfc(*s); return *same || clo_tok_canonical(out, *s, false, true, err);
-    case TOK_NORM_NFD: *same = is_ascii(*s); return *same || clo_tok_canonical(out, *s, false, false, err);
-    case TOK_NORM_NFKC: *same = is_ascii(*s); return *same || clo_tok_canonical(out, *s, true, true, err);
-    case TOK_NORM_NFKD: *same = is_ascii(*s); return *same || clo_tok_canonical(out, *s, true, false, err);
-    case TOK_NORM_LOWER: lower(out, *s); return true;
-    case TOK_NORM_STRIP_ACCENTS: drop_class(out, *s, TOK_CLS_BERT_MN); return true;
-    case TOK_NORM_STRIP_MARKS: drop_class(out, *s, TOK_CLS_MARK); return true;
+    case TOK_NORM_NFC:
+        *same = is_nfc(*s);
+        return *same || clo_tok_canonical(out, *s, false, true, err);
+    case TOK_NORM_NFD:
+        *same = is_ascii(*s);
+        return *same || clo_tok_canonical(out, *s, false, false, err);
+    case TOK_NORM_NFKC:
+        *same = is_ascii(*s);
+        return *same || clo_tok_canonical(out, *s, true, true, err);
+    case TOK_NORM_NFKD:
+        *same = is_ascii(*s);
+        return *same || clo_tok_canonical(out, *s, true, false, err);
+    case TOK_NORM_LOWER:
+        lower(out, *s);
+        return true;
+    case TOK_NORM_STRIP_ACCENTS:
+        drop_class(out, *s, TOK_CLS_BERT_MN);
+        return true;
+    case TOK_NORM_STRIP_MARKS:
+        drop_class(out, *s, TOK_CLS_MARK);
+        return true;
     case TOK_NORM_BYTE_LEVEL:
-        for (size_t k = 0; k < s->len; k++) clo_buf_add_utf8(out, clo_tok_byte_to_cp((uint8_t)s->ptr[k]));
+        for (size_t k = 0; k < s->len; k++)
+            clo_buf_add_utf8(out, clo_tok_byte_to_cp((uint8_t)s->ptr[k]));
         return true;
     case TOK_NORM_STRIP:
         *s = strip(*s, st->a, st->b);
         *same = true;
         return true;
-    case TOK_NORM_REPLACE: replace(out, *s, s1, s2); return true;
-    case TOK_NORM_REPLACE_RE: return replace_regex(out, *s, t->regex[TOK_STAGE_NORM][i], s2, err);
+    case TOK_NORM_REPLACE:
+        replace(out, *s, s1, s2);
+        return true;
+    case TOK_NORM_REPLACE_RE:
+        return replace_regex(out, *s, t->regex[TOK_STAGE_NORM][i], s2, err);
     case TOK_NORM_PREPEND:
         *same = s->len == 0;
         if (*same) return true;
         clo_buf_add(out, s1);
         clo_buf_add(out, *s);
         return true;
-    case TOK_NORM_BERT_CLEAN: bert_clean(out, *s); return true;
-    case TOK_NORM_BERT_CJK: bert_cjk(out, *s); return true;
-    case TOK_NORM_CHARSMAP: return st->a ? charsmap_graphemes(out, s1, *s, err) : charsmap(out, s1, *s, err);
-    default: return clo_fail(err, CLO_ERR_FORMAT, "compiled tokenizer: unknown step %u", st->kind);
+    case TOK_NORM_BERT_CLEAN:
+        bert_clean(out, *s);
+        return true;
+    case TOK_NORM_BERT_CJK:
+        bert_cjk(out, *s);
+        return true;
+    case TOK_NORM_CHARSMAP:
+        return st->a ? charsmap_graphemes(out, s1, *s, err) : charsmap(out, s1, *s, err);
+    default:
+        return clo_fail(err, CLO_ERR_FORMAT, "compiled tokenizer: unknown step %u", st->kind);
     }
 }
 

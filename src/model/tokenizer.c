@@ -33,8 +33,9 @@ static bool check_head(const tok_head *h, size_t n, clo_err *err)
 {
     if (memcmp(h->magic, "CLOTOK\r\n", 8) != 0 || h->version != TOK_VERSION || h->byte_order != 0x01020304)
         return clo_fail_at(err, 0, "compiled tokenizer: made by another version or machine");
-    if (h->n_bytes != n) return clo_fail(err, CLO_ERR_FORMAT, "compiled tokenizer: %zu bytes, head says %llu", n,
-                                         (unsigned long long)h->n_bytes);
+    if (h->n_bytes != n)
+        return clo_fail(err, CLO_ERR_FORMAT, "compiled tokenizer: %zu bytes, head says %llu", n,
+                        (unsigned long long)h->n_bytes);
     if (h->n_vocab == 0 || h->n_vocab > TOK_VOCAB_MAX || h->n_syms < h->n_vocab || h->n_syms - h->n_vocab > 4096)
         return clo_fail(err, CLO_ERR_FORMAT, "compiled tokenizer: %u tokens, %u symbols", h->n_vocab, h->n_syms);
     for (int s = 0; s < TOK_N_SECTIONS; s++) {
@@ -79,8 +80,7 @@ static bool set_views(clo_tok *t, clo_err *err)
     t->templates = (const tok_ref *)items(t, SEC_TEMPLATES, sizeof(tok_ref), &t->n_templates);
     if (n_names != h->n_syms || n_pieces != h->n_vocab || n_flags != h->n_syms || !power_of_two(n_hash) ||
         (t->merges && !power_of_two(n_merges)) || n_bytes != 256 || (t->no_cut && n_cut != 256) ||
-        (t->scores && n_scores != h->n_vocab) ||
-        (h->model == TOK_MODEL_UNIGRAM && !t->scores))
+        (t->scores && n_scores != h->n_vocab) || (h->model == TOK_MODEL_UNIGRAM && !t->scores))
         return clo_fail(err, CLO_ERR_FORMAT, "compiled tokenizer: a table has the wrong length");
     t->name_mask = n_hash - 1;
     t->merge_mask = t->merges ? n_merges - 1 : 0;
@@ -88,7 +88,8 @@ static bool set_views(clo_tok *t, clo_err *err)
         if (t->bytes[i] >= 0 && !clo_tok_has(t, t->bytes[i]))
             return clo_fail(err, CLO_ERR_FORMAT, "compiled tokenizer: byte %zu is token %d", i, t->bytes[i]);
     }
-    if (h->unk >= 0 && !clo_tok_has(t, h->unk)) return clo_fail(err, CLO_ERR_FORMAT, "compiled tokenizer: unknown token %d", h->unk);
+    if (h->unk >= 0 && !clo_tok_has(t, h->unk))
+        return clo_fail(err, CLO_ERR_FORMAT, "compiled tokenizer: unknown token %d", h->unk);
     return true;
 }
 
@@ -155,7 +156,8 @@ void clo_tok_close(clo_tok *t)
 {
     if (!t) return;
     for (int stage = 0; stage < 3; stage++) {
-        for (size_t i = 0; i < TOK_STEPS_MAX; i++) clo_tok_regex_close(t->regex[stage][i]);
+        for (size_t i = 0; i < TOK_STEPS_MAX; i++)
+            clo_tok_regex_close(t->regex[stage][i]);
     }
     free(t->owned_blob);
     free(t);
@@ -248,10 +250,14 @@ static bool encode_model(tok_enc *e, clo_str w)
 {
     switch (e->t->head->model) {
     case TOK_MODEL_BPE_BYTES:
-    case TOK_MODEL_BPE_CHARS: return clo_tok_word_bpe(e, w);
-    case TOK_MODEL_UNIGRAM: return clo_tok_word_unigram(e, w);
-    case TOK_MODEL_WORDPIECE: return clo_tok_word_wordpiece(e, w);
-    default: return clo_fail(e->err, CLO_ERR_FORMAT, "compiled tokenizer: unknown model %u", e->t->head->model);
+    case TOK_MODEL_BPE_CHARS:
+        return clo_tok_word_bpe(e, w);
+    case TOK_MODEL_UNIGRAM:
+        return clo_tok_word_unigram(e, w);
+    case TOK_MODEL_WORDPIECE:
+        return clo_tok_word_wordpiece(e, w);
+    default:
+        return clo_fail(e->err, CLO_ERR_FORMAT, "compiled tokenizer: unknown model %u", e->t->head->model);
     }
 }
 
@@ -289,7 +295,8 @@ static bool encode_word(tok_enc *e, clo_str w)
         if (e->out->cap - e->out->n < c->n_ids &&
             !clo_tok_grow((void **)&e->out->ids, &e->out->cap, e->out->n + c->n_ids, sizeof *e->out->ids, e->err))
             return false;
-        for (size_t i = 0; i < c->n_ids; i++) e->out->ids[e->out->n + i] = c->ids[i];
+        for (size_t i = 0; i < c->n_ids; i++)
+            e->out->ids[e->out->n + i] = c->ids[i];
         e->out->n += c->n_ids;
         return true;
     }
@@ -338,8 +345,10 @@ static bool make_valid(clo_str *text, clo_buf *made, clo_err *err)
     size_t n;
     for (size_t i = 0; i < text->len; i += n) {
         uint32_t cp = clo_utf8_decode(*text, i, &n);
-        if (cp == CLO_UTF8_BAD) clo_buf_add(made, CLO_STR("\xEF\xBF\xBD"));
-        else clo_buf_add(made, (clo_str){text->ptr + i, n});
+        if (cp == CLO_UTF8_BAD)
+            clo_buf_add(made, CLO_STR("\xEF\xBF\xBD"));
+        else
+            clo_buf_add(made, (clo_str){text->ptr + i, n});
     }
     *text = clo_buf_str(made);
     return clo_buf_ok(made, err);
@@ -349,7 +358,8 @@ static bool make_valid(clo_str *text, clo_buf *made, clo_err *err)
 static void open_cache(tok_enc *e, size_t text_bytes)
 {
     size_t n = 64;
-    while (n < 16384 && n < text_bytes / 8) n *= 2;
+    while (n < 16384 && n < text_bytes / 8)
+        n *= 2;
     if (text_bytes < 64) return;
     e->cache = (tok_cached *)calloc(n, sizeof *e->cache); /* without it encoding is slower, not different */
     e->cache_mask = n - 1;
@@ -361,7 +371,8 @@ static void close_enc(tok_enc *e)
     free(e->syms);
     free(e->heap);
     free(e->lattice);
-    for (size_t i = 0; i < TOK_STEPS_MAX; i++) clo_buf_free(&e->scratch[i]);
+    for (size_t i = 0; i < TOK_STEPS_MAX; i++)
+        clo_buf_free(&e->scratch[i]);
     clo_buf_free(&e->norm[0]);
     clo_buf_free(&e->norm[1]);
     clo_buf_free(&e->word);
