@@ -1,5 +1,5 @@
 /* tokenizer.json (and what tokenizer_config.json adds) into the building table. Jansson's tree is borrowed until the
- * blob is made. Format: Hugging Face tokenizers, version "1.0"; docs/formats/tokenizer.md.
+ * blob is made. Format: Hugging Face tokenizers, version "1.0".
  */
 #include "model/tok_json.h"
 
