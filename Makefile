@@ -56,7 +56,7 @@ OPT_KERNEL ?= -O3
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wvla -Werror
 # gcc cannot know that clo_fail returns false, so it takes `return clo_fail(...)` for a success that set nothing.
 WARN += $(if $(findstring clang,$(CC)),,-Wno-maybe-uninitialized)
-BASE := -std=c11 -D_GNU_SOURCE -DCLO_VERSION='"$(VERSION)"' -g -ffp-contract=off -fPIC $(WARN) \
+BASE := -std=c11 -D_GNU_SOURCE -DCLO_VERSION='"$(VERSION)"' -g -ffp-contract=off -fPIC \
         -Isrc -Iinclude -include src/base/banned.h
 # clang's fortified headers define sprintf as a macro, which banned.h poisons.
 HARDEN := -fstack-protector-strong $(if $(findstring clang,$(CC)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
@@ -89,7 +89,7 @@ LDPROG := $(if $(CROSS),-static,$(LDHARD))
 ifneq ($(CROSS),)
   LDHARD :=
 endif
-ALL_CFLAGS = $(BASE) $(HARDEN) $(SAN) $(CFLAGS)
+ALL_CFLAGS = $(BASE) $(WARN) $(HARDEN) $(SAN) $(CFLAGS)
 ALL_LDFLAGS = $(LDHARD) $(SAN) $(LDFLAGS)
 
 # --- sources -----------------------------------------------------------------------------------------------------------
