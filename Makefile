@@ -121,7 +121,7 @@ FUZZ_SRC  := $(filter-out $(SKIP),$(wildcard tests/fuzz/fuzz_*.c))
 REPLAY_BIN := $(FUZZ_SRC:tests/fuzz/fuzz_%.c=$(B)/tests/fuzz/replay_%)
 FUZZ_BIN  := $(FUZZ_SRC:%.c=$(B)/%)
 
-.PHONY: all libs run check check-build bench bench-compare fuzz fuzz-build ci format lint install uninstall clean \
+.PHONY: all libs run check check-build bench bench-compare bench-exactness fuzz fuzz-build ci format lint install uninstall clean \
         check-peers check-bits check-docs includes
 .SUFFIXES:
 .PRECIOUS: $(B)/src/%.o $(B)/tests/%.o
@@ -226,6 +226,11 @@ bench: all
 	$(Q)$(PYTHON) bench/compare.py --ours-only
 bench-compare: all
 	$(Q)$(PYTHON) bench/compare.py
+bench-exactness:
+	@mkdir -p $(B)/bench
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -O3 -march=native -mprefer-vector-width=512 -ffp-contract=off $(WARN) \
+	    -Wno-conversion -Wno-sign-conversion bench/exactness.c -o $(B)/bench/exactness
+	$(Q)$(B)/bench/exactness
 
 ci:
 	.ci/run
