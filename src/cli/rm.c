@@ -3,6 +3,7 @@
 
 #include "cli/cli.h"
 #include "infer/library.h"
+#include "model/model.h"
 
 int clo_cmd_rm(int argc, char **argv)
 {
@@ -17,12 +18,14 @@ int clo_cmd_rm(int argc, char **argv)
                                "  cloche rm smollm2\n", opts, CLO_COUNT(opts), 1, 1};
     clo_cli_args args;
     clo_err err = {0};
-    char dir[4096], size[24];
+    char dir[4096], path[4096], size[24];
     uint64_t freed = 0;
     int rc = 0;
     if (!clo_cli_parse(&args, &spec, argc, argv, &rc)) return rc;
-    if (!clo_cli_data_dir(dir, data, &err) || !clo_library_remove(dir, args.args[0], &freed, &err))
+    if (!clo_cli_data_dir(dir, data, &err) || !clo_library_path(path, dir, args.args[0], &err))
         return clo_cli_fail(&err, NULL);
+    clo_model_forget(path, dir);
+    if (!clo_library_remove(dir, args.args[0], &freed, &err)) return clo_cli_fail(&err, NULL);
     if (json)
         return clo_cli_print_json(json_pack("{s:s, s:I}", "removed", args.args[0], "freed_bytes", (json_int_t)freed));
     printf("removed %s, %s freed\n", args.args[0], clo_cli_bytes(size, freed));

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/check.h"
 #include "base/file.h"
@@ -177,12 +178,17 @@ static bool open_prepared(clo_model *m, const char *file, const clo_source *src)
     return false;
 }
 
+static bool prepared_path(char file[4096], const char *data_dir, const clo_source *src, clo_err *err)
+{
+    char hex[65];
+    clo_sha256_hex(hex, &src->id);
+    return clo_path_join(file, err, "%s/prepared/%.32s.clo", data_dir, hex);
+}
+
 static bool open_in(clo_model *m, const char *path, const clo_source *src, clo_model_opts opts, clo_err *err)
 {
-    char folder[4096], file[4096], hex[65];
-    clo_sha256_hex(hex, &src->id);
-    if (!clo_path_join(folder, err, "%s/prepared", opts.data_dir) ||
-        !clo_path_join(file, err, "%s/%.32s.clo", folder, hex))
+    char folder[4096], file[4096];
+    if (!clo_path_join(folder, err, "%s/prepared", opts.data_dir) || !prepared_path(file, opts.data_dir, src, err))
         return false;
     if (open_prepared(m, file, src)) return true;
     if (!clo_mkdir_p(folder, err) || !clo_prepare(m, path, src, file, opts, err)) return false;
@@ -210,6 +216,15 @@ done:
     }
     *out = m;
     return true;
+}
+
+void clo_model_forget(const char *path, const char *data_dir)
+{
+    char file[4096];
+    clo_arena arena = {0};
+    clo_source src;
+    if (clo_source_identify(&src, path, &arena, NULL) && prepared_path(file, data_dir, &src, NULL)) unlink(file);
+    clo_arena_free(&arena);
 }
 
 void clo_model_close(clo_model *m)

@@ -33,6 +33,8 @@ typedef struct {
 /* path: a GGUF file or a Hugging Face folder. */
 CLO_CHECK bool clo_model_open(clo_model **out, const char *path, clo_model_opts opts, clo_err *err);
 void clo_model_close(clo_model *m);
+/* Removes the prepared form of the model at path from data_dir, where there is one: before the model itself goes. */
+void clo_model_forget(const char *path, const char *data_dir);
 
 const clo_spec *clo_model_spec(const clo_model *m);
 /* NULL when the files carry no tokenizer. */
