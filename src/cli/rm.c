@@ -22,9 +22,8 @@ int clo_cmd_rm(int argc, char **argv)
     uint64_t freed = 0;
     int rc = 0;
     if (!clo_cli_parse(&args, &spec, argc, argv, &rc)) return rc;
-    if (!clo_cli_data_dir(dir, data, &err) || !clo_library_path(path, dir, args.args[0], &err))
-        return clo_cli_fail(&err, NULL);
-    clo_model_forget(path, dir);
+    if (!clo_cli_data_dir(dir, data, &err)) return clo_cli_fail(&err, NULL);
+    if (clo_library_path(path, dir, args.args[0], NULL)) clo_model_forget(path, dir);
     if (!clo_library_remove(dir, args.args[0], &freed, &err)) return clo_cli_fail(&err, NULL);
     if (json)
         return clo_cli_print_json(json_pack("{s:s, s:I}", "removed", args.args[0], "freed_bytes", (json_int_t)freed));
