@@ -139,7 +139,8 @@ static bool render(const clo_chat *c, clo_buf *out, clo_template_spans *spans, c
     if (!check_roles(messages, err)) return false;
     json_t *vars = make_vars(c, messages, o);
     if (!vars) return clo_fail(err, CLO_ERR_MEMORY, "template variables");
-    bool ok = clo_template_render(c->t, vars, (clo_template_opts){.now_unix = o->now_unix}, out, spans, err);
+    bool ok = clo_template_alias_reasoning(json_object_get(vars, "messages"), err) &&
+              clo_template_render(c->t, vars, (clo_template_opts){.now_unix = o->now_unix}, out, spans, err);
     json_decref(vars);
     if (!ok) clo_err_context(err, "chat template");
     return ok && clo_buf_ok(out, err);

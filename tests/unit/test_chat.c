@@ -126,12 +126,35 @@ static void templates_get_the_variables_of_hugging_face(void **state)
     clo_tok_close(tok);
 }
 
+static void reasoning_is_found_under_each_of_its_names(void **state)
+{
+    (void)state;
+    static const char tpl[] = "{% for m in messages %}{{ m.reasoning_content }}|{{ m.thinking }}{% endfor %}";
+    static const char *const names[] = {"reasoning_content", "thinking", "reasoning"};
+    clo_tok *tok = make_tokenizer();
+    clo_chat *c = NULL;
+    assert_true(clo_chat_open_with(&c, tok, clo_str_from(tpl), NULL));
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        clo_buf out = {0};
+        clo_err err = {0};
+        json_t *messages = json_pack("[{s:s, s:s, s:s}]", "role", "assistant", "content", "x", names[i], "why");
+        if (!clo_chat_render(c, &out, messages, (clo_chat_opts){0}, &err)) fail_msg("%s: %s", names[i], err.text);
+        assert_string_equal(out.ptr, "why|why");
+        assert_int_equal(json_object_size(json_array_get(messages, 0)), 3); /* the caller's copy is left alone */
+        clo_buf_free(&out);
+        json_decref(messages);
+    }
+    clo_chat_close(c);
+    clo_tok_close(tok);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(control_tokens_come_from_the_template_alone),
         cmocka_unit_test(roles_are_names),
         cmocka_unit_test(templates_get_the_variables_of_hugging_face),
+        cmocka_unit_test(reasoning_is_found_under_each_of_its_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
