@@ -2,8 +2,9 @@
 """Runs test programs and adds up what they say: the last line is `N passed, N failed` (`, N skipped` when any).
 
 A program is a cmocka test or a fuzz replay (both print the Test Anything Protocol), a shell script (TAP, or its exit
-status as one test) or a pytest file. A program that dies counts its tests so far and one failure more. Names of failed
-and skipped tests are printed, so that a skip is never silent.
+status as one test), or a Python file (one with a main is run, any other is pytest's; both close with `N passed`). A program
+that dies counts its tests so far and one failure more. Names of failed and skipped tests are printed, so that a skip is
+never silent.
 
   tools/run_tests.py [--emulator qemu-aarch64] [--build build/release] PROGRAM...
 """
@@ -48,13 +49,13 @@ def parse_tap(text, name, tally):
 
 
 def parse_pytest(text, name, tally):
-    """Counts pytest's closing line; returns whether there was one."""
+    """Counts the closing line of pytest or of a main of ours; returns whether there was one."""
     tail = re.findall(r"(\d+) (passed|failed|skipped|errors?|xfailed)", text.strip().splitlines()[-1] if text.strip() else "")
     for n, what in tail:
         if what == "passed":
             tally.passed += int(n)
         elif what == "skipped":
-            tally.skipped += [f"{name}: skipped by pytest"] * int(n)
+            tally.skipped += [f"{name}: skipped"] * int(n)
         elif what != "xfailed":
             tally.failed += [f"{name}: {what}"] * int(n)
     return bool(tail)
@@ -66,6 +67,8 @@ def have_pytest():
 
 def command_of(path, emulator):
     """The command that runs a test, and how its output reads."""
+    if path.suffix == ".py" and "__main__" in path.read_text(encoding="utf-8"):
+        return [sys.executable, str(path)], "python"
     if path.suffix == ".py":
         return [sys.executable, "-m", "pytest", "-q", "-rfs", str(path)], "pytest"
     if path.suffix == ".sh":
@@ -98,7 +101,7 @@ def run_one(path, emulator, tally):
     except OSError as e:
         out, err, rc = "", str(e), -1
 
-    if kind == "pytest":
+    if kind in ("python", "pytest"):
         known = parse_pytest(out, name, tally)
         if not known and rc != 0:
             tally.failed.append(f"{name}: exit status {rc}")
