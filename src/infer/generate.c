@@ -10,24 +10,27 @@
 #include "infer/stream.h"
 
 #define STOP_IDS_MAX 64
-#define NGRAM_MAX 3        /* newest tokens that a guess must match, longest first */
-#define DRAFT_MAX 10       /* guesses in one step */
+#define NGRAM_MAX 3          /* newest tokens that a guess must match, longest first */
+#define DRAFT_MAX 23         /* guesses in one step */
 #define LOOKUP_LOSS_MAX 0.02 /* of the decode time that wrong guesses may cost */
 
-/* What lookup has won and lost, in seconds. Time decides only how much is guessed, never what is said. */
+/* Numbers of guesses that are tried: with the newest token they fill tiles of 2, 4, 8, ... rows. */
+static const uint8_t draft_sizes[] = {1, 3, 7, 11, 15, DRAFT_MAX};
+
+/* What lookup has learnt in this run, in seconds. Time decides only how much is guessed, never what is said. */
 typedef struct {
-    double single_s;  /* running mean of a step without guesses */
-    double balance_s; /* won minus lost, at most a few steps */
-    size_t len;       /* guesses to make next time */
+    double cost_s[1 + DRAFT_MAX]; /* a step with so many guesses, disturbances left out; 0: not seen */
+    double hold;                  /* share of guesses that held lately */
+    double balance_s;             /* won minus lost, at most a few steps */
 } lookup;
 
 struct clo_gen {
-    clo_decoder *d;   /* borrowed */
-    clo_seq *seq;     /* owned */
+    clo_decoder *d; /* borrowed */
+    clo_seq *seq;   /* owned */
     size_t n_ctx, stride;
-    int32_t *ids;     /* [n_ctx + 1 + DRAFT_MAX] owned: prompt, output, guesses */
-    size_t n_ids;     /* prompt and output of the last run */
-    float *logits;    /* [1 + DRAFT_MAX, stride] owned, 64-byte aligned */
+    int32_t *ids;      /* [n_ctx + 1 + DRAFT_MAX] owned: prompt, output, guesses */
+    size_t n_ids;      /* prompt and output of the last run */
+    float *logits;     /* [1 + DRAFT_MAX, stride] owned, 64-byte aligned */
     clo_sha256 *chain; /* [n_ctx + 1] owned; NULL until a run wants it */
     clo_stream stream;
     int32_t stop_ids[STOP_IDS_MAX];
@@ -40,7 +43,7 @@ typedef struct {
     const clo_gen_opts *o;
     clo_sampler *sampler; /* owned */
     size_t n_prompt, n_out, n_max;
-    size_t n_draft;       /* guesses behind the newest token whose rows are computed */
+    size_t n_draft; /* guesses behind the newest token whose rows are computed */
     bool done;
     clo_gen_result *r;
     lookup look;
@@ -79,12 +82,14 @@ size_t clo_gen_stop_ids(const clo_model *m, int32_t *out, size_t max)
     const clo_spec *spec = clo_model_spec(m);
     const clo_tok *tok = clo_model_tokenizer(m);
     size_t n = 0;
-    for (uint32_t i = 0; i < spec->n_stop_ids; i++) n = add_stop_id(out, n, max, spec->stop_ids[i]);
+    for (uint32_t i = 0; i < spec->n_stop_ids; i++)
+        n = add_stop_id(out, n, max, spec->stop_ids[i]);
     if (tok) {
         int32_t more[STOP_IDS_MAX];
         size_t n_more = clo_tok_stop_ids(tok, more, STOP_IDS_MAX);
         n = add_stop_id(out, n, max, clo_tok_eos(tok));
-        for (size_t i = 0; i < n_more && i < STOP_IDS_MAX; i++) n = add_stop_id(out, n, max, more[i]);
+        for (size_t i = 0; i < n_more && i < STOP_IDS_MAX; i++)
+            n = add_stop_id(out, n, max, more[i]);
     }
     return n;
 }
@@ -151,7 +156,8 @@ void clo_gen_forget(clo_gen *g)
 
 static uint8_t *put_le32(uint8_t *p, uint32_t v)
 {
-    for (int i = 0; i < 4; i++) *p++ = (uint8_t)(v >> (8 * i));
+    for (int i = 0; i < 4; i++)
+        *p++ = (uint8_t)(v >> (8 * i));
     return p;
 }
 
@@ -172,42 +178,71 @@ clo_sha256 clo_chain_link(const clo_sha256 *before, int32_t token, const clo_top
 
 /* --- guessing -----------------------------------------------------------------------------------------------------*/
 
-/* Copies up to n_want tokens that followed the latest earlier occurrence of the newest tokens; returns how many. */
-static size_t guess(const int32_t *ids, size_t n, int32_t *out, size_t n_want, size_t ngram_min)
+/* Writes behind ids[0..n) the n_want tokens that followed the latest earlier occurrence of the newest ones, and where
+ * that reaches the end goes round: what repeats is guessed to go on repeating. Returns n_want, or 0 for no occurrence. */
+static size_t guess(int32_t *ids, size_t n, size_t n_want, size_t ngram_min)
 {
     for (size_t k = NGRAM_MAX; k >= ngram_min; k--) {
         if (n < k + 1) continue;
         const int32_t *key = ids + n - k;
         for (size_t at = n - k; at-- > 0;) {
             if (ids[at] != key[0] || memcmp(ids + at, key, k * sizeof *ids) != 0) continue;
-            size_t have = clo_min(n_want, n - (at + k));
-            memcpy(out, ids + at + k, have * sizeof *ids);
-            return have;
+            for (size_t i = 0; i < n_want; i++)
+                ids[n + i] = ids[at + k + i];
+            return n_want;
         }
     }
     return 0;
 }
 
-/* How many guesses to make: none while lookup has lost more than its share. */
+/* Seconds of a step with n guesses; a size not seen yet is taken to cost three tenths of a step for each. */
+static double step_cost(const lookup *l, size_t n)
+{
+    return l->cost_s[n] > 0 ? l->cost_s[n] : l->cost_s[0] * (1 + 0.3 * (double)n);
+}
+
+/* How many guesses win the most, if each holds as often as lately. */
+static size_t best_draft(const lookup *l, size_t room)
+{
+    size_t best = 0;
+    double best_s = 0, right = 1, n_right = 0;
+    for (size_t n = 1, i = 0; n <= clo_min(room, DRAFT_MAX); n++) {
+        right *= l->hold;
+        n_right += right;
+        if (n != draft_sizes[i] && n != room) continue;
+        double won_s = (1 + n_right) * l->cost_s[0] - step_cost(l, n);
+        if (won_s > best_s) best = n, best_s = won_s;
+        i++;
+    }
+    return best;
+}
+
+/* How many guesses to make: where none promise to win, one now and then, while lookup has lost less than its share. */
 static size_t plan_draft(const run *u, size_t room)
 {
     const lookup *l = &u->look;
-    if (!u->o->lookup || room == 0 || l->single_s <= 0) return 0;
-    if (l->balance_s < -(l->single_s + LOOKUP_LOSS_MAX * u->r->decode_s)) return 0;
-    return clo_min(l->len, room);
+    if (!u->o->lookup || room == 0 || l->cost_s[0] <= 0) return 0;
+    if (l->balance_s < -(l->cost_s[0] + LOOKUP_LOSS_MAX * u->r->decode_s)) return 0;
+    return clo_max(1, best_draft(l, room));
+}
+
+/* Follows the time of undisturbed steps: down at once, up slowly. */
+static void note_cost(double *cost_s, double step_s, double most_s)
+{
+    if (step_s > most_s) step_s = most_s;
+    *cost_s = *cost_s > 0 && step_s > *cost_s ? 0.9 * *cost_s + 0.1 * step_s : step_s;
 }
 
 static void learn(lookup *l, size_t n_draft, size_t n_kept, double step_s)
 {
-    if (n_draft == 0) {
-        l->single_s = l->single_s > 0 ? 0.9 * l->single_s + 0.1 * step_s : step_s;
-        return;
-    }
-    l->balance_s += (double)(n_kept + 1) * l->single_s - step_s;
-    double most = 4 * l->single_s;
-    if (l->balance_s > most) l->balance_s = most;
-    if (n_kept == n_draft) l->len = clo_min(l->len * 2, DRAFT_MAX);
-    else l->len = clo_max(2, (l->len + n_kept) / 2);
+    double single_s = l->cost_s[0];
+    /* A step of n + 1 rows that takes longer than n + 1 steps was disturbed. */
+    note_cost(&l->cost_s[n_draft], step_s, single_s > 0 ? (double)(n_draft + 2) * single_s : step_s);
+    if (n_draft == 0) return;
+    for (size_t i = 0; i <= n_kept && i < n_draft; i++)
+        l->hold += 0.15 * ((i < n_kept) - l->hold);
+    l->balance_s += (double)(n_kept + 1) * single_s - l->cost_s[n_draft];
+    if (l->balance_s > 4 * single_s) l->balance_s = 4 * single_s;
 }
 
 /* --- the loop -----------------------------------------------------------------------------------------------------*/
@@ -235,8 +270,10 @@ static void accept_token(run *u, int32_t id)
     } else {
         const clo_tok *tok = clo_model_tokenizer(clo_decoder_model(g->d));
         if (tok) clo_stream_add(&g->stream, clo_tok_piece(tok, id, u->o->show_special));
-        if (g->stream.stopped) finish(u, CLO_FINISH_TEXT);
-        else if (u->n_out == u->n_max) finish(u, CLO_FINISH_LENGTH);
+        if (g->stream.stopped)
+            finish(u, CLO_FINISH_TEXT);
+        else if (u->n_out == u->n_max)
+            finish(u, CLO_FINISH_LENGTH);
     }
     if (u->done) clo_stream_end(&g->stream);
     clo_str text = clo_stream_take(&g->stream);
@@ -275,9 +312,9 @@ static bool advance(run *u, clo_err *err)
     clo_seq_truncate(g->seq, n - 1);
     size_t n_want = plan_draft(u, clo_min(left - 1, g->n_ctx - n));
     size_t ngram_min = u->look.balance_s > 0 ? 1 : 2;
-    u->n_draft = n_want ? guess(g->ids, n, g->ids + n, n_want, ngram_min) : 0;
-    const clo_step st = {.seq = g->seq, .ids = g->ids + n - 1, .n = 1 + u->n_draft, .n_logits = 1 + u->n_draft,
-                         .logits = g->logits};
+    u->n_draft = n_want ? guess(g->ids, n, n_want, ngram_min) : 0;
+    const clo_step st = {
+        .seq = g->seq, .ids = g->ids + n - 1, .n = 1 + u->n_draft, .n_logits = 1 + u->n_draft, .logits = g->logits};
     u->r->n_steps++;
     u->r->n_drafted += u->n_draft;
     return clo_decoder_run(g->d, &st, 1, err);
@@ -287,7 +324,7 @@ static bool decode(run *u, clo_err *err)
 {
     double begin = now_s(), step_begin = begin;
     size_t n_kept = 0;
-    u->look = (lookup){.len = 4};
+    u->look = (lookup){.hold = 0.6};
     if (!consume(u, &n_kept, err)) return false;
     while (!u->done) {
         step_begin = now_s();
@@ -306,7 +343,8 @@ static bool decode(run *u, clo_err *err)
 static size_t common_prefix(const clo_gen *g, const int32_t *prompt, size_t n_prompt)
 {
     size_t most = clo_min(clo_seq_len(g->seq), clo_min(g->n_ids, n_prompt - 1)), n = 0;
-    while (n < most && g->ids[n] == prompt[n]) n++;
+    while (n < most && g->ids[n] == prompt[n])
+        n++;
     return n;
 }
 
@@ -319,8 +357,8 @@ static bool prefill(run *u, const int32_t *prompt, clo_err *err)
     memmove(g->ids, prompt, u->n_prompt * sizeof *prompt);
     g->n_ids = u->n_prompt;
     u->r->n_reused = n_same;
-    const clo_step st = {.seq = g->seq, .ids = g->ids + n_same, .n = u->n_prompt - n_same, .n_logits = 1,
-                         .logits = g->logits};
+    const clo_step st = {
+        .seq = g->seq, .ids = g->ids + n_same, .n = u->n_prompt - n_same, .n_logits = 1, .logits = g->logits};
     bool ok = clo_decoder_run(g->d, &st, 1, err);
     u->r->prefill_s = now_s() - begin;
     return ok;
