@@ -40,6 +40,18 @@ def shared():
     return folder
 
 
+@pytest.fixture(scope="session")
+def real_gguf():
+    """A GGUF file of a real model: CLOCHE_TEST_GGUF, else what `tools/bootstrap.sh answer` fetched."""
+    named = os.environ.get("CLOCHE_TEST_GGUF")
+    found = [pathlib.Path(named)] if named else [ROOT / folder / "SmolLM2-135M-Instruct.Q4_1.gguf"
+                                                 for folder in ("build/fetch", "build/models")]
+    for path in found:
+        if path.is_file():
+            return path
+    pytest.skip("no real model: CLOCHE_TEST_GGUF is not set and tools/bootstrap.sh answer has fetched none")
+
+
 def need(module):
     """A module of tests/peers/requirements.txt, or a skip that says which is missing."""
     return pytest.importorskip(module, reason=f"{module} is not installed (tools/bootstrap.sh peers)")
