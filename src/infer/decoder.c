@@ -22,7 +22,7 @@
 #define N_TOK_DEFAULT 512
 #define FFN_GROUP_COLS 64    /* gate and up columns that a thread holds at once when there are many tokens */
 #define ATTEND_TOKENS 32     /* tokens of an attention work item */
-#define STEPS_MAX 1024
+#define SETTLE_BYTES ((size_t)32 << 20) /* moved before a pass: a few milliseconds */
 
 /* A token of the pass in hand. */
 struct token {
@@ -53,7 +53,8 @@ struct thread_state {
 };
 
 struct clo_decoder {
-    const clo_model *model;
+    clo_model *model;
+    bool started, settling;   /* a pass was made; weights are still on their way to huge pages */
     const clo_spec *spec;
     const clo_kernels *k;
     clo_pool *pool;
@@ -156,13 +157,14 @@ static size_t lay_out(clo_decoder *d, uint8_t *base)
     return used;
 }
 
-bool clo_decoder_open(clo_decoder **out, const clo_model *m, clo_pool *pool, clo_decoder_opts opts, clo_err *err)
+bool clo_decoder_open(clo_decoder **out, clo_model *m, clo_pool *pool, clo_decoder_opts opts, clo_err *err)
 {
     *out = NULL;
     clo_decoder *d = calloc(1, sizeof *d);
     if (!d) return clo_fail(err, CLO_ERR_MEMORY, "decoder: no memory");
     const clo_spec *s = clo_model_spec(m);
     d->model = m;
+    d->settling = true;
     d->spec = s;
     d->pool = pool;
     d->n_threads = clo_pool_threads(pool);
@@ -631,6 +633,9 @@ static void add_segment(clo_decoder *d, const clo_step *st, size_t from, size_t 
 
 static void run_pass(clo_decoder *d)
 {
+    /* The first pass starts from the mapped file; later ones move the weights a little each. */
+    if (d->started && d->settling) d->settling = clo_model_settle(d->model, d->pool, SETTLE_BYTES);
+    d->started = true;
     for (uint32_t i = 0; i < d->spec->n_layer; i++) atomic_store_explicit(&d->next_item[i], 0, memory_order_relaxed);
     clo_pool_run(d->pool, pass, d);
     d->n_tok = d->n_segments = d->n_out = 0;

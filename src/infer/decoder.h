@@ -25,8 +25,9 @@ typedef struct {
     size_t n_tok_max;  /* tokens computed at once (prefill chunk); more in a step are cut; 0 means 512 */
 } clo_decoder_opts;
 
-/* model and pool are borrowed and outlive the decoder. Buffers are allocated here, none in a run. */
-CLO_CHECK bool clo_decoder_open(clo_decoder **out, const clo_model *m, clo_pool *pool, clo_decoder_opts opts,
+/* model and pool are borrowed and outlive the decoder; the model's weights settle (model.h) between passes, so one decoder
+ * at a time works with a model. Buffers are allocated here, none in a run. */
+CLO_CHECK bool clo_decoder_open(clo_decoder **out, clo_model *m, clo_pool *pool, clo_decoder_opts opts,
                                 clo_err *err);
 void clo_decoder_close(clo_decoder *d);
 const clo_model *clo_decoder_model(const clo_decoder *d);

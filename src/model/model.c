@@ -4,13 +4,20 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/check.h"
 #include "base/file.h"
+#include "base/memory.h"
 #include "model/model_impl.h"
 #include "tensor/pack.h"
 #include "tensor/quant.h"
+
+#define SETTLE_SPARE_BYTES ((uint64_t)256 << 20)
+#define SETTLE_PIECE_BYTES ((size_t)16 << 20)
+#define SETTLE_BYTES_PER_S 1.5e9 /* slower than this, plus the slack, is slow */
+#define SETTLE_SLACK_S 0.003
 
 /* --- binding an image ---------------------------------------------------------------------------------------------- */
 
@@ -90,12 +97,18 @@ static uint64_t entry_bytes(const struct prep_entry *e)
     return all;
 }
 
-static bool bind_entry(clo_model *m, const struct prep_entry *e, clo_err *err)
+static bool check_entry(const clo_model *m, const struct prep_entry *e, clo_err *err)
 {
     if (e->dtype >= CLO_DTYPE_COUNT || e->off % PREP_ALIGN || e->bytes != entry_bytes(e) ||
         !inside(e->off, e->bytes, m->prepared.len) || e->i_layer >= clo_max(m->spec.n_layer, 1))
         return clo_fail(err, CLO_ERR_FORMAT, "prepared file: entry of role %u is damaged", e->role);
-    const uint8_t *data = m->prepared.ptr + e->off;
+    return true;
+}
+
+/* Points m at an entry's data in an image that begins at base. */
+static void bind_entry(clo_model *m, const struct prep_entry *e, const uint8_t *base)
+{
+    const uint8_t *data = base + e->off;
     clo_layer *l = &m->layers[e->i_layer];
     clo_matrix w = {(clo_dtype)e->dtype, e->n_rows, e->n_cols, data};
     if (e->kind == PREP_ROWS)
@@ -108,8 +121,6 @@ static bool bind_entry(clo_model *m, const struct prep_entry *e, clo_err *err)
         m->final_norm = (const float *)(const void *)data;
     else
         bind_vector(l, e, (const float *)(const void *)data);
-    if (e->kind != PREP_ROWS) m->bytes_per_token += e->bytes;
-    return true;
 }
 
 /* Names of families are constants of the program; the image holds a copy. */
@@ -141,8 +152,11 @@ bool clo_model_bind(clo_model *m, clo_bytes image, clo_err *err)
     m->layers = calloc(clo_max(m->spec.n_layer, 1), sizeof *m->layers);
     if (!m->layers) return clo_fail(err, CLO_ERR_MEMORY, "layers: no memory");
     const struct prep_entry *entries = (const void *)(image.ptr + h.entries_off);
-    for (uint64_t i = 0; i < h.n_entries; i++)
-        if (!bind_entry(m, &entries[i], err)) return false;
+    for (uint64_t i = 0; i < h.n_entries; i++) {
+        if (!check_entry(m, &entries[i], err)) return false;
+        bind_entry(m, &entries[i], image.ptr);
+        if (entries[i].kind != PREP_ROWS) m->bytes_per_token += entries[i].bytes;
+    }
     if (!m->head.data || (!m->spec.tied && !m->embed.data))
         return clo_fail(err, CLO_ERR_FORMAT, "prepared file: no head or no embedding");
     m->main_dtype = m->layers[0].down.data ? m->layers[0].down.dtype : m->head.dtype;
@@ -232,8 +246,73 @@ void clo_model_close(clo_model *m)
     if (!m) return;
     unbind(m);
     clo_map_close(&m->map);
-    if (m->memory) munmap(m->memory, m->memory_bytes);
+    clo_huge_free(m->memory, m->memory_bytes);
+    clo_huge_free(m->settled, m->prepared.len);
     free(m);
+}
+
+/* --- settling ----------------------------------------------------------------------------------------------------------- */
+
+struct copy_job {
+    uint8_t *to;
+    const uint8_t *from;
+    size_t n;
+};
+
+static void copy_part(void *ctx, size_t i_thread, size_t n_threads)
+{
+    struct copy_job *j = ctx;
+    size_t begin, end;
+    clo_split(j->n, 4096, i_thread, n_threads, &begin, &end);
+    memcpy(j->to + begin, j->from + begin, end - begin);
+}
+
+/* True when there is something to move and memory to move it to. */
+static bool settle_begin(clo_model *m, uint64_t n_entries)
+{
+    uint64_t need = m->prepared.len + m->prepared.len / 4 + SETTLE_SPARE_BYTES;
+    if (m->map.mapped && clo_memory_available() >= need) m->settled = clo_huge_alloc(m->prepared.len);
+    if (!m->settled) m->settle_entry = n_entries;
+    return m->settled;
+}
+
+static double seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Piece by piece, so that no more than a piece is held twice. A kernel short of huge pages, or a guest whose memory the
+ * host has yet to find, may take long to give them: then the next entry waits, so that settling never costs more than a
+ * tenth of the time. */
+static void settle_entry(clo_model *m, const struct prep_entry *e, clo_pool *pool)
+{
+    double begin = seconds();
+    for (size_t off = 0, n; off < e->bytes; off += n) {
+        n = clo_min(SETTLE_PIECE_BYTES, e->bytes - off);
+        struct copy_job j = {m->settled + e->off + off, m->prepared.ptr + e->off + off, n};
+        clo_pool_run(pool, copy_part, &j);
+        clo_drop_pages(j.from, n);
+    }
+    bind_entry(m, e, m->settled);
+    double end = seconds(), took = end - begin;
+    if (took > SETTLE_SLACK_S + (double)e->bytes / SETTLE_BYTES_PER_S) m->settle_not_before = end + 10 * took;
+}
+
+bool clo_model_settle(clo_model *m, clo_pool *pool, size_t budget_bytes)
+{
+    const struct prep_header *h = (const void *)m->prepared.ptr;
+    const struct prep_entry *entries = (const void *)(m->prepared.ptr + h->entries_off);
+    if (m->settle_entry >= h->n_entries || (!m->settled && !settle_begin(m, h->n_entries))) return false;
+    for (size_t moved = 0; m->settle_entry < h->n_entries && moved < budget_bytes; m->settle_entry++) {
+        const struct prep_entry *e = &entries[m->settle_entry];
+        if (e->kind == PREP_ROWS) continue; /* looked up row by row, never streamed */
+        if (seconds() < m->settle_not_before) return true;
+        settle_entry(m, e, pool);
+        moved += e->bytes;
+    }
+    return m->settle_entry < h->n_entries;
 }
 
 /* --- reading ----------------------------------------------------------------------------------------------------------- */

@@ -36,6 +36,11 @@ void clo_model_close(clo_model *m);
 /* Removes the prepared form of the model at path from data_dir, where there is one: before the model itself goes. */
 void clo_model_forget(const char *path, const char *data_dir);
 
+/* Moves about budget_bytes of weights (whole matrices) from the mapped file to memory in huge pages, where there is enough of it: a model
+ * starts at once from the mapping, and streams faster a few tokens later. Changes no value, only where it lies; the mapped
+ * pages are given back, so the memory in use stays that of one copy. No pass may be running. True while more is left. */
+bool clo_model_settle(clo_model *m, clo_pool *pool, size_t budget_bytes);
+
 const clo_spec *clo_model_spec(const clo_model *m);
 /* NULL when the files carry no tokenizer. */
 const clo_tok *clo_model_tokenizer(const clo_model *m);

@@ -56,6 +56,9 @@ struct clo_model {
     uint8_t *memory;            /* owned mapping of `memory_bytes` when packed in memory */
     size_t memory_bytes;
     clo_bytes prepared;         /* whichever of the two */
+    uint8_t *settled;           /* owned: huge pages that take the mapped file's place, as long as it; or NULL */
+    uint64_t settle_entry;      /* the next entry to move; n_entries when nothing is left to do */
+    double settle_not_before;   /* monotonic seconds: moving was slow, the next entry waits */
     clo_layer *layers;          /* [n_layer] owned */
     clo_matrix head;
     clo_matrix embed;           /* rows as stored; data NULL when tied */
@@ -77,6 +80,9 @@ CLO_CHECK bool clo_source_identify(clo_source *out, const char *path, clo_arena 
  * (m->memory). */
 CLO_CHECK bool clo_prepare(clo_model *m, const char *path, const clo_source *src, const char *file_path,
                            clo_model_opts opts, clo_err *err);
+
+/* Pages of [p, p+n) that are wholly inside are dropped from this process (a file's stay in the page cache). */
+void clo_drop_pages(const uint8_t *p, size_t n);
 
 /* Sets every pointer of m from the image. Checks all that it uses. */
 CLO_CHECK bool clo_model_bind(clo_model *m, clo_bytes image, clo_err *err);

@@ -16,6 +16,7 @@
 #include "base/check.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/memory.h"
 #include "model/gguf.h"
 #include "model/model_impl.h"
 #include "tensor/pack.h"
@@ -340,8 +341,7 @@ static bool fill_vector(const struct fill_job *j, const clo_spec *s, clo_err *er
     return true;
 }
 
-/* Pages of [p, p+n) that are wholly inside are dropped from this process (they stay in the page cache). */
-static void drop_pages(const uint8_t *p, size_t n)
+void clo_drop_pages(const uint8_t *p, size_t n)
 {
     uintptr_t begin = clo_round_up((uintptr_t)p, 4096), end = ((uintptr_t)p + n) & ~(uintptr_t)4095;
     if (begin < end) madvise((void *)begin, end - begin, MADV_DONTNEED);
@@ -364,8 +364,8 @@ static bool fill_entry(struct plan *p, size_t i, uint8_t *image, bool in_file, c
     else
         fill_matrix(&job, 0, 1);
     free(row_of);
-    drop_pages(t->data, t->bytes);
-    if (in_file) drop_pages(image + e->off, e->bytes);
+    clo_drop_pages(t->data, t->bytes);
+    if (in_file) clo_drop_pages(image + e->off, e->bytes);
     return ok;
 }
 
@@ -398,15 +398,14 @@ struct image {
 static bool image_open(struct image *im, const char *file_path, size_t bytes, clo_err *err)
 {
     *im = (struct image){.bytes = bytes, .in_file = file_path != NULL};
-    int flags = MAP_PRIVATE | MAP_ANONYMOUS, fd = -1;
-    if (file_path) {
-        if (!clo_writer_open(&im->writer, file_path, err)) return false;
-        fd = im->writer.fd;
-        flags = MAP_SHARED;
-        int e = posix_fallocate(fd, 0, (off_t)bytes);
-        if (e) return clo_fail_sys(err, e, "allocate %zu bytes for '%s'", bytes, file_path);
+    if (!file_path) {
+        im->ptr = clo_huge_alloc(bytes);
+        return im->ptr || clo_fail(err, CLO_ERR_MEMORY, "no memory for %zu bytes of weights", bytes);
     }
-    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, fd, 0);
+    if (!clo_writer_open(&im->writer, file_path, err)) return false;
+    int e = posix_fallocate(im->writer.fd, 0, (off_t)bytes);
+    if (e) return clo_fail_sys(err, e, "allocate %zu bytes for '%s'", bytes, file_path);
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, im->writer.fd, 0);
     if (p == MAP_FAILED) return clo_fail_sys(err, errno, "map %zu bytes", bytes);
     im->ptr = p;
     return true;
@@ -414,7 +413,8 @@ static bool image_open(struct image *im, const char *file_path, size_t bytes, cl
 
 static void image_abandon(struct image *im)
 {
-    if (im->ptr) munmap(im->ptr, im->bytes);
+    if (im->ptr && im->in_file) munmap(im->ptr, im->bytes);
+    if (!im->in_file) clo_huge_free(im->ptr, im->bytes);
     clo_writer_abandon(&im->writer);
 }
 

@@ -1,5 +1,6 @@
 /* See limits.h. Each instruction set has two loops, chosen at run time by what the processor says. They compute nothing
  * that anyone uses; sums go to a volatile so that compilers keep them. */
+#include "base/memory.h"
 #include "tensor/limits.h"
 
 #include <stdint.h>
@@ -182,7 +183,7 @@ bool clo_measure_limits(clo_limits *out, clo_pool *pool, clo_err *err)
 {
     size_t n_threads = clo_pool_threads(pool);
     work w = {.l = pick_loops(), .part_bytes = READ_BYTES / n_threads / 1024 * 1024, .fill = true};
-    w.buf = (uint8_t *)aligned_alloc(4096, READ_BYTES);
+    w.buf = clo_huge_alloc(READ_BYTES);
     if (!w.buf) return clo_fail(err, CLO_ERR_MEMORY, "256 MiB to measure memory with");
     clo_pool_run(pool, do_read, &w);
     w.fill = false;
@@ -190,6 +191,6 @@ bool clo_measure_limits(clo_limits *out, clo_pool *pool, clo_err *err)
     out->read_gb_s = (double)(w.part_bytes * n_threads) / best_of(READ_ROUNDS, pool, do_read, &w) * 1e-9;
     out->fma_gflop_s =
         w.l.flops_per_step * FMA_STEPS * (double)n_threads / best_of(FMA_ROUNDS, pool, do_fma, &w) * 1e-9;
-    free(w.buf);
+    clo_huge_free(w.buf, READ_BYTES);
     return true;
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -137,6 +138,37 @@ static void neighbours_in_a_call_show_in_no_bit(void **state)
     tiny_close(&t);
 }
 
+/* The weights move from the mapped file to huge pages between passes, and a second opening maps what the first wrote. */
+static void a_prepared_file_gives_the_same_bits_while_it_settles(void **state)
+{
+    (void)state;
+    char path[4096], dir[] = "/tmp/cloche-test-XXXXXX", rm[64];
+    if (!tiny_path(path)) skip();
+    assert_non_null(mkdtemp(dir));
+    for (int opening = 0; opening < 2; opening++) {
+        tiny_model t = {0};
+        assert_true(clo_pool_open(&t.pool, 2, NULL));
+        assert_true(clo_model_open(&t.model, path, (clo_model_opts){.pool = t.pool, .data_dir = dir}, NULL));
+        assert_true(clo_decoder_open(&t.decoder, t.model, t.pool, (clo_decoder_opts){0}, NULL));
+        float *got = rows_of(t.decoder, N_IDS);
+        clo_seq *s = new_seq(t.decoder, 256);
+        const float *before = clo_model_final_norm(t.model);
+        append(t.decoder, s, 0, 10, got);
+        assert_ptr_equal(clo_model_final_norm(t.model), before);
+        for (size_t i = 10; i < 40; i++) append(t.decoder, s, i, 1, got + i * row_floats);
+        append(t.decoder, s, 40, N_IDS - 40, got + 40 * row_floats);
+        for (int wait = 0; wait < 100 && clo_model_settle(t.model, t.pool, SIZE_MAX); wait++) usleep(20000);
+        assert_ptr_not_equal(clo_model_final_norm(t.model), before);
+        assert_rows(opening ? "second opening" : "first opening", got, 0, N_IDS);
+        clo_seq_close(s);
+        free(got);
+        tiny_close(&t);
+    }
+    clo_model_forget(path, dir);
+    snprintf(rm, sizeof rm, "rmdir %s/prepared %s", dir, dir); /* nothing else was left there */
+    assert_int_equal(system(rm), 0);
+}
+
 static void what_does_not_fit_is_refused_and_changes_nothing(void **state)
 {
     (void)state;
@@ -173,6 +205,7 @@ int main(void)
         cmocka_unit_test(threads_and_chunks_show_in_no_bit),
         cmocka_unit_test(a_prefix_taken_back_leaves_no_trace),
         cmocka_unit_test(neighbours_in_a_call_show_in_no_bit),
+        cmocka_unit_test(a_prepared_file_gives_the_same_bits_while_it_settles),
         cmocka_unit_test(what_does_not_fit_is_refused_and_changes_nothing),
     };
     return cmocka_run_group_tests_name("decoder", tests, set_up, tear_down);
