@@ -12,14 +12,15 @@
 #define STOP_IDS_MAX 64
 #define NGRAM_MAX 3          /* newest tokens that a guess must match, longest first */
 #define DRAFT_MAX 23         /* guesses in one step */
-#define LOOKUP_LOSS_MAX 0.02 /* of the decode time that wrong guesses may cost */
+#define LOOKUP_LOSS_MAX 0.01 /* of the decode time that wrong guesses may cost */
+#define LOOKUP_GAIN_MIN 0.1  /* of a step, that guesses must promise to win */
 
 /* Numbers of guesses that are tried: with the newest token they fill tiles of 2, 4, 8, ... rows. */
 static const uint8_t draft_sizes[] = {1, 3, 7, 11, 15, DRAFT_MAX};
 
 /* What lookup has learnt in this run, in seconds. Time decides only how much is guessed, never what is said. */
 typedef struct {
-    double cost_s[1 + DRAFT_MAX]; /* a step with so many guesses, disturbances left out; 0: not seen */
+    double cost_s[1 + DRAFT_MAX]; /* mean of a step with so many guesses; 0: not seen */
     double hold;                  /* share of guesses that held lately */
     double balance_s;             /* won minus lost, at most a few steps */
 } lookup;
@@ -205,7 +206,7 @@ static double step_cost(const lookup *l, size_t n)
 static size_t best_draft(const lookup *l, size_t room)
 {
     size_t best = 0;
-    double best_s = 0, right = 1, n_right = 0;
+    double best_s = LOOKUP_GAIN_MIN * l->cost_s[0], right = 1, n_right = 0;
     for (size_t n = 1, i = 0; n <= clo_min(room, DRAFT_MAX); n++) {
         right *= l->hold;
         n_right += right;
@@ -226,11 +227,12 @@ static size_t plan_draft(const run *u, size_t room)
     return clo_max(1, best_draft(l, room));
 }
 
-/* Follows the time of undisturbed steps: down at once, up slowly. */
+/* Follows the mean time of steps; one that was disturbed counts as twice the mean at most, the first as most_s. */
 static void note_cost(double *cost_s, double step_s, double most_s)
 {
+    if (*cost_s > 0) most_s = 2 * *cost_s;
     if (step_s > most_s) step_s = most_s;
-    *cost_s = *cost_s > 0 && step_s > *cost_s ? 0.9 * *cost_s + 0.1 * step_s : step_s;
+    *cost_s += (*cost_s > 0 ? 0.2 : 1) * (step_s - *cost_s);
 }
 
 static void learn(lookup *l, size_t n_draft, size_t n_kept, double step_s)
