@@ -25,20 +25,36 @@ static bool field_of(const char *path, const char *key, uint64_t *out)
     return found;
 }
 
+/* Where the two versions of control groups say the same things. */
+struct cgroup_files {
+    const char *root, *max, *current, *cache_key;
+};
+static const struct cgroup_files cgroup_v1 = {"/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes",
+                                              "total_cache "};
+static const struct cgroup_files cgroup_v2 = {"/sys/fs/cgroup", "memory.max", "memory.current", "file "};
+
 /* What a cgroup leaves: its limit less what it holds beyond the page cache. */
-static uint64_t left_in(const char *folder, uint64_t most)
+static uint64_t left_in(const struct cgroup_files *v, const char *folder, uint64_t most)
 {
     char path[4400];
-    uint64_t max, current, file = 0;
-    snprintf(path, sizeof path, "/sys/fs/cgroup%s/memory.max", folder);
+    uint64_t max, current, cache = 0;
+    snprintf(path, sizeof path, "%s%s/%s", v->root, folder, v->max);
     if (!field_of(path, "", &max)) return most;
-    snprintf(path, sizeof path, "/sys/fs/cgroup%s/memory.current", folder);
+    snprintf(path, sizeof path, "%s%s/%s", v->root, folder, v->current);
     if (!field_of(path, "", &current)) return most;
-    snprintf(path, sizeof path, "/sys/fs/cgroup%s/memory.stat", folder);
-    field_of(path, "file ", &file);
-    uint64_t held = current > file ? current - file : 0;
+    snprintf(path, sizeof path, "%s%s/memory.stat", v->root, folder);
+    field_of(path, v->cache_key, &cache);
+    uint64_t held = current > cache ? current - cache : 0;
     uint64_t left = max > held ? max - held : 0;
     return left < most ? left : most;
+}
+
+/* The least that any group from this process's own up to the root leaves. A container may see its own group as the root
+ * of what is mounted, so the root's files are read too. */
+static uint64_t left_on_path(const struct cgroup_files *v, char *path, uint64_t most)
+{
+    for (char *slash; (slash = strrchr(path, '/')); *slash = 0) most = left_in(v, path, most);
+    return left_in(v, "", most);
 }
 
 uint64_t clo_memory_available(void)
@@ -49,10 +65,12 @@ uint64_t clo_memory_available(void)
     left = kib * 1024;
     FILE *f = fopen("/proc/self/cgroup", "re");
     while (f && fgets(line, sizeof line, f)) {
-        if (strncmp(line, "0::", 3) != 0) continue;
-        char *path = line + 3;
-        path[strcspn(path, "\n")] = 0;
-        for (char *slash; (slash = strrchr(path, '/')); *slash = 0) left = left_in(path, left);
+        line[strcspn(line, "\n")] = 0;
+        char *controllers = strchr(line, ':'), *path = controllers ? strchr(controllers + 1, ':') : NULL;
+        if (!path) continue;
+        *path++ = 0;
+        if (controllers[1] == 0) left = left_on_path(&cgroup_v2, path, left);
+        if (strstr(controllers, "memory")) left = left_on_path(&cgroup_v1, path, left);
     }
     if (f) fclose(f);
     return left;
