@@ -17,6 +17,7 @@
 #include "base/file.h"
 #include "base/half.h"
 #include "base/json.h"
+#include "base/memory.h"
 #include "base/random.h"
 #include "base/utf8.h"
 
@@ -247,6 +248,21 @@ static void a_written_file_is_whole_or_absent(void **state)
     assert_int_equal(system(rm), 0);
 }
 
+static void memory_is_counted_and_given(void **state)
+{
+    (void)state;
+    assert_true(clo_memory_available() > 0);
+    size_t n = ((size_t)5 << 20) + 3;
+    uint8_t *p = clo_huge_alloc(n);
+    assert_non_null(p);
+    assert_int_equal((uintptr_t)p % ((size_t)2 << 20), 0);
+    for (size_t i = 0; i < n; i += 4096) assert_int_equal(p[i], 0);
+    p[n - 1] = 1;
+    clo_huge_free(p, n);
+    clo_huge_free(NULL, n);
+    assert_null(clo_huge_alloc(SIZE_MAX));
+}
+
 static void json_refuses_duplicates_and_says_where(void **state)
 {
     (void)state;
@@ -282,6 +298,7 @@ int main(void)
         cmocka_unit_test(a_cursor_remembers_the_first_field_that_did_not_fit),
         cmocka_unit_test(errors_read_outermost_first),
         cmocka_unit_test(a_written_file_is_whole_or_absent),
+        cmocka_unit_test(memory_is_counted_and_given),
         cmocka_unit_test(json_refuses_duplicates_and_says_where),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);
