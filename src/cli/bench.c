@@ -167,18 +167,25 @@ static json_t *report(const clo_session *s, const options *o, const times *t, co
     return j;
 }
 
+/* limit 0: it was not measured. */
+static void print_rate(const char *what, double tok_s, int64_t n_tok, double fraction, double limit, const char *of)
+{
+    printf("%-8s %9.1f tok/s  (%lld tokens", what, tok_s, (long long)n_tok);
+    if (limit > 0) printf("; %.0f %% of %.1f %s", 100 * fraction, limit, of);
+    printf(")\n");
+}
+
 static void print_report(const json_t *j)
 {
     char size[24];
     printf("%s, %s, kernels %s, %lld threads\n", clo_json_str(j, "model", CLO_STR("")).ptr,
            clo_json_str(j, "type", CLO_STR("")).ptr, clo_json_str(j, "kernels", CLO_STR("")).ptr,
            (long long)clo_json_int(j, "threads", 0));
-    printf("prefill  %9.1f tok/s  (%lld tokens; %.0f %% of %.0f GFLOP/s of plain multiply-adds)\n",
-           clo_json_num(j, "prefill_tok_s", 0), (long long)clo_json_int(j, "n_prompt", 0),
-           100 * clo_json_num(j, "prefill_fma_fraction", 0), clo_json_num(j, "fma_gflop_s", 0));
-    printf("decode   %9.1f tok/s  (%lld tokens; %.0f %% of %.1f GB/s of plain reading)\n",
-           clo_json_num(j, "decode_tok_s", 0), (long long)clo_json_int(j, "n_decode", 0),
-           100 * clo_json_num(j, "decode_read_fraction", 0), clo_json_num(j, "read_gb_s", 0));
+    print_rate("prefill", clo_json_num(j, "prefill_tok_s", 0), clo_json_int(j, "n_prompt", 0),
+               clo_json_num(j, "prefill_fma_fraction", 0), clo_json_num(j, "fma_gflop_s", 0),
+               "GFLOP/s of plain multiply-adds");
+    print_rate("decode", clo_json_num(j, "decode_tok_s", 0), clo_json_int(j, "n_decode", 0),
+               clo_json_num(j, "decode_read_fraction", 0), clo_json_num(j, "read_gb_s", 0), "GB/s of plain reading");
     printf("load     %9.1f ms,  peak memory %s\n", clo_json_num(j, "load_ms", 0),
            clo_cli_bytes(size, (uint64_t)clo_json_int(j, "peak_rss_bytes", 0)));
     const json_t *l = json_object_get(j, "lookup");
