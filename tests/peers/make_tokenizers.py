@@ -70,7 +70,9 @@ def unigram(folder, text):
         spm.SentencePieceTrainer.train(sentence_iterator=iter(text.splitlines()), model_writer=blob, vocab_size=2500,
                                        model_type="unigram", byte_fallback=fallback, minloglevel=2, num_threads=1)
         m = pb.ModelProto.FromString(blob.getvalue())
-        t = Tokenizer(models.Unigram([(p.piece, p.score) for p in m.pieces], unk_id=0, byte_fallback=fallback))
+        # Few decimals: the library reads longer ones up to an ulp off, which turns exact ties between cuts.
+        pieces = [(p.piece, round(p.score, 4)) for p in m.pieces]
+        t = Tokenizer(models.Unigram(pieces, unk_id=0, byte_fallback=fallback))
         t.normalizer = normalizers.Sequence([
             normalizers.Precompiled(bytes(m.normalizer_spec.precompiled_charsmap)),
             normalizers.Replace(Regex(" {2,}"), " ")])
