@@ -22,7 +22,8 @@
 #define N_TOK_DEFAULT 512
 #define FFN_GROUP_COLS 64    /* gate and up columns that a thread holds at once when there are many tokens */
 #define ATTEND_TOKENS 32     /* tokens of an attention work item */
-#define SETTLE_BYTES ((size_t)32 << 20) /* moved before a pass: a few milliseconds */
+#define SETTLE_BYTES ((size_t)32 << 20) /* moved before a pass of one token: a few milliseconds */
+#define SETTLE_TOKENS 64                /* each so many tokens of a longer pass let as much again be moved */
 
 /* A token of the pass in hand. */
 struct token {
@@ -209,6 +210,11 @@ void clo_decoder_close(clo_decoder *d)
 const clo_model *clo_decoder_model(const clo_decoder *d)
 {
     return d->model;
+}
+
+bool clo_decoder_settling(const clo_decoder *d)
+{
+    return d->settling;
 }
 
 size_t clo_decoder_logits_stride(const clo_decoder *d)
@@ -634,7 +640,8 @@ static void add_segment(clo_decoder *d, const clo_step *st, size_t from, size_t 
 static void run_pass(clo_decoder *d)
 {
     /* The first pass starts from the mapped file; later ones move the weights a little each. */
-    if (d->started && d->settling) d->settling = clo_model_settle(d->model, d->pool, SETTLE_BYTES);
+    if (d->started && d->settling)
+        d->settling = clo_model_settle(d->model, d->pool, SETTLE_BYTES * (1 + d->n_tok / SETTLE_TOKENS));
     d->started = true;
     for (uint32_t i = 0; i < d->spec->n_layer; i++) atomic_store_explicit(&d->next_item[i], 0, memory_order_relaxed);
     clo_pool_run(d->pool, pass, d);

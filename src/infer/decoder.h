@@ -31,6 +31,8 @@ CLO_CHECK bool clo_decoder_open(clo_decoder **out, clo_model *m, clo_pool *pool,
                                 clo_err *err);
 void clo_decoder_close(clo_decoder *d);
 const clo_model *clo_decoder_model(const clo_decoder *d);
+/* Whether weights are still on their way to where they stream fastest: later passes will be quicker. */
+bool clo_decoder_settling(const clo_decoder *d);
 /* Floats of one row of logits as clo_decoder_run writes it: n_vocab rounded up to 16. */
 size_t clo_decoder_logits_stride(const clo_decoder *d);
 

@@ -5,6 +5,8 @@
  *   Q_U_BIAS        log2 of the bias of unpacked codes of U types, or -1; Q_S_BIAS  the same of S types
  *   Q_NT_MAX Q_PANELS  tokens (divides 12) and panels of a register tile;  Q_NT_EVEN  tokens where 8 or 4 are to be cut
  *   Q_FUSED_MAX     most tokens that are multiplied without unpacking
+ *   Q_STREAMS Q_STREAMS_SUPER  panels read side by side then, by types without and with super-blocks
+ *   Q_AHEAD Q_AHEAD_SUPER      how many bytes ahead each of these streams is asked for
  *   vi, vf          vectors of bytes or int32, and of floats;  dot  a sum under way;  qx  a quad of quants;  b16  sixteen bytes
  *   v_load v_store v_and v_or v_xor v_add8 v_set8 v_sh v_lut | f_f16 f_i8 f_exp f_load f_store f_set f_mul f_neg f_fma
  *   f_cvt | i_set i_sum | b_load b_store b_and b_or b_sub b_sh | q_load d_start d_step d_half d_end | quant_block
@@ -50,8 +52,6 @@
 /* Steps of 32 columns in a slice: two panels of them and a group's activations stay in L1. A step is at most 768 bytes. */
 enum { TILE_STEPS = 16, PANEL_STEPS_BYTES = TILE_STEPS * 768, CHUNK_BYTES = 480 << 10 };
 
-/* How far ahead a stream is asked for: tiles of super-blocks are read in three places at once, so from further on. */
-enum { PREFETCH_BYTES = 4096, PREFETCH_SUPER_BYTES = 12288 };
 
 AI q_class class_of(clo_dtype t)
 {
@@ -248,45 +248,60 @@ AI void prefetch_block(const clo_q_layout *l, const uint8_t *tile, size_t j)
     UNROLL for (size_t i = 0; i < share; i += 64) __builtin_prefetch(p + i, 0, 3);
 }
 
-/* Panels [p0, p1) by one group of at most nt = stride tokens, read straight from the packed form. */
-AI void fused_panels(clo_dtype t, size_t nt, float *y, size_t ldy, const clo_matrix *w, const uint8_t *acts, size_t n_tok,
-                     size_t p0, size_t p1)
+/* One tile of a panel, n_blocks <= tile_cols / 32 of it, by nt tokens; what comes next lies `ahead` bytes further on. */
+AI void fused_tile(clo_dtype t, size_t nt, vf acc[][Q_VN], const uint8_t *tile, const uint8_t *head, size_t n_blocks,
+                   const uint8_t *a)
+{
+    const clo_q_layout *l = &clo_q_layouts[t];
+    super_scales s;
+
+    load_super(&s, t, tile, head);
+    if (l->tile_cols == 64) {
+        prefetch_block(l, tile + Q_AHEAD, 0);
+        fused_step(t, nt, acc, &s, tile, head, 0, a);
+        if (n_blocks == 1) return;
+        prefetch_block(l, tile + Q_AHEAD, 1);
+        fused_step(t, nt, acc, &s, tile, head, 1, a + CLO_Q8_BLOCK_BYTES * nt);
+    } else {
+        for (size_t j = 0; j < n_blocks; j++, a += CLO_Q8_BLOCK_BYTES * nt) {
+            prefetch_block(l, tile + Q_AHEAD_SUPER, j);
+            fused_step(t, nt, acc, &s, tile, head, j, a);
+        }
+    }
+}
+
+/* n_stream panels, `step` panels apart from p on, tile by tile in turn: memory gives more to several streams. */
+AI void fused_streams(clo_dtype t, size_t nt, size_t n_stream, float *y, size_t ldy, const clo_matrix *w,
+                      const uint8_t *acts, size_t n_tok, size_t p, size_t step)
 {
     const clo_q_layout *l = &clo_q_layouts[t];
     const size_t n_tiles = clo_q_n_tiles(l, w->n_cols), panel_bytes = clo_q_panel_bytes(l, w->n_cols);
     const size_t tile_blocks = l->tile_cols / 32, n_blocks = w->n_cols / 32;
-    const uint8_t *panel = w->data + p0 * panel_bytes;
+    const uint8_t *head = w->data + p * panel_bytes, *tile = head + clo_q_head_bytes(l, n_tiles);
+    vf acc[Q_STREAMS][8][Q_VN];
 
-    for (size_t p = p0; p < p1; p++, panel += panel_bytes) {
-        const uint8_t *head = panel, *tile = panel + clo_q_head_bytes(l, n_tiles), *a = acts;
-        vf acc[8][Q_VN];
-        UNROLL_TILE for (size_t i = 0; i < nt; i++) UNROLL_TILE for (size_t h = 0; h < Q_VN; h++) acc[i][h] = f_zero();
-
-        for (size_t b = 0; b < n_blocks; tile += l->tile_bytes, head += l->head_bytes) {
-            super_scales s;
-            load_super(&s, t, tile, head);
-            if (tile_blocks == 2) {
-                prefetch_block(l, tile + PREFETCH_BYTES, 0);
-                fused_step(t, nt, acc, &s, tile, head, 0, a);
-                a += CLO_Q8_BLOCK_BYTES * nt;
-                if (++b == n_blocks) break;
-                prefetch_block(l, tile + PREFETCH_BYTES, 1);
-                fused_step(t, nt, acc, &s, tile, head, 1, a);
-                a += CLO_Q8_BLOCK_BYTES * nt;
-                b++;
-            } else {
-                for (size_t j = 0; j < tile_blocks; j++, a += CLO_Q8_BLOCK_BYTES * nt) {
-                    prefetch_block(l, tile + PREFETCH_SUPER_BYTES, j);
-                    fused_step(t, nt, acc, &s, tile, head, j, a);
-                }
-                b += tile_blocks;
-            }
-        }
-        UNROLL_TILE for (size_t i = 0; i < nt; i++) {
-            UNROLL_TILE for (size_t h = 0; h < Q_VN; h++)
-                if (i < n_tok) f_store(y + i * ldy + p * 16 + h * Q_VR, acc[i][h]);
-        }
+    for (size_t s = 0; s < n_stream; s++)
+        UNROLL_TILE for (size_t i = 0; i < nt; i++) UNROLL_TILE for (size_t h = 0; h < Q_VN; h++) acc[s][i][h] = f_zero();
+    for (size_t b = 0; b < n_blocks; b += tile_blocks, tile += l->tile_bytes, head += l->head_bytes) {
+        const size_t n = n_blocks - b < tile_blocks ? n_blocks - b : tile_blocks;
+        for (size_t s = 0; s < n_stream; s++)
+            fused_tile(t, nt, acc[s], tile + s * step * panel_bytes, head + s * step * panel_bytes, n,
+                       acts + b * CLO_Q8_BLOCK_BYTES * nt);
     }
+    for (size_t s = 0; s < n_stream; s++)
+        UNROLL_TILE for (size_t i = 0; i < nt; i++)
+            UNROLL_TILE for (size_t h = 0; h < Q_VN; h++)
+                if (i < n_tok) f_store(y + i * ldy + (p + s * step) * 16 + h * Q_VR, acc[s][i][h]);
+}
+
+/* Panels [p0, p1) by one group of at most nt = stride tokens, read straight from the packed form. */
+AI void fused_panels(clo_dtype t, size_t nt, float *y, size_t ldy, const clo_matrix *w, const uint8_t *acts, size_t n_tok,
+                     size_t p0, size_t p1)
+{
+    const size_t n_stream = clo_q_layouts[t].tile_cols > 64 ? Q_STREAMS_SUPER : Q_STREAMS, step = (p1 - p0) / n_stream;
+
+    for (size_t p = p0; p < p0 + step; p++) fused_streams(t, nt, n_stream, y, ldy, w, acts, n_tok, p, step);
+    for (size_t p = p0 + step * n_stream; p < p1; p++) fused_streams(t, nt, 1, y, ldy, w, acts, n_tok, p, 0);
 }
 
 /* --- many tokens ---------------------------------------------------------------------------------------------------*/

@@ -11,6 +11,10 @@
 #define Q_NT_EVEN 2
 #define Q_PANELS 1
 #define Q_FUSED_MAX 2
+#define Q_STREAMS 4
+#define Q_STREAMS_SUPER 2
+#define Q_AHEAD 1152
+#define Q_AHEAD_SUPER 2304
 
 typedef __m256i vi;
 typedef __m256 vf;

@@ -8,6 +8,10 @@
 #define Q_NT_EVEN 4
 #define Q_PANELS 2
 #define Q_FUSED_MAX 8
+#define Q_STREAMS 1
+#define Q_STREAMS_SUPER 1
+#define Q_AHEAD 4096
+#define Q_AHEAD_SUPER 12288
 
 typedef struct {
     __m512i lanes, wide; /* 16-bit lanes under way; int32 already widened (classes U2 and S) */

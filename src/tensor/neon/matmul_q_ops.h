@@ -14,6 +14,10 @@
 #define Q_NT_EVEN 2
 #define Q_PANELS 1
 #define Q_FUSED_MAX 2
+#define Q_STREAMS 1
+#define Q_STREAMS_SUPER 1
+#define Q_AHEAD 4096
+#define Q_AHEAD_SUPER 12288
 
 typedef uint8x16_t vi;
 typedef float32x4_t vf;
