@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "infer/ranking.h"
 
 typedef enum {
     CLO_SAMPLER_ORDER_LLAMA = 0, /* top-n-sigma, top-k, typical, top-p, min-p, XTC, temperature */
@@ -72,15 +73,6 @@ const clo_sampler_params *clo_sampler_params_of(const clo_sampler *s);
  * CLO_ERR_FORMAT when a logit is NaN or +infinity, or when none is left. Allocates nothing. */
 CLO_CHECK bool clo_sampler_pick(clo_sampler *s, int32_t *id, float *logits, const int32_t *history, size_t n_history,
                                 uint64_t i_output, clo_err *err);
-
-typedef struct {
-    int32_t id;
-    float logit;
-} clo_top;
-
-/* The k largest logits, value descending, lower id first among equals; -0 counts as +0. Fewer than k when n < k:
- * returns how many. out [k]. logits hold no NaN. */
-size_t clo_top_logits(clo_top *out, size_t k, const float *logits, size_t n);
 
 /* ln of the softmax of logits[id] over all n, unfiltered: the log-probability that clients are told. */
 double clo_logprob(const float *logits, size_t n, int32_t id);
