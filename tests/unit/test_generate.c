@@ -212,6 +212,50 @@ static void the_context_ends_without_harm(void **state)
     tiny_close(&t);
 }
 
+/* Says yes after so many questions. */
+static bool counts_down(void *ctx)
+{
+    return (*(int *)ctx)-- == 0;
+}
+
+static void a_cancelled_run_ends_at_once_and_harms_nothing(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *why;
+        size_t n_prompt;
+        int n_passes; /* of the decoder until the question is answered with yes */
+        size_t n_ids; /* output by then */
+    } rows[] = {
+        {"before anything", N_PROMPT, 0, 0},
+        {"after the prompt", N_PROMPT, 1, 1},
+        {"in the answer", N_PROMPT, 5, 5},
+        {"in a long prompt", 700, 1, 0},
+    };
+    int32_t ids[700];
+    for (int i = 0; i < 700; i++) ids[i] = prompt[i % (int)N_PROMPT];
+    tiny_model t;
+    if (!tiny_open(&t, 1, 0)) skip();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        clo_gen *g = NULL, *fresh = NULL;
+        clo_gen_result r, f;
+        int n_left = rows[i].n_passes;
+        const clo_gen_opts until = {.ignore_stop_ids = true, .cancelled = counts_down, .ctx = &n_left};
+        const clo_gen_opts whole = {.ignore_stop_ids = true, .n_max = 9};
+        assert_true(clo_gen_open(&g, t.decoder, 800, NULL) && clo_gen_open(&fresh, t.decoder, 800, NULL));
+        assert_true(clo_gen_run(g, ids, rows[i].n_prompt, &until, &r, NULL));
+        if (r.finish != CLO_FINISH_CANCELLED || r.n_ids != rows[i].n_ids || r.context_full)
+            fail_msg("%s: %s after %zu", rows[i].why, clo_finish_name(r.finish), r.n_ids);
+        assert_true(clo_gen_run(g, ids, rows[i].n_prompt, &whole, &r, NULL)); /* and the next one is as ever */
+        assert_true(clo_gen_run(fresh, ids, rows[i].n_prompt, &whole, &f, NULL));
+        assert_int_equal(r.n_ids, 9);
+        assert_memory_equal(r.ids, f.ids, 9 * sizeof *r.ids);
+        clo_gen_close(g);
+        clo_gen_close(fresh);
+    }
+    tiny_close(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -221,6 +265,7 @@ int main(void)
         cmocka_unit_test(seeds_give_other_answers_and_the_same_ones_again),
         cmocka_unit_test(a_longer_conversation_computes_only_what_is_new),
         cmocka_unit_test(the_context_ends_without_harm),
+        cmocka_unit_test(a_cancelled_run_ends_at_once_and_harms_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
