@@ -76,6 +76,24 @@ static double median_us(const clo_sampler_params *p, const float *rows, float *s
     return us[N_PICKS / 2];
 }
 
+/* The chosen token and the 20 likeliest, as clients ask for them. */
+static double logprobs_us(const float *row, size_t n)
+{
+    double best = 1e9, out[21];
+    for (int k = 0; k < 5; k++) {
+        clo_top top[20];
+        int32_t ids[21] = {7};
+        double t = now_us();
+        clo_top_logits(top, 20, row, n);
+        for (int i = 0; i < 20; i++)
+            ids[1 + i] = top[i].id;
+        clo_logprobs(out, ids, 21, row, n);
+        t = now_us() - t;
+        if (t < best) best = t;
+    }
+    return best;
+}
+
 int main(void)
 {
     static const size_t sizes[] = {49152, 100352, N_MAX};
@@ -93,6 +111,10 @@ int main(void)
             printf("\n");
             fflush(stdout);
         }
+        printf("%-24s", "20 log-probabilities");
+        for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++)
+            printf(" %8.0f", logprobs_us(rows, sizes[k]));
+        printf("\n");
     }
     free(rows);
     free(scratch);

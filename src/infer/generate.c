@@ -302,6 +302,7 @@ static bool consume(run *u, size_t *n_kept, clo_err *err)
         clo_top top[CLO_CHAIN_TOP] = {{0}};
         int32_t id = 0, guessed = g->ids[u->n_prompt + u->n_out];
         if (u->o->chain) clo_top_logits(top, CLO_CHAIN_TOP, logits, n_vocab);
+        if (u->o->mask) u->o->mask(u->o->ctx, logits, n_vocab, g->ids + u->n_prompt, u->n_out);
         if (!clo_sampler_pick(u->sampler, &id, logits, g->ids, u->n_prompt + u->n_out, u->n_out, err)) return false;
         if (u->o->chain) {
             static const clo_sha256 zero;
@@ -388,6 +389,7 @@ bool clo_gen_run(clo_gen *g, const int32_t *prompt, size_t n_prompt, const clo_g
     bool ok = false;
 
     if (n_prompt == 0) return clo_fail(err, CLO_ERR_USAGE, "the prompt has no tokens");
+    if (opts->mask && opts->chain) return clo_fail(err, CLO_ERR_USAGE, "a masked answer has no receipt");
     if (n_prompt >= g->n_ctx)
         return clo_fail(err, CLO_ERR_LIMIT,
                         "the prompt has %zu tokens and the context holds %zu, with room for the answer (--ctx)",

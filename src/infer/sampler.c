@@ -430,12 +430,31 @@ bool clo_sampler_pick(clo_sampler *s, int32_t *id, float *logits, const int32_t 
     return true;
 }
 
-double clo_logprob(const float *logits, size_t n, int32_t id)
+/* --- beside the choice --------------------------------------------------------------------------------------------*/
+
+void clo_logits_keep(float *logits, const uint32_t *allowed, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!(allowed[i / 32] >> (i % 32) & 1)) logits[i] = -__builtin_inff();
+}
+
+void clo_logprobs(double *out, const int32_t *ids, size_t n_ids, const float *logits, size_t n)
 {
     float max = 0;
     double sum = 0;
-    if (!clo_logits_max(&max, logits, n) || id < 0 || (size_t)id >= n) return -1e300;
-    for (size_t i = 0; i < n; i++)
+    bool ok = clo_logits_max(&max, logits, n) && max >= -FLOAT_MAX;
+    for (size_t i = 0; ok && i < n; i++)
         sum = sum + clo_exp_f64((double)logits[i] - (double)max);
-    return (double)logits[id] - (double)max - clo_log_f64(sum);
+    double log_sum = clo_log_f64(sum);
+    for (size_t i = 0; i < n_ids; i++) {
+        bool known = ok && ids[i] >= 0 && (size_t)ids[i] < n;
+        out[i] = known ? (double)logits[ids[i]] - (double)max - log_sum : CLO_LOGPROB_NONE;
+    }
+}
+
+double clo_logprob(const float *logits, size_t n, int32_t id)
+{
+    double out;
+    clo_logprobs(&out, &id, 1, logits, n);
+    return out;
 }

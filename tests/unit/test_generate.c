@@ -212,6 +212,59 @@ static void the_context_ends_without_harm(void **state)
     tiny_close(&t);
 }
 
+/* A grammar: an even id, then an odd one, and so on. It counts, to see that it is asked for each token once and in order. */
+typedef struct {
+    size_t n_asked;
+    bool skipped;
+} parity;
+
+static void even_then_odd(void *ctx, float *logits, size_t n_vocab, const int32_t *ids, size_t n_ids)
+{
+    parity *y = ctx;
+    y->skipped |= n_ids != y->n_asked++ || (n_ids > 0 && (size_t)ids[n_ids - 1] % 2 != (n_ids - 1) % 2);
+    for (size_t id = 0; id < n_vocab; id++)
+        if (id % 2 != n_ids % 2) logits[id] = -__builtin_inff();
+}
+
+static void forbid_all(void *ctx, float *logits, size_t n_vocab, const int32_t *ids, size_t n_ids)
+{
+    (void)ctx, (void)ids;
+    for (size_t id = 0; n_ids == 3 && id < n_vocab; id++) logits[id] = -__builtin_inff();
+}
+
+static void a_mask_decides_what_may_come(void **state)
+{
+    (void)state;
+    const clo_sampler_params p = {.temp = 0.8f, .top_p = 0.95f};
+    tiny_model t;
+    clo_gen *g = NULL;
+    clo_gen_result r;
+    clo_err err = {0};
+    int32_t first[N_OUT];
+    if (!tiny_open(&t, 1, 0)) skip();
+    assert_true(clo_gen_open(&g, t.decoder, 0, NULL));
+    for (int lookup = 0; lookup < 2; lookup++) {
+        parity y = {0};
+        const clo_gen_opts o = {.sampler = &p, .n_max = N_OUT, .ignore_stop_ids = true, .lookup = lookup,
+                                .mask = even_then_odd, .ctx = &y};
+        assert_true(clo_gen_run(g, prompt, N_PROMPT, &o, &r, NULL));
+        assert_true(y.n_asked == N_OUT && !y.skipped);
+        for (int i = 0; i < N_OUT; i++) assert_int_equal(r.ids[i] % 2, i % 2);
+        if (lookup) assert_memory_equal(first, r.ids, sizeof first);
+        memcpy(first, r.ids, sizeof first);
+    }
+    clo_gen_opts o = {.ignore_stop_ids = true, .mask = forbid_all};
+    assert_false(clo_gen_run(g, prompt, N_PROMPT, &o, &r, &err));
+    assert_int_equal(err.code, CLO_ERR_FORMAT);
+    assert_int_equal(r.n_ids, 3);
+    o.chain = true;
+    err = (clo_err){0};
+    assert_false(clo_gen_run(g, prompt, N_PROMPT, &o, &r, &err));
+    assert_int_equal(err.code, CLO_ERR_USAGE);
+    clo_gen_close(g);
+    tiny_close(&t);
+}
+
 /* Says yes after so many questions. */
 static bool counts_down(void *ctx)
 {
@@ -265,6 +318,7 @@ int main(void)
         cmocka_unit_test(seeds_give_other_answers_and_the_same_ones_again),
         cmocka_unit_test(a_longer_conversation_computes_only_what_is_new),
         cmocka_unit_test(the_context_ends_without_harm),
+        cmocka_unit_test(a_mask_decides_what_may_come),
         cmocka_unit_test(a_cancelled_run_ends_at_once_and_harms_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

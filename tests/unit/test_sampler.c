@@ -509,6 +509,62 @@ static void log_probabilities_sum_to_one(void **state)
     assert_true(sum > 1 - 1e-12 && sum < 1 + 1e-12);
 }
 
+static void log_probabilities_of_many_are_those_of_each(void **state)
+{
+    (void)state;
+    enum { N = 777 };
+    const double inf = __builtin_inf();
+    static float x[N];
+    clo_top top[20];
+    int32_t ids[23] = {5, -1, N};
+    double got[23];
+    fill(x, N, 4, true);
+    x[5] = -__builtin_inff();
+    assert_int_equal(clo_top_logits(top, 20, x, N), 20);
+    for (size_t i = 0; i < 20; i++)
+        ids[3 + i] = top[i].id;
+    clo_logprobs(got, ids, 23, x, N);
+    assert_true(got[0] == -inf && got[1] == CLO_LOGPROB_NONE && got[2] == CLO_LOGPROB_NONE);
+    for (size_t i = 3; i < 23; i++) {
+        double one = clo_logprob(x, N, ids[i]);
+        assert_memory_equal(&got[i], &one, sizeof one);
+        assert_true(got[i] < 0 && got[i] <= got[3]);
+    }
+    x[700] = __builtin_nanf("");
+    clo_logprobs(got, ids, 23, x, N);
+    for (size_t i = 0; i < 23; i++)
+        assert_true(got[i] == CLO_LOGPROB_NONE);
+    assert_true(clo_logprob(x + 5, 1, 0) == CLO_LOGPROB_NONE); /* -infinity alone */
+}
+
+static void what_a_bitset_forbids_never_comes(void **state)
+{
+    (void)state;
+    enum { N = 100 };
+    const clo_logit_bias bias = {2, 50.0f};
+    const clo_sampler_params p = {.temp = 2.0f, .bias = &bias, .n_bias = 1, .presence_penalty = -5.0f};
+    const uint32_t some[4] = {1u << 1 | 1u << 31, 1u, 0, 1u << 3}, none[4] = {0, 0, 0, 0xfffffff0u};
+    const int32_t history[] = {2, 4, 99};
+    clo_sampler *s = NULL;
+    clo_err err = {0};
+    int counts[N] = {0};
+    float x[N];
+    int32_t id = 0;
+    assert_true(clo_sampler_open(&s, &p, 8, N, NULL));
+    for (uint64_t i = 0; i < 500; i++) {
+        fill(x, N, i, false);
+        clo_logits_keep(x, some, N);
+        assert_true(clo_sampler_pick(s, &id, x, history, 3, i, NULL));
+        counts[id]++;
+    }
+    for (int i = 0; i < N; i++)
+        if ((counts[i] > 0) != (i == 1 || i == 31 || i == 32 || i == 99)) fail_msg("id %d came %d times", i, counts[i]);
+    clo_logits_keep(x, none, N); /* bits from N on are nobody's */
+    assert_false(clo_sampler_pick(s, &id, x, history, 3, 0, &err));
+    assert_int_equal(err.code, CLO_ERR_FORMAT);
+    clo_sampler_close(s);
+}
+
 static void a_pick_from_150000_is_quick(void **state)
 {
     (void)state;
@@ -545,11 +601,18 @@ static void a_pick_from_150000_is_quick(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_largest_are_found_in_order),       cmocka_unit_test(choices_equal_the_definitions),
-        cmocka_unit_test(greedy_takes_the_lowest_of_equal_ids), cmocka_unit_test(what_is_not_finite_is_refused),
-        cmocka_unit_test(penalties_and_bias_are_as_defined),    cmocka_unit_test(draws_follow_the_probabilities),
-        cmocka_unit_test(other_stages_keep_what_they_should),   cmocka_unit_test(parameters_out_of_range_are_refused),
-        cmocka_unit_test(log_probabilities_sum_to_one),         cmocka_unit_test(a_pick_from_150000_is_quick),
+        cmocka_unit_test(the_largest_are_found_in_order),
+        cmocka_unit_test(choices_equal_the_definitions),
+        cmocka_unit_test(greedy_takes_the_lowest_of_equal_ids),
+        cmocka_unit_test(what_is_not_finite_is_refused),
+        cmocka_unit_test(penalties_and_bias_are_as_defined),
+        cmocka_unit_test(draws_follow_the_probabilities),
+        cmocka_unit_test(other_stages_keep_what_they_should),
+        cmocka_unit_test(parameters_out_of_range_are_refused),
+        cmocka_unit_test(log_probabilities_sum_to_one),
+        cmocka_unit_test(log_probabilities_of_many_are_those_of_each),
+        cmocka_unit_test(what_a_bitset_forbids_never_comes),
+        cmocka_unit_test(a_pick_from_150000_is_quick),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
