@@ -286,8 +286,8 @@ static bool answer_once(job *j, clo_str prompt, clo_err *err)
 
 /* --- talking ------------------------------------------------------------------------------------------------------*/
 
-/* One line of the user's, or false at the end of input. Lines that end in a backslash go on. Ctrl-C, which may have come
- * just after the answer that it was meant to stop, takes back the line; a second one ends the program. */
+/* One line of the user's, or false at the end of input. Lines that end in a backslash go on. Ctrl-C, which may have
+ * come just after the answer that it was meant to stop, takes back the line; a second one ends the program. */
 static bool read_turn(clo_buf *out, char *line, size_t cap)
 {
     bool more = true, any = false;

@@ -48,8 +48,8 @@ typedef struct {
     bool (*on_text)(void *ctx, clo_str text); /* newly safe text, whole characters; false cancels; may be NULL */
     bool (*cancelled)(void *ctx); /* asked before each pass of the decoder: true ends the run; may be NULL */
     /* Forbids tokens (a grammar): called before each token is chosen, in order, with the ids [n_ids] of the output so
-     * far; what it sets to -infinity in logits [n_vocab] cannot come (clo_logits_keep). Guesses of lookup do not disturb
-     * it. Not with chain, for who replays a receipt has no mask. May be NULL. */
+     * far; what it sets to -infinity in logits [n_vocab] cannot come (clo_logits_keep). Guesses of lookup do not
+     * disturb it. Not with chain, for who replays a receipt has no mask. May be NULL. */
     void (*mask)(void *ctx, float *logits, size_t n_vocab, const int32_t *ids, size_t n_ids);
     void *ctx;
 } clo_gen_opts;

@@ -212,7 +212,7 @@ static double sum_unordered(const clo_sampler *s)
  *
  * Else: n numbers >= 0 of real sum R, added in any order with unit roundoff u = 2^-53, give a sum within g R of R,
  * g = n u / (1 - n u) (Higham, Accuracy and Stability of Numerical Algorithms, section 4.2). So two orders differ by
- * less than 2 g / (1 - g) of either, which is below 3 n u for n u < 2^-10; 4 (n + 4) u also covers the rounding here. */
+ * less than 2 g / (1 - g) of either, which is below 3 n u for n u < 2^-10; 4 (n + 4) u covers the rounding here too. */
 static bounds sum_weights(const clo_sampler *s)
 {
     if (s->list.open) {

@@ -82,8 +82,8 @@ void clo_logits_keep(float *logits, const uint32_t *allowed, size_t n);
 #define CLO_LOGPROB_NONE (-1e300)
 
 /* out[i] = ln of the softmax of logits[ids[i]] over all n: the log-probabilities that clients are told, before
- * temperature and stages. Call it before a pick, which writes its bias and penalties into the logits. The sum is computed
- * once for all ids; with clo_top_logits it gives the likeliest tokens beside the chosen one.
+ * temperature and stages. Call it before a pick, which writes its bias and penalties into the logits. The sum is
+ * computed once for all ids; with clo_top_logits it gives the likeliest tokens beside the chosen one.
  *   out, ids   [n_ids]
  * CLO_LOGPROB_NONE for an id outside [0, n), and for all when a logit is NaN or +infinity or none is finite; -infinity
  * for an id at -infinity, which JSON cannot say. */
