@@ -34,13 +34,13 @@ typedef struct {
     const options *o;
     clo_session s;
     clo_gen *gen;
-    clo_chat *chat;             /* NULL: raw */
+    clo_chat *chat; /* NULL: raw */
     json_t *vars;
     clo_sampler_params sampler;
     clo_str stops[CLO_OPT_LIST_MAX];
 } job;
 
-/* Set by the handler of SIGINT, read between tokens. */
+/* Set by the handler of SIGINT, read before each pass of the decoder. */
 static volatile sig_atomic_t interrupted;
 
 static void on_interrupt(int sig)
@@ -83,7 +83,8 @@ static bool make_sampler(job *j, clo_err *err)
     if (o->repeat_last_n < -1 || o->repeat_last_n > INT32_MAX)
         return clo_fail(err, CLO_ERR_USAGE, "--repeat-last-n %lld", (long long)o->repeat_last_n);
     p->penalty_last_n = (int32_t)o->repeat_last_n;
-    if (o->order && strcmp(o->order, "hf") == 0) p->order = CLO_SAMPLER_ORDER_HF;
+    if (o->order && strcmp(o->order, "hf") == 0)
+        p->order = CLO_SAMPLER_ORDER_HF;
     else if (o->order && strcmp(o->order, "llama") != 0)
         return clo_fail(err, CLO_ERR_USAGE, "--order '%s': llama or hf", o->order);
     return clo_sampler_check(p, err);
@@ -120,7 +121,8 @@ static bool open_job(job *j, const char *model, clo_err *err)
         *err = (clo_err){0};
         fprintf(stderr, "cloche: the model has no chat template: the prompt is taken as it is\n");
     }
-    for (size_t i = 0; i < j->o->stops.n; i++) j->stops[i] = clo_str_from(j->o->stops.items[i]);
+    for (size_t i = 0; i < j->o->stops.n; i++)
+        j->stops[i] = clo_str_from(j->o->stops.items[i]);
     return clo_gen_open(&j->gen, j->s.decoder, j->o->n_ctx, err);
 }
 
@@ -138,11 +140,27 @@ static bool print_text(void *ctx, clo_str text)
 {
     const options *o = (const options *)ctx;
     if (!o->json && !o->no_stream) {
-        if (isatty(STDOUT_FILENO)) clo_cli_print_escaped(text, false);
-        else fwrite(text.ptr, 1, text.len, stdout);
+        if (isatty(STDOUT_FILENO))
+            clo_cli_print_escaped(text, false);
+        else
+            fwrite(text.ptr, 1, text.len, stdout);
         if (fflush(stdout) != 0) return false;
     }
-    return !interrupted;
+    return true;
+}
+
+static bool is_interrupted(void *ctx)
+{
+    (void)ctx;
+    return interrupted;
+}
+
+/* The model went on to the end of the context: nothing is wrong, but more would need more room. */
+static void tell_full(const job *j)
+{
+    if (!j->o->json && !j->o->no_stream) fputc('\n', stderr); /* ends the line of the answer */
+    fprintf(stderr, "cloche: the answer ends here: the context of %zu tokens is full (--ctx N holds more%s)\n",
+            clo_gen_ctx(j->gen), j->o->n_max ? "" : ", -n N ends sooner");
 }
 
 static bool encode_prompt(job *j, clo_ids *out, const json_t *messages, clo_str raw, clo_err *err)
@@ -161,15 +179,22 @@ static bool answer(job *j, const clo_ids *prompt, clo_gen_result *r, clo_err *er
         return clo_fail(err, CLO_ERR_LIMIT,
                         "%zu prompt tokens and %zu more do not fit the context of %zu: raise --ctx or lower -n",
                         prompt->n, o->n_max, clo_gen_ctx(j->gen));
-    const clo_gen_opts g = {.sampler = &j->sampler, .seed = o->seed, .n_max = o->n_max, .stops = j->stops,
-                            .n_stops = o->stops.n, .lookup = o->lookup, .chain = o->receipt != NULL,
-                            .show_special = o->show_special, .ignore_stop_ids = o->ignore_stop_ids,
-                            .on_text = print_text, .ctx = (void *)(uintptr_t)o};
+    const clo_gen_opts g = {.sampler = &j->sampler,
+                            .seed = o->seed,
+                            .n_max = o->n_max,
+                            .stops = j->stops,
+                            .n_stops = o->stops.n,
+                            .lookup = o->lookup,
+                            .chain = o->receipt != NULL,
+                            .show_special = o->show_special,
+                            .ignore_stop_ids = o->ignore_stop_ids,
+                            .on_text = print_text,
+                            .cancelled = is_interrupted,
+                            .ctx = (void *)(uintptr_t)o};
     catch_interrupt();
     if (!clo_gen_run(j->gen, prompt->ids, prompt->n, &g, r, err)) return false;
     if (o->no_stream && !o->json) fwrite(r->text.ptr, 1, r->text.len, stdout);
-    if (r->context_full)
-        fprintf(stderr, "\ncloche: the context of %zu tokens is full (--ctx)\n", clo_gen_ctx(j->gen));
+    if (r->context_full) tell_full(j);
     return true;
 }
 
@@ -185,24 +210,23 @@ static json_t *result_json(const job *j, const clo_ids *prompt, const clo_gen_re
 {
     const clo_sampler_params *p = &j->sampler;
     size_t n_new = r->n_prompt - r->n_reused, n_steps_out = r->n_ids > 0 ? r->n_ids - 1 : 0;
-    json_t *o = json_pack("{s:s%, s:o, s:o, s:s}", "text", r->text.ptr, r->text.len, "tokens",
-                          ids_json(r->ids, r->n_ids), "prompt_tokens", ids_json(prompt->ids, prompt->n),
-                          "finish_reason", clo_finish_name(r->finish));
+    json_t *o =
+        json_pack("{s:s%, s:o, s:o, s:s}", "text", r->text.ptr, r->text.len, "tokens", ids_json(r->ids, r->n_ids),
+                  "prompt_tokens", ids_json(prompt->ids, prompt->n), "finish_reason", clo_finish_name(r->finish));
     json_t *usage = json_pack("{s:I, s:I, s:I, s:I}", "prompt_tokens", (json_int_t)r->n_prompt, "completion_tokens",
                               (json_int_t)r->n_ids, "total_tokens", (json_int_t)(r->n_prompt + r->n_ids),
                               "reused_tokens", (json_int_t)r->n_reused);
-    json_t *timings = json_pack(
-        "{s:f, s:f, s:f, s:f, s:f}", "load_ms", j->s.load_s * 1e3, "prefill_ms", r->prefill_s * 1e3, "decode_ms",
-        r->decode_s * 1e3, "prefill_tok_s", r->prefill_s > 0 ? (double)n_new / r->prefill_s : 0.0, "decode_tok_s",
-        r->decode_s > 0 ? (double)n_steps_out / r->decode_s : 0.0);
+    json_t *timings = json_pack("{s:f, s:f, s:f, s:f, s:f}", "load_ms", j->s.load_s * 1e3, "prefill_ms",
+                                r->prefill_s * 1e3, "decode_ms", r->decode_s * 1e3, "prefill_tok_s",
+                                r->prefill_s > 0 ? (double)n_new / r->prefill_s : 0.0, "decode_tok_s",
+                                r->decode_s > 0 ? (double)n_steps_out / r->decode_s : 0.0);
     json_t *lookup = json_pack("{s:b, s:I, s:I, s:I}", "on", j->o->lookup, "steps", (json_int_t)r->n_steps, "drafted",
                                (json_int_t)r->n_drafted, "accepted", (json_int_t)r->n_accepted);
-    json_t *sampler = json_pack("{s:f, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:s}", "temperature", (double)p->temp,
-                                "top_k", p->top_k, "top_p", (double)p->top_p, "min_p", (double)p->min_p, "typical_p",
-                                (double)p->typical_p, "repeat_penalty",
-                                p->repeat_penalty > 0 ? (double)p->repeat_penalty : 1.0, "presence_penalty",
-                                (double)p->presence_penalty, "frequency_penalty", (double)p->frequency_penalty, "order",
-                                p->order == CLO_SAMPLER_ORDER_HF ? "hf" : "llama");
+    json_t *sampler = json_pack(
+        "{s:f, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:s}", "temperature", (double)p->temp, "top_k", p->top_k, "top_p",
+        (double)p->top_p, "min_p", (double)p->min_p, "typical_p", (double)p->typical_p, "repeat_penalty",
+        p->repeat_penalty > 0 ? (double)p->repeat_penalty : 1.0, "presence_penalty", (double)p->presence_penalty,
+        "frequency_penalty", (double)p->frequency_penalty, "order", p->order == CLO_SAMPLER_ORDER_HF ? "hf" : "llama");
     if (!o || json_object_set_new(o, "usage", usage) != 0 || json_object_set_new(o, "timings", timings) != 0 ||
         json_object_set_new(o, "lookup", lookup) != 0 || json_object_set_new(o, "sampler", sampler) != 0 ||
         json_object_set_new(o, "seed", json_integer((json_int_t)j->o->seed)) != 0 ||
@@ -226,8 +250,12 @@ static bool write_receipt(const job *j, const clo_ids *prompt, const clo_gen_res
     clo_sha256 text = {0};
     clo_receipt r = {0};
     if (j->chat) text = clo_chat_digest(j->chat);
-    const clo_receipt_facts f = {.result = g, .prompt = prompt->ids, .sampler = &j->sampler, .seed = j->o->seed,
-                                 .template_text = j->chat ? &text : NULL, .version = CLO_VERSION,
+    const clo_receipt_facts f = {.result = g,
+                                 .prompt = prompt->ids,
+                                 .sampler = &j->sampler,
+                                 .seed = j->o->seed,
+                                 .template_text = j->chat ? &text : NULL,
+                                 .version = CLO_VERSION,
                                  .private_prompt = j->o->receipt_private};
     bool ok = clo_receipt_make(&r, j->s.decoder, &f, err) && clo_receipt_write(&r, j->o->receipt, err);
     clo_receipt_free(&r);
@@ -247,8 +275,10 @@ static bool answer_once(job *j, clo_str prompt, clo_err *err)
     }
     ok = ok && encode_prompt(j, &ids, messages, prompt, err) && answer(j, &ids, &r, err);
     if (ok && j->o->receipt) ok = write_receipt(j, &ids, &r, err);
-    if (ok && j->o->json) ok = clo_cli_print_json(result_json(j, &ids, &r)) == CLO_EXIT_OK;
-    else if (ok && (r.text.len == 0 || r.text.ptr[r.text.len - 1] != '\n')) fputc('\n', stdout);
+    if (ok && j->o->json)
+        ok = clo_cli_print_json(result_json(j, &ids, &r)) == CLO_EXIT_OK;
+    else if (ok && (r.text.len == 0 || r.text.ptr[r.text.len - 1] != '\n'))
+        fputc('\n', stdout);
     clo_ids_free(&ids);
     json_decref(messages);
     return ok;
@@ -256,15 +286,24 @@ static bool answer_once(job *j, clo_str prompt, clo_err *err)
 
 /* --- talking ------------------------------------------------------------------------------------------------------*/
 
-/* One line of the user's, or false at the end of input. Lines that end in a backslash go on. */
+/* One line of the user's, or false at the end of input. Lines that end in a backslash go on. Ctrl-C, which may have
+ * come just after the answer that it was meant to stop, takes back the line; a second one ends the program. */
 static bool read_turn(clo_buf *out, char *line, size_t cap)
 {
     bool more = true, any = false;
     out->len = 0;
+    catch_interrupt();
     while (more) {
         fputs(any ? "... " : ">>> ", stderr);
         fflush(stderr);
-        if (!fgets(line, (int)cap, stdin)) return any;
+        if (!fgets(line, (int)cap, stdin)) {
+            if (!interrupted) return any;
+            fputs("\n(Ctrl-D ends, or Ctrl-C again)\n", stderr);
+            clearerr(stdin);
+            out->len = 0;
+            interrupted = any = false;
+            continue;
+        }
         any = true;
         size_t n = strcspn(line, "\n");
         more = n > 0 && line[n - 1] == '\\';
@@ -278,14 +317,17 @@ static bool take_turn(job *j, json_t *messages, clo_str text, clo_err *err)
 {
     clo_ids ids = {0};
     clo_gen_result r = {0};
+    size_t n_before = json_array_size(messages);
     bool ok = (!j->chat || add_message(messages, "user", text, err)) && encode_prompt(j, &ids, messages, text, err) &&
               answer(j, &ids, &r, err);
     if (ok) {
         fputc('\n', stdout);
         if (interrupted) fputs("(stopped)\n", stderr);
-        ok = !j->chat || add_message(messages, "assistant", r.text, err);
-    } else if (j->chat) {
-        json_array_remove(messages, json_array_size(messages) - 1);
+        if (j->chat && r.n_ids > 0) ok = add_message(messages, "assistant", r.text, err);
+    }
+    if (!ok || r.n_ids == 0) { /* as if it had not been asked */
+        while (json_array_size(messages) > n_before)
+            json_array_remove(messages, json_array_size(messages) - 1);
     }
     clo_ids_free(&ids);
     return ok;
@@ -341,12 +383,20 @@ done:
 
 int clo_cmd_run(int argc, char **argv)
 {
-    options o = {.temp = NAN, .top_p = NAN, .min_p = NAN, .typical_p = NAN, .repeat_penalty = NAN,
-                 .presence_penalty = NAN, .frequency_penalty = NAN, .top_k = -1, .lookup = true};
+    options o = {.temp = NAN,
+                 .top_p = NAN,
+                 .min_p = NAN,
+                 .typical_p = NAN,
+                 .repeat_penalty = NAN,
+                 .presence_penalty = NAN,
+                 .frequency_penalty = NAN,
+                 .top_k = -1,
+                 .lookup = true};
     const clo_opt opts[] = {
         {"system", NULL, CLO_OPT_STR, &o.system, "TEXT", "system message"},
         {"raw", NULL, CLO_OPT_FLAG, &o.raw, NULL, "no chat template: the prompt as it is, special tokens read"},
-        {"max-tokens", "n", CLO_OPT_SIZE, &o.n_max, "N", "at most N tokens (default: until the model ends)"},
+        {"max-tokens", "n", CLO_OPT_SIZE, &o.n_max, "N",
+         "at most N tokens (default: until the model or the context ends)"},
         {"temp", NULL, CLO_OPT_F64, &o.temp, "T", "temperature; 0: always the likeliest (default: the model's, 0.8)"},
         {"top-k", NULL, CLO_OPT_I64, &o.top_k, "K", "of the K likeliest; 0: of all (default: the model's, 40)"},
         {"top-p", NULL, CLO_OPT_F64, &o.top_p, "P", "of the likeliest that hold P together (default: 0.95)"},
@@ -380,7 +430,10 @@ int clo_cmd_run(int argc, char **argv)
         "  cloche run base.gguf --raw \"Once upon a time\"\n"
         "  cloche run SmolLM2.gguf < question.txt\n"
         "  cloche run SmolLM2.gguf --receipt answer.rcp \"Name three rivers.\"\n",
-        opts, CLO_COUNT(opts), 1, 2};
+        opts,
+        CLO_COUNT(opts),
+        1,
+        2};
     clo_cli_args args;
     clo_err err = {0};
     int rc = 0;

@@ -10,6 +10,7 @@
 #include "infer/stream.h"
 
 #define STOP_IDS_MAX 64
+#define PREFILL_PIECE 512    /* prompt tokens between two questions whether the run is cancelled */
 #define NGRAM_MAX 3          /* newest tokens that a guess must match, longest first */
 #define DRAFT_MAX 23         /* guesses in one step */
 #define LOOKUP_LOSS_MAX 0.01 /* of the decode time that wrong guesses may cost */
@@ -262,6 +263,14 @@ static void finish(run *u, clo_finish why)
     u->done = true;
 }
 
+/* Ends a run that its owner no longer wants. */
+static bool cancelled(run *u)
+{
+    if (!u->o->cancelled || !u->o->cancelled(u->o->ctx)) return false;
+    finish(u, CLO_FINISH_CANCELLED);
+    return true;
+}
+
 /* Takes a chosen token into text and says whether it ends the run. */
 static void accept_token(run *u, int32_t id)
 {
@@ -293,6 +302,7 @@ static bool consume(run *u, size_t *n_kept, clo_err *err)
         clo_top top[CLO_CHAIN_TOP] = {{0}};
         int32_t id = 0, guessed = g->ids[u->n_prompt + u->n_out];
         if (u->o->chain) clo_top_logits(top, CLO_CHAIN_TOP, logits, n_vocab);
+        if (u->o->mask) u->o->mask(u->o->ctx, logits, n_vocab, g->ids + u->n_prompt, u->n_out);
         if (!clo_sampler_pick(u->sampler, &id, logits, g->ids, u->n_prompt + u->n_out, u->n_out, err)) return false;
         if (u->o->chain) {
             static const clo_sha256 zero;
@@ -328,7 +338,7 @@ static bool decode(run *u, clo_err *err)
     size_t n_kept = 0;
     u->look = (lookup){.hold = 0.6};
     if (!consume(u, &n_kept, err)) return false;
-    while (!u->done) {
+    while (!u->done && !cancelled(u)) {
         step_begin = now_s();
         if (!advance(u, err)) return false;
         size_t n_draft = u->n_draft;
@@ -359,9 +369,13 @@ static bool prefill(run *u, const int32_t *prompt, clo_err *err)
     memmove(g->ids, prompt, u->n_prompt * sizeof *prompt);
     g->n_ids = u->n_prompt;
     u->r->n_reused = n_same;
-    const clo_step st = {
-        .seq = g->seq, .ids = g->ids + n_same, .n = u->n_prompt - n_same, .n_logits = 1, .logits = g->logits};
-    bool ok = clo_decoder_run(g->d, &st, 1, err);
+    bool ok = true;
+    for (size_t at = n_same, n; ok && at < u->n_prompt && !cancelled(u); at += n) {
+        n = clo_min(u->n_prompt - at, PREFILL_PIECE);
+        const clo_step st = {
+            .seq = g->seq, .ids = g->ids + at, .n = n, .n_logits = at + n == u->n_prompt, .logits = g->logits};
+        ok = clo_decoder_run(g->d, &st, 1, err);
+    }
     u->r->prefill_s = now_s() - begin;
     return ok;
 }
@@ -375,6 +389,7 @@ bool clo_gen_run(clo_gen *g, const int32_t *prompt, size_t n_prompt, const clo_g
     bool ok = false;
 
     if (n_prompt == 0) return clo_fail(err, CLO_ERR_USAGE, "the prompt has no tokens");
+    if (opts->mask && opts->chain) return clo_fail(err, CLO_ERR_USAGE, "a masked answer has no receipt");
     if (n_prompt >= g->n_ctx)
         return clo_fail(err, CLO_ERR_LIMIT,
                         "the prompt has %zu tokens and the context holds %zu, with room for the answer (--ctx)",
@@ -392,7 +407,7 @@ bool clo_gen_run(clo_gen *g, const int32_t *prompt, size_t n_prompt, const clo_g
     g->stream.stops = opts->stops;
     g->stream.n_stops = opts->n_stops;
     if (!prefill(&u, prompt, err)) goto done;
-    if (!decode(&u, err)) goto done;
+    if (!u.done && !decode(&u, err)) goto done;
     if (!clo_buf_ok(&g->stream.text, err)) goto done;
     ok = true;
 done:

@@ -29,7 +29,7 @@ typedef enum {
     CLO_FINISH_STOP,      /* the model ended: a stop id */
     CLO_FINISH_TEXT,      /* a stop string */
     CLO_FINISH_LENGTH,    /* n_max tokens, or the context is full */
-    CLO_FINISH_CANCELLED, /* on_text said so */
+    CLO_FINISH_CANCELLED, /* on_text or cancelled said so */
 } clo_finish;
 
 /* "stop" (both kinds), "length", "cancelled": as OpenAI names them. */
@@ -38,26 +38,31 @@ const char *clo_finish_name(clo_finish f);
 typedef struct {
     const clo_sampler_params *sampler; /* NULL: greedy */
     uint64_t seed;
-    size_t n_max;           /* output tokens; 0: until the model stops or the context is full */
-    const clo_str *stops;   /* [n_stops] stop strings: cut from the text */
+    size_t n_max;         /* output tokens; 0: until the model stops or the context is full */
+    const clo_str *stops; /* [n_stops] stop strings: cut from the text */
     size_t n_stops;
-    bool ignore_stop_ids;   /* go on after the model's own end (for timing) */
-    bool lookup;            /* speculate by prompt lookup */
-    bool chain;             /* compute the logits chain of a receipt */
-    bool show_special;      /* text of special tokens too */
+    bool ignore_stop_ids;                     /* go on after the model's own end (for timing) */
+    bool lookup;                              /* speculate by prompt lookup */
+    bool chain;                               /* compute the logits chain of a receipt */
+    bool show_special;                        /* text of special tokens too */
     bool (*on_text)(void *ctx, clo_str text); /* newly safe text, whole characters; false cancels; may be NULL */
+    bool (*cancelled)(void *ctx); /* asked before each pass of the decoder: true ends the run; may be NULL */
+    /* Forbids tokens (a grammar): called before each token is chosen, in order, with the ids [n_ids] of the output so
+     * far; what it sets to -infinity in logits [n_vocab] cannot come (clo_logits_keep). Guesses of lookup do not
+     * disturb it. Not with chain, for who replays a receipt has no mask. May be NULL. */
+    void (*mask)(void *ctx, float *logits, size_t n_vocab, const int32_t *ids, size_t n_ids);
     void *ctx;
 } clo_gen_opts;
 
 typedef struct {
-    const int32_t *ids;       /* [n_ids] output, the stop id included; lives until the next run */
+    const int32_t *ids; /* [n_ids] output, the stop id included; lives until the next run */
     size_t n_ids;
-    clo_str text;             /* UTF-8, without stop strings and the stop id; lives until the next run */
-    const clo_sha256 *chain;  /* [n_ids] g_1 .. g_n, or NULL */
+    clo_str text;            /* UTF-8, without stop strings and the stop id; lives until the next run */
+    const clo_sha256 *chain; /* [n_ids] g_1 .. g_n, or NULL */
     clo_finish finish;
-    bool context_full;        /* finish is LENGTH because no position was left */
-    size_t n_prompt, n_reused; /* prompt tokens, and those of them that were computed before */
-    size_t n_steps;           /* calls of the decoder after the prompt */
+    bool context_full;            /* finish is LENGTH because no position was left */
+    size_t n_prompt, n_reused;    /* prompt tokens, and those of them that were computed before */
+    size_t n_steps;               /* calls of the decoder after the prompt */
     size_t n_drafted, n_accepted; /* tokens guessed by lookup, and those kept */
     double prefill_s, decode_s;   /* wall time until the first logits, and of everything after */
 } clo_gen_result;
@@ -72,7 +77,7 @@ const int32_t *clo_gen_history(const clo_gen *g, size_t *n);
 void clo_gen_forget(clo_gen *g);
 
 /* CLO_ERR_LIMIT when the prompt leaves no room in the context, CLO_ERR_USAGE when it is empty or holds an id outside the
- * vocabulary. */
+ * vocabulary, or for mask with chain; CLO_ERR_FORMAT when mask leaves no token. */
 CLO_CHECK bool clo_gen_run(clo_gen *g, const int32_t *prompt, size_t n_prompt, const clo_gen_opts *opts,
                            clo_gen_result *out, clo_err *err);
 

@@ -1,9 +1,13 @@
 /* The sampler. See sampler.h and docs/profile-n1-sampling.md.
  *
  * One list of candidates, kept in the total order (value descending, id ascending), passes through stages that cut its
- * tail or take some out. The list is made by partial selection when top-k comes first (a scan that is mostly one vector
- * compare per 16 logits), else by a radix sort. Probabilities are clo_exp_f32 of differences to the largest value;
- * every sum of them is fp64, in list order. */
+ * tail or take some out. Weights are exponentials of differences to the first, and every sum of them is fp64, in list
+ * order.
+ *
+ * A list of the whole vocabulary is not put in order for that: a ranking lays its head out, and more when a stage comes
+ * to the end of it. The sum over such a list, in an order that nobody has made, is known between two bounds. Where the
+ * bounds decide, the head is enough; where they do not (one time in thousands of millions, or among equal logits), the
+ * list is laid out to its end and the sum is exact. */
 #include "infer/sampler.h"
 
 #include <stdlib.h>
@@ -12,19 +16,24 @@
 #include "base/check.h"
 #include "base/half.h"
 #include "base/random.h"
+#include "tensor/kernel.h"
 #include "tensor/mathf.h"
 
-#define TOP_K_BY_HEAP_MAX 1024 /* above this a radix sort is quicker */
-#define TYPICAL_MAX 4096       /* candidates that the typical stage orders; the tail beyond is dropped */
+#define TOP_K_TAKE_MAX 1024 /* a larger top-k extends the ranking */
+#define TYPICAL_MAX 4096    /* candidates that the typical stage orders; the tail beyond is dropped */
+#define SUM_CHUNK 1024      /* logits that are weighed at a time */
+
+#define FLOAT_MAX 0x1.fffffep127F
 
 struct clo_sampler {
     clo_sampler_params p;
     uint64_t seed;
     size_t n_vocab;
-    clo_top *list;      /* [n_vocab] owned: candidates */
-    clo_top *spare;     /* [n_vocab] owned: the other half of the sort */
-    float *prob;        /* [n_vocab] owned: weights of the list, before division by their sum */
-    uint16_t *count;    /* [n_vocab] owned: occurrences in the penalty window; all zero between picks */
+    const clo_kernels *kernels;
+    clo_ranking list; /* owned: candidates; their logits are divided by scale */
+    float *weight;    /* [n_vocab] owned: exp(z_i - z_0) of those that are laid out */
+    float scale;      /* the temperature once its stage is over, until then 1 */
+    uint16_t *count;  /* [n_vocab] owned: occurrences in the penalty window; all zero between picks */
 };
 
 clo_sampler_params clo_sampler_defaults(void)
@@ -74,24 +83,26 @@ bool clo_sampler_open(clo_sampler **out, const clo_sampler_params *p, uint64_t s
     clo_sampler *s = (clo_sampler *)calloc(1, sizeof *s);
     if (!s) return clo_fail(err, CLO_ERR_MEMORY, "sampler");
     *s = (clo_sampler){.p = *p, .seed = seed, .n_vocab = n_vocab};
-    s->list = (clo_top *)calloc(n_vocab, sizeof *s->list);
-    s->spare = (clo_top *)calloc(n_vocab, sizeof *s->spare);
-    s->prob = (float *)calloc(n_vocab, sizeof *s->prob);
+    s->weight = (float *)calloc(n_vocab, sizeof *s->weight);
     s->count = (uint16_t *)calloc(n_vocab, sizeof *s->count);
-    if (!s->list || !s->spare || !s->prob || !s->count) {
-        clo_sampler_close(s);
-        return clo_fail(err, CLO_ERR_MEMORY, "sampler over %zu ids", n_vocab);
+    if (!s->weight || !s->count) {
+        clo_fail(err, CLO_ERR_MEMORY, "sampler over %zu ids", n_vocab);
+        goto fail;
     }
+    if (!clo_ranking_open(&s->list, n_vocab, err)) goto fail;
+    if (!clo_kernels_pick(&s->kernels, err)) goto fail;
     *out = s;
     return true;
+fail:
+    clo_sampler_close(s);
+    return false;
 }
 
 void clo_sampler_close(clo_sampler *s)
 {
     if (!s) return;
-    free(s->list);
-    free(s->spare);
-    free(s->prob);
+    clo_ranking_close(&s->list);
+    free(s->weight);
     free(s->count);
     free(s);
 }
@@ -99,170 +110,6 @@ void clo_sampler_close(clo_sampler *s)
 const clo_sampler_params *clo_sampler_params_of(const clo_sampler *s)
 {
     return &s->p;
-}
-
-/* --- scanning -----------------------------------------------------------------------------------------------------
- * Vectors of 4 floats in the compilers' own extension, four at a time; comparisons and maxima are exact, so the width
- * cannot be seen. */
-
-typedef float vec __attribute__((vector_size(16)));
-typedef int32_t mask __attribute__((vector_size(16)));
-
-#define FLOAT_MAX 0x1.fffffep127F
-
-static inline vec load(const float *p)
-{
-    vec v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-
-static inline bool any(mask m)
-{
-    uint64_t w[2];
-    memcpy(w, &m, sizeof w);
-    return (w[0] | w[1]) != 0;
-}
-
-static inline vec max4(vec a, vec b)
-{
-    mask more = b > a;
-    return (vec)(((mask)b & more) | ((mask)a & ~more));
-}
-
-/* True when one of p[0..16) is greater than limit. */
-static inline bool any_over(const float *p, float limit)
-{
-    vec l = (vec){0} + limit;
-    return any((load(p) > l) | (load(p + 4) > l) | (load(p + 8) > l) | (load(p + 12) > l));
-}
-
-/* The largest value; NaN and +infinity anywhere give false. */
-static bool scan_max(float *out, const float *x, size_t n)
-{
-    const vec high = (vec){0} + FLOAT_MAX;
-    float m = -clo_bits_f32(0x7f800000u);
-    vec best[4] = {(vec){0} + m, (vec){0} + m, (vec){0} + m, (vec){0} + m};
-    mask good = ~(mask){0};
-    size_t i = 0;
-    for (; i + 16 <= n; i += 16) {
-        for (int l = 0; l < 4; l++) {
-            vec v = load(x + i + 4 * l);
-            good &= v <= high; /* false for NaN and +infinity */
-            best[l] = max4(best[l], v);
-        }
-    }
-    bool ok = !any(~good);
-    best[0] = max4(max4(best[0], best[1]), max4(best[2], best[3]));
-    for (int l = 0; l < 4; l++) m = best[0][l] > m ? best[0][l] : m;
-    for (; i < n; i++) {
-        m = x[i] > m ? x[i] : m;
-        ok = ok && x[i] <= FLOAT_MAX;
-    }
-    *out = m;
-    return ok;
-}
-
-/* First i with x[i] == m, which is the maximum. */
-static size_t find_equal(const float *x, size_t n, float m)
-{
-    size_t i = 0;
-    const vec want = (vec){0} + m;
-    while (i + 4 <= n && !any(load(x + i) == want)) i += 4;
-    while (i < n && !(x[i] == m)) i++;
-    return i;
-}
-
-/* a comes before b in the total order. */
-static inline bool before(clo_top a, clo_top b)
-{
-    return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
-}
-
-/* --- the k largest ------------------------------------------------------------------------------------------------
- * A heap whose root is the last of the k best in the order; a logit enters when it is larger than the root (an equal one
- * has a higher id, so it stays out). */
-
-static void sift_down(clo_top *heap, size_t n, size_t i)
-{
-    clo_top e = heap[i];
-    for (;;) {
-        size_t c = 2 * i + 1;
-        if (c >= n) break;
-        if (c + 1 < n && before(heap[c], heap[c + 1])) c++;
-        if (!before(e, heap[c])) break;
-        heap[i] = heap[c];
-        i = c;
-    }
-    heap[i] = e;
-}
-
-size_t clo_top_logits(clo_top *out, size_t k, const float *logits, size_t n)
-{
-    if (k > n) k = n;
-    if (k == 0) return 0;
-    for (size_t i = 0; i < k; i++) out[i] = (clo_top){(int32_t)i, logits[i] + 0.0F};
-    for (size_t i = k / 2; i-- > 0;) sift_down(out, k, i);
-    size_t i = k;
-    while (i < n) {
-        while (i + 16 <= n && !any_over(logits + i, out[0].logit)) i += 16;
-        for (size_t end = i + 16 < n ? i + 16 : n; i < end; i++) {
-            if (!(logits[i] > out[0].logit)) continue;
-            out[0] = (clo_top){(int32_t)i, logits[i] + 0.0F};
-            sift_down(out, k, 0);
-        }
-    }
-    for (size_t m = k; m-- > 1;) {
-        clo_top t = out[0];
-        out[0] = out[m];
-        out[m] = t;
-        sift_down(out, m, 0);
-    }
-    return k;
-}
-
-/* --- sorting all --------------------------------------------------------------------------------------------------*/
-
-/* Unsigned and ascending where the float is descending. */
-static inline uint32_t descending_key(float f)
-{
-    uint32_t u = clo_f32_bits(f);
-    return u >> 31 ? u : ~u & 0x7fffffffu;
-}
-
-/* Stable least-significant-digit radix sort, 3 passes of 11 bits: equal values keep ascending ids. The result is in
- * s->list. */
-static void sort_all(clo_sampler *s, const float *logits)
-{
-    size_t n = s->n_vocab;
-    uint32_t at[3][2048];
-    memset(at, 0, sizeof at);
-    for (size_t i = 0; i < n; i++) {
-        float v = logits[i] + 0.0F; /* -0 becomes +0 */
-        uint32_t k = descending_key(v);
-        s->spare[i] = (clo_top){(int32_t)i, v};
-        at[0][k & 2047]++;
-        at[1][k >> 11 & 2047]++;
-        at[2][k >> 22]++;
-    }
-    for (int pass = 0; pass < 3; pass++) {
-        uint32_t sum = 0;
-        for (size_t d = 0; d < 2048; d++) {
-            uint32_t c = at[pass][d];
-            at[pass][d] = sum;
-            sum += c;
-        }
-    }
-    clo_top *from = s->spare, *to = s->list;
-    for (int pass = 0; pass < 3; pass++) {
-        for (size_t i = 0; i < n; i++) {
-            uint32_t d = descending_key(from[i].logit) >> (11 * pass) & 2047;
-            to[at[pass][d]++] = from[i];
-        }
-        clo_top *t = from;
-        from = to;
-        to = t;
-    }
 }
 
 /* --- penalties ----------------------------------------------------------------------------------------------------*/
@@ -299,65 +146,154 @@ static void apply_bias(clo_sampler *s, float *logits)
     }
 }
 
-/* --- stages -------------------------------------------------------------------------------------------------------
- * Each takes the list [n] in the total order and returns how many are left, at the front and still in order; n > 0. */
+/* --- the list -----------------------------------------------------------------------------------------------------
+ * At least one candidate is laid out; s->weight holds the weights of those that are. */
 
-/* prob[i] = exp(z_i - z_0); returns their sum. */
-static double weigh(clo_sampler *s, size_t n)
+/* weight[i] = exp(z_i - z_0) from i = begin on. */
+static void weigh(clo_sampler *s, size_t begin)
 {
+    const clo_top *at = s->list.at;
+    float *w = s->weight;
+    for (size_t i = begin; i < s->list.n; i++)
+        w[i] = at[i].logit - at[0].logit;
+    s->kernels->exp(w + begin, w + begin, s->list.n - begin);
+}
+
+/* Lays out more of the list; false at its end. */
+static bool reach(clo_sampler *s)
+{
+    size_t begin = s->list.n;
+    if (!clo_ranking_extend(&s->list, s->scale)) return false;
+    for (size_t i = begin; i < s->list.n; i++)
+        s->list.at[i].logit = s->list.at[i].logit / s->scale;
+    weigh(s, begin);
+    return true;
+}
+
+static void reach_end(clo_sampler *s)
+{
+    while (reach(s))
+        continue;
+}
+
+/* The list ends after n candidates. */
+static void keep(clo_sampler *s, size_t n)
+{
+    s->list.n = n;
+    s->list.open = false;
+}
+
+typedef struct {
+    double lo, hi;
+} bounds;
+
+/* The sum of weights of the whole vocabulary, in an order of its own. Chunks are of one size, the last filled up with
+ * what weighs nothing, so that compilers make vectors of the loops. */
+static double sum_unordered(const clo_sampler *s)
+{
+    float z[SUM_CHUNK], scale = s->scale, first = s->list.max / scale;
+    double sum[8] = {0};
+    for (size_t i = 0, m; i < s->n_vocab; i += m) {
+        m = clo_min(SUM_CHUNK, s->n_vocab - i);
+        memcpy(z, s->list.logits + i, m * sizeof *z);
+        for (size_t j = m; j < SUM_CHUNK; j++)
+            z[j] = -__builtin_inff();
+        for (size_t j = 0; j < SUM_CHUNK; j++)
+            z[j] = z[j] / scale - first;
+        s->kernels->exp(z, z, SUM_CHUNK);
+        for (size_t j = 0; j < SUM_CHUNK; j += 8)
+            for (size_t l = 0; l < 8; l++)
+                sum[l] = sum[l] + (double)z[j + l];
+    }
+    return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
+}
+
+/* Bounds of S, the fp64 sum of the list's weights in its order; equal when all of it is laid out.
+ *
+ * Else: n numbers >= 0 of real sum R, added in any order with unit roundoff u = 2^-53, give a sum within g R of R,
+ * g = n u / (1 - n u) (Higham, Accuracy and Stability of Numerical Algorithms, section 4.2). So two orders differ by
+ * less than 2 g / (1 - g) of either, which is below 3 n u for n u < 2^-10; 4 (n + 4) u covers the rounding here too. */
+static bounds sum_weights(const clo_sampler *s)
+{
+    if (s->list.open) {
+        double sum = sum_unordered(s), slack = sum * ((double)(s->n_vocab + 4) * 0x1p-51);
+        return (bounds){sum - slack, sum + slack};
+    }
     double sum = 0;
-    for (size_t i = 0; i < n; i++) {
-        s->prob[i] = clo_exp_f32(s->list[i].logit - s->list[0].logit);
-        sum = sum + (double)s->prob[i];
+    for (size_t i = 0; i < s->list.n; i++)
+        sum = sum + (double)s->weight[i];
+    return (bounds){sum, sum};
+}
+
+/* The first i for which the sum of weights 0..i is >= share * S, or with `beyond` > share * S; the length of the list
+ * when there is none. Multiplying by share rounds monotonously, so bounds stay bounds. */
+static size_t find_share(clo_sampler *s, double share, bool beyond)
+{
+    bounds all = sum_weights(s), goal = {all.lo * share, all.hi * share};
+    double sum = 0;
+    for (size_t i = 0; i < s->list.n || reach(s); i++) {
+        sum = sum + (double)s->weight[i];
+        if (beyond ? sum > goal.hi : sum >= goal.hi) return i;
+        if (beyond ? sum > goal.lo : sum >= goal.lo) { /* between the bounds */
+            reach_end(s);
+            return find_share(s, share, beyond);
+        }
     }
-    return sum;
+    return s->list.n;
 }
 
-static size_t stage_top_k(clo_sampler *s, size_t n)
+/* --- stages -------------------------------------------------------------------------------------------------------*/
+
+static void stage_top_k(clo_sampler *s)
 {
-    return s->p.top_k > 0 && (size_t)s->p.top_k < n ? (size_t)s->p.top_k : n;
+    if (s->p.top_k <= 0) return;
+    size_t k = (size_t)s->p.top_k;
+    while (s->list.n < k && reach(s))
+        continue;
+    if (s->list.n >= k) keep(s, k);
 }
 
-static size_t stage_top_p(clo_sampler *s, size_t n)
+static void stage_top_p(clo_sampler *s)
 {
-    if (s->p.top_p <= 0 || s->p.top_p >= 1) return n;
-    double goal = weigh(s, n) * (double)s->p.top_p, sum = 0;
-    for (size_t i = 0; i < n; i++) {
-        sum = sum + (double)s->prob[i];
-        if (sum >= goal) return i + 1;
-    }
-    return n;
+    if (s->p.top_p <= 0 || s->p.top_p >= 1) return;
+    size_t i = find_share(s, (double)s->p.top_p, false);
+    if (i < s->list.n) keep(s, i + 1);
 }
 
-static size_t stage_min_p(clo_sampler *s, size_t n)
+static void stage_min_p(clo_sampler *s)
 {
-    if (s->p.min_p <= 0) return n;
+    if (s->p.min_p <= 0) return;
     size_t i = 1;
-    while (i < n && clo_exp_f32(s->list[i].logit - s->list[0].logit) >= s->p.min_p) i++;
-    return i;
+    while ((i < s->list.n || reach(s)) && s->weight[i] >= s->p.min_p)
+        i++;
+    keep(s, i);
 }
 
-static size_t stage_temp(clo_sampler *s, size_t n)
+static void stage_temp(clo_sampler *s)
 {
-    if (s->p.temp == 1.0F) return n;
-    for (size_t i = 0; i < n; i++) s->list[i].logit = s->list[i].logit / s->p.temp;
-    return n;
+    if (s->p.temp == 1.0F) return;
+    s->scale = s->p.temp;
+    for (size_t i = 0; i < s->list.n; i++)
+        s->list.at[i].logit = s->list.at[i].logit / s->p.temp;
+    weigh(s, 0);
 }
 
 /* Mean and deviation over the list that is there. */
-static size_t stage_top_n_sigma(clo_sampler *s, size_t n)
+static void stage_top_n_sigma(clo_sampler *s)
 {
-    if (s->p.top_n_sigma <= 0) return n;
+    if (s->p.top_n_sigma <= 0) return;
+    reach_end(s);
+    const clo_top *at = s->list.at;
     double mean = 0, var = 0;
     size_t n_finite = 0;
-    for (size_t i = 0; i < n && s->list[i].logit >= -FLOAT_MAX; i++) {
-        mean = mean + (double)s->list[i].logit;
+    for (size_t i = 0; i < s->list.n && at[i].logit >= -FLOAT_MAX; i++) {
+        mean = mean + (double)at[i].logit;
         n_finite++;
     }
-    if (n_finite == 0) return n;
+    if (n_finite == 0) return;
     mean = mean / (double)n_finite;
     for (size_t i = 0; i < n_finite; i++) {
-        double d = (double)s->list[i].logit - mean;
+        double d = (double)at[i].logit - mean;
         var = var + d * d;
     }
     var = var / (double)n_finite;
@@ -366,13 +302,12 @@ static size_t stage_top_n_sigma(clo_sampler *s, size_t n)
     double limit = t * t * var;
     size_t i = 1;
     for (; i < n_finite; i++) {
-        double d = (double)s->list[0].logit - (double)s->list[i].logit;
+        double d = (double)at[0].logit - (double)at[i].logit;
         if (d * d > limit) break;
     }
-    return i;
+    keep(s, i);
 }
 
-/* Locally typical sampling (Meister et al. 2022): by |-ln p - H| ascending, the shortest prefix whose mass passes P. */
 static int cmp_typical(const void *a, const void *b)
 {
     const clo_top *x = (const clo_top *)a, *y = (const clo_top *)b;
@@ -380,112 +315,146 @@ static int cmp_typical(const void *a, const void *b)
     return x->id < y->id ? -1 : x->id > y->id;
 }
 
-static size_t stage_typical(clo_sampler *s, size_t n)
+/* Locally typical sampling (Meister et al. 2022): by |-ln p - H| ascending, the shortest prefix whose mass passes P. */
+static void stage_typical(clo_sampler *s)
 {
-    if (s->p.typical_p <= 0 || s->p.typical_p >= 1) return n;
-    if (n > TYPICAL_MAX) n = TYPICAL_MAX;
-    double sum = weigh(s, n), log_sum = clo_log_f64(sum), entropy = 0;
+    if (s->p.typical_p <= 0 || s->p.typical_p >= 1) return;
+    while (s->list.n < TYPICAL_MAX && reach(s))
+        continue;
+    size_t n = clo_min(s->list.n, TYPICAL_MAX);
+    keep(s, n);
+    clo_top *at = s->list.at;
+    double sum = sum_weights(s).lo, log_sum = clo_log_f64(sum), entropy = 0;
     for (size_t i = 0; i < n; i++) {
-        double lp = (double)s->list[i].logit - (double)s->list[0].logit - log_sum;
-        if (s->prob[i] > 0) entropy = entropy - (double)s->prob[i] / sum * lp;
+        double lp = (double)at[i].logit - (double)at[0].logit - log_sum;
+        if (s->weight[i] > 0) entropy = entropy - (double)s->weight[i] / sum * lp;
     }
-    clo_top *rank = s->spare; /* id: place in the list; logit: distance */
+    clo_top *rank = s->list.spare; /* id: place in the list; logit: distance */
     for (size_t i = 0; i < n; i++) {
-        double lp = (double)s->list[i].logit - (double)s->list[0].logit - log_sum;
+        double lp = (double)at[i].logit - (double)at[0].logit - log_sum;
         double d = -lp - entropy;
         rank[i] = (clo_top){(int32_t)i, (float)(d < 0 ? -d : d)};
     }
     qsort(rank, n, sizeof *rank, cmp_typical);
     double mass = 0, goal = sum * (double)s->p.typical_p;
     size_t kept = 0;
-    while (kept < n && !(mass > goal)) mass = mass + (double)s->prob[rank[kept++].id];
-    for (size_t i = 0; i < kept; i++) s->prob[rank[i].id] = -1.0F; /* marked: weights are not negative */
+    while (kept < n && !(mass > goal))
+        mass = mass + (double)s->weight[rank[kept++].id];
+    for (size_t i = 0; i < kept; i++)
+        s->weight[rank[i].id] = -1.0F; /* marked: weights are not negative */
     size_t out = 0;
     for (size_t i = 0; i < n; i++)
-        if (s->prob[i] < 0) s->list[out++] = s->list[i];
-    return out;
+        if (s->weight[i] < 0) at[out++] = at[i];
+    keep(s, out);
+    weigh(s, 0);
 }
 
 /* Exclude top choices: with some probability, of those at or over the threshold only the least likely stays. */
-static size_t stage_xtc(clo_sampler *s, size_t n, uint64_t i_output)
+static void stage_xtc(clo_sampler *s, uint64_t i_output)
 {
-    if (s->p.xtc_probability <= 0 || s->p.xtc_threshold > 0.5F || n < 2) return n;
-    if (clo_random_unit(s->seed, CLO_RANDOM_SAMPLE, i_output, 1) >= (double)s->p.xtc_probability) return n;
-    double goal = weigh(s, n) * (double)s->p.xtc_threshold;
+    if (s->p.xtc_probability <= 0 || s->p.xtc_threshold > 0.5F) return;
+    if (clo_random_unit(s->seed, CLO_RANDOM_SAMPLE, i_output, 1) >= (double)s->p.xtc_probability) return;
+    reach_end(s);
+    double goal = sum_weights(s).lo * (double)s->p.xtc_threshold;
     size_t over = 0;
-    while (over < n && (double)s->prob[over] >= goal) over++;
-    if (over < 2) return n;
-    memmove(s->list, s->list + (over - 1), (n - (over - 1)) * sizeof *s->list);
-    return n - (over - 1);
+    while (over < s->list.n && (double)s->weight[over] >= goal)
+        over++;
+    if (over < 2) return;
+    size_t n = s->list.n - (over - 1);
+    memmove(s->list.at, s->list.at + (over - 1), n * sizeof *s->list.at);
+    keep(s, n);
+    weigh(s, 0);
 }
 
-static size_t run_stages(clo_sampler *s, size_t n, uint64_t i_output)
+static void run_stages(clo_sampler *s, uint64_t i_output)
 {
     if (s->p.order == CLO_SAMPLER_ORDER_HF) {
-        n = stage_temp(s, n);
-        n = stage_top_k(s, n);
-        n = stage_top_p(s, n);
-        n = stage_min_p(s, n);
-        n = stage_typical(s, n);
-        n = stage_top_n_sigma(s, n);
-        return stage_xtc(s, n, i_output);
+        stage_temp(s);
+        stage_top_k(s);
+        stage_top_p(s);
+        stage_min_p(s);
+        stage_typical(s);
+        stage_top_n_sigma(s);
+        stage_xtc(s, i_output);
+        return;
     }
-    n = stage_top_n_sigma(s, n);
-    n = stage_top_k(s, n);
-    n = stage_typical(s, n);
-    n = stage_top_p(s, n);
-    n = stage_min_p(s, n);
-    n = stage_xtc(s, n, i_output);
-    return stage_temp(s, n);
+    stage_top_n_sigma(s);
+    stage_top_k(s);
+    stage_typical(s);
+    stage_top_p(s);
+    stage_min_p(s);
+    stage_xtc(s, i_output);
+    stage_temp(s);
 }
 
 /* --- picking ------------------------------------------------------------------------------------------------------*/
 
-static int32_t draw(clo_sampler *s, size_t n, uint64_t i_output)
+/* Lays out the beginning of the list: what top-k keeps where it is the first to cut, else the first stretch. */
+static void begin_list(clo_sampler *s)
 {
-    double goal = clo_random_unit(s->seed, CLO_RANDOM_SAMPLE, i_output, 0) * weigh(s, n), sum = 0;
-    size_t i = 0;
-    for (; i + 1 < n; i++) {
-        sum = sum + (double)s->prob[i];
-        if (sum > goal) break;
-    }
-    while (i > 0 && s->prob[i] == 0) i--; /* the end of the list may weigh nothing */
-    return s->list[i].id;
+    bool k_first = s->p.order == CLO_SAMPLER_ORDER_HF || s->p.top_n_sigma <= 0;
+    s->scale = 1.0F;
+    if (k_first && s->p.top_k > 0 && s->p.top_k <= TOP_K_TAKE_MAX)
+        clo_ranking_take(&s->list, (size_t)s->p.top_k);
+    else
+        clo_ranking_extend(&s->list, 1.0F);
+    weigh(s, 0);
+}
+
+static int32_t draw(clo_sampler *s, uint64_t i_output)
+{
+    size_t i = find_share(s, clo_random_unit(s->seed, CLO_RANDOM_SAMPLE, i_output, 0), true);
+    if (i == s->list.n) i--;
+    while (i > 0 && s->weight[i] == 0)
+        i--; /* the end of the list may weigh nothing */
+    return s->list.at[i].id;
 }
 
 bool clo_sampler_pick(clo_sampler *s, int32_t *id, float *logits, const int32_t *history, size_t n_history,
                       uint64_t i_output, clo_err *err)
 {
-    float max = 0;
     apply_bias(s, logits);
     apply_penalties(s, logits, history, n_history);
-    if (!scan_max(&max, logits, s->n_vocab))
+    if (!clo_ranking_begin(&s->list, logits))
         return clo_fail(err, CLO_ERR_FORMAT, "output token %llu: a logit is not a finite number",
                         (unsigned long long)i_output);
-    if (max < -FLOAT_MAX)
-        return clo_fail(err, CLO_ERR_FORMAT, "output token %llu: every token is banned",
-                        (unsigned long long)i_output);
+    if (s->list.max < -FLOAT_MAX)
+        return clo_fail(err, CLO_ERR_FORMAT, "output token %llu: every token is banned", (unsigned long long)i_output);
     if (s->p.temp <= 0) {
-        *id = (int32_t)find_equal(logits, s->n_vocab, max);
+        *id = clo_ranking_first(&s->list);
         return true;
     }
-    bool k_first = s->p.order == CLO_SAMPLER_ORDER_HF || s->p.top_n_sigma <= 0;
-    size_t n = s->n_vocab;
-    if (k_first && s->p.top_k > 0 && s->p.top_k <= TOP_K_BY_HEAP_MAX)
-        n = clo_top_logits(s->list, (size_t)s->p.top_k, logits, n);
-    else
-        sort_all(s, logits);
-    while (n > 1 && s->list[n - 1].logit < -FLOAT_MAX) n--; /* banned */
-    n = run_stages(s, n, i_output);
-    *id = draw(s, n, i_output);
+    begin_list(s);
+    run_stages(s, i_output);
+    *id = draw(s, i_output);
     return true;
+}
+
+/* --- beside the choice --------------------------------------------------------------------------------------------*/
+
+void clo_logits_keep(float *logits, const uint32_t *allowed, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!(allowed[i / 32] >> (i % 32) & 1)) logits[i] = -__builtin_inff();
+}
+
+void clo_logprobs(double *out, const int32_t *ids, size_t n_ids, const float *logits, size_t n)
+{
+    float max = 0;
+    double sum = 0;
+    bool ok = clo_logits_max(&max, logits, n) && max >= -FLOAT_MAX;
+    for (size_t i = 0; ok && i < n; i++)
+        sum = sum + clo_exp_f64((double)logits[i] - (double)max);
+    double log_sum = clo_log_f64(sum);
+    for (size_t i = 0; i < n_ids; i++) {
+        bool known = ok && ids[i] >= 0 && (size_t)ids[i] < n;
+        out[i] = known ? (double)logits[ids[i]] - (double)max - log_sum : CLO_LOGPROB_NONE;
+    }
 }
 
 double clo_logprob(const float *logits, size_t n, int32_t id)
 {
-    float max = 0;
-    double sum = 0;
-    if (!scan_max(&max, logits, n) || id < 0 || (size_t)id >= n) return -1e300;
-    for (size_t i = 0; i < n; i++) sum = sum + clo_exp_f64((double)logits[i] - (double)max);
-    return (double)logits[id] - (double)max - clo_log_f64(sum);
+    double out;
+    clo_logprobs(&out, &id, 1, logits, n);
+    return out;
 }

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "infer/ranking.h"
 
 typedef enum {
     CLO_SAMPLER_ORDER_LLAMA = 0, /* top-n-sigma, top-k, typical, top-p, min-p, XTC, temperature */
@@ -73,16 +74,20 @@ const clo_sampler_params *clo_sampler_params_of(const clo_sampler *s);
 CLO_CHECK bool clo_sampler_pick(clo_sampler *s, int32_t *id, float *logits, const int32_t *history, size_t n_history,
                                 uint64_t i_output, clo_err *err);
 
-typedef struct {
-    int32_t id;
-    float logit;
-} clo_top;
+/* Forbids by a bitset: of logits [n], those whose bit is 0 become -infinity. Id i is bit i % 32 of allowed[i / 32], as
+ * grammar engines (llguidance, XGrammar) write it. Called before a pick; bias and penalties cannot bring back what is
+ * forbidden. */
+void clo_logits_keep(float *logits, const uint32_t *allowed, size_t n);
 
-/* The k largest logits, value descending, lower id first among equals; -0 counts as +0. Fewer than k when n < k:
- * returns how many. out [k]. logits hold no NaN. */
-size_t clo_top_logits(clo_top *out, size_t k, const float *logits, size_t n);
+#define CLO_LOGPROB_NONE (-1e300)
 
-/* ln of the softmax of logits[id] over all n, unfiltered: the log-probability that clients are told. */
+/* out[i] = ln of the softmax of logits[ids[i]] over all n: the log-probabilities that clients are told, before
+ * temperature and stages. Call it before a pick, which writes its bias and penalties into the logits. The sum is
+ * computed once for all ids; with clo_top_logits it gives the likeliest tokens beside the chosen one.
+ *   out, ids   [n_ids]
+ * CLO_LOGPROB_NONE for an id outside [0, n), and for all when a logit is NaN or +infinity or none is finite; -infinity
+ * for an id at -infinity, which JSON cannot say. */
+void clo_logprobs(double *out, const int32_t *ids, size_t n_ids, const float *logits, size_t n);
 double clo_logprob(const float *logits, size_t n, int32_t id);
 
 #endif

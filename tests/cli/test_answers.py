@@ -6,10 +6,13 @@
 import json
 import os
 import pathlib
+import pty
+import select
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
@@ -65,6 +68,83 @@ def test_a_stop_text_is_cut():
 def test_a_full_context_is_told():
     cloche("run", MODEL, "--ctx", 8, "a prompt that does not fit into it", code=1)
     cloche("run", MODEL, "--ctx", 64, "-n", 500, "hi", code=1)
+
+
+def test_an_answer_that_never_ends_stops_where_the_context_does():
+    p = subprocess.run([BIN, "run", MODEL, "--ctx", "64", "--ignore-eos", "--temp", "0", "--json", "hi"],
+                       capture_output=True, text=True, env=ENV, timeout=300)
+    a = json.loads(p.stdout)
+    assert p.returncode == 0 and a["finish_reason"] == "length" and a["usage"]["total_tokens"] == 64, a
+    assert p.stderr.startswith("cloche: the answer ends here: the context of 64 tokens is full"), p.stderr
+    p = subprocess.run([BIN, "run", MODEL, "--ignore-eos", "-n", "9", "--json", "hi"], capture_output=True, text=True,
+                       env=ENV, timeout=300)
+    assert p.returncode == 0 and json.loads(p.stdout)["finish_reason"] == "length" and "full" not in p.stderr
+
+
+class Talk:
+    """The program on a terminal of its own."""
+
+    def __init__(self, *args):
+        self.said = ""
+        self.pid, self.terminal = pty.fork()
+        if self.pid == 0:
+            os.execve(BIN, [BIN, "run", MODEL, *map(str, args)], ENV)
+
+    def read(self):
+        try:
+            self.said += os.read(self.terminal, 65536).decode("utf-8", "replace")
+        except OSError:  # the other side is gone
+            return False
+        return True
+
+    def wait_for(self, text):
+        """Reads until `text` comes, and forgets what was read by then."""
+        end = time.monotonic() + 120
+        while text not in self.said:
+            left = end - time.monotonic()
+            assert left > 0 and select.select([self.terminal], [], [], left)[0] and self.read(), f"no {text!r}: {self.said}"
+        before, self.said = self.said.split(text, 1)
+        return before
+
+    def type(self, text):
+        os.write(self.terminal, text.encode())
+
+    def end(self):
+        while self.read():
+            pass
+        os.close(self.terminal)
+        return os.waitpid(self.pid, 0)[1]
+
+
+def test_ctrl_c_stops_an_answer_and_the_talk_goes_on():
+    t = Talk("--ctx", 200000, "--ignore-eos", "--temp", 0.8)
+    t.wait_for(">>> ")
+    for _ in range(2):
+        t.type("hello\n")
+        t.wait_for("hello\r\n")
+        while len(t.said) < 20:
+            assert t.read()
+        t.type("\x03")
+        t.wait_for("(stopped)")
+        t.wait_for(">>> ")
+    t.type("half a line\x03")  # at the prompt it takes back the line
+    t.wait_for("Ctrl-D ends")
+    t.wait_for(">>> ")
+    t.type("\x04")
+    assert t.end() == 0
+
+
+def test_a_talk_goes_on_after_what_does_not_fit():
+    t = Talk("--ctx", 64, "--ignore-eos")
+    t.wait_for(">>> ")
+    t.type("hi\n")
+    t.wait_for("the context of 64 tokens is full")
+    t.wait_for(">>> ")
+    t.type("x" * 300 + "\n")
+    t.wait_for("the prompt has")
+    t.wait_for(">>> ")
+    t.type("\n")
+    assert t.end() == 0
 
 
 def test_receipts_replay_and_alterations_are_found():

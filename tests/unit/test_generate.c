@@ -212,6 +212,103 @@ static void the_context_ends_without_harm(void **state)
     tiny_close(&t);
 }
 
+/* A grammar: an even id, then an odd one, and so on. It counts, to see that it is asked for each token once and in order. */
+typedef struct {
+    size_t n_asked;
+    bool skipped;
+} parity;
+
+static void even_then_odd(void *ctx, float *logits, size_t n_vocab, const int32_t *ids, size_t n_ids)
+{
+    parity *y = ctx;
+    y->skipped |= n_ids != y->n_asked++ || (n_ids > 0 && (size_t)ids[n_ids - 1] % 2 != (n_ids - 1) % 2);
+    for (size_t id = 0; id < n_vocab; id++)
+        if (id % 2 != n_ids % 2) logits[id] = -__builtin_inff();
+}
+
+static void forbid_all(void *ctx, float *logits, size_t n_vocab, const int32_t *ids, size_t n_ids)
+{
+    (void)ctx, (void)ids;
+    for (size_t id = 0; n_ids == 3 && id < n_vocab; id++) logits[id] = -__builtin_inff();
+}
+
+static void a_mask_decides_what_may_come(void **state)
+{
+    (void)state;
+    const clo_sampler_params p = {.temp = 0.8f, .top_p = 0.95f};
+    tiny_model t;
+    clo_gen *g = NULL;
+    clo_gen_result r;
+    clo_err err = {0};
+    int32_t first[N_OUT];
+    if (!tiny_open(&t, 1, 0)) skip();
+    assert_true(clo_gen_open(&g, t.decoder, 0, NULL));
+    for (int lookup = 0; lookup < 2; lookup++) {
+        parity y = {0};
+        const clo_gen_opts o = {.sampler = &p, .n_max = N_OUT, .ignore_stop_ids = true, .lookup = lookup,
+                                .mask = even_then_odd, .ctx = &y};
+        assert_true(clo_gen_run(g, prompt, N_PROMPT, &o, &r, NULL));
+        assert_true(y.n_asked == N_OUT && !y.skipped);
+        for (int i = 0; i < N_OUT; i++) assert_int_equal(r.ids[i] % 2, i % 2);
+        if (lookup) assert_memory_equal(first, r.ids, sizeof first);
+        memcpy(first, r.ids, sizeof first);
+    }
+    clo_gen_opts o = {.ignore_stop_ids = true, .mask = forbid_all};
+    assert_false(clo_gen_run(g, prompt, N_PROMPT, &o, &r, &err));
+    assert_int_equal(err.code, CLO_ERR_FORMAT);
+    assert_int_equal(r.n_ids, 3);
+    o.chain = true;
+    err = (clo_err){0};
+    assert_false(clo_gen_run(g, prompt, N_PROMPT, &o, &r, &err));
+    assert_int_equal(err.code, CLO_ERR_USAGE);
+    clo_gen_close(g);
+    tiny_close(&t);
+}
+
+/* Says yes after so many questions. */
+static bool counts_down(void *ctx)
+{
+    return (*(int *)ctx)-- == 0;
+}
+
+static void a_cancelled_run_ends_at_once_and_harms_nothing(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *why;
+        size_t n_prompt;
+        int n_passes; /* of the decoder until the question is answered with yes */
+        size_t n_ids; /* output by then */
+    } rows[] = {
+        {"before anything", N_PROMPT, 0, 0},
+        {"after the prompt", N_PROMPT, 1, 1},
+        {"in the answer", N_PROMPT, 5, 5},
+        {"in a long prompt", 700, 1, 0},
+    };
+    int32_t ids[700];
+    for (int i = 0; i < 700; i++) ids[i] = prompt[i % (int)N_PROMPT];
+    tiny_model t;
+    if (!tiny_open(&t, 1, 0)) skip();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        clo_gen *g = NULL, *fresh = NULL;
+        clo_gen_result r, f;
+        int n_left = rows[i].n_passes;
+        const clo_gen_opts until = {.ignore_stop_ids = true, .cancelled = counts_down, .ctx = &n_left};
+        const clo_gen_opts whole = {.ignore_stop_ids = true, .n_max = 9};
+        assert_true(clo_gen_open(&g, t.decoder, 800, NULL) && clo_gen_open(&fresh, t.decoder, 800, NULL));
+        assert_true(clo_gen_run(g, ids, rows[i].n_prompt, &until, &r, NULL));
+        if (r.finish != CLO_FINISH_CANCELLED || r.n_ids != rows[i].n_ids || r.context_full)
+            fail_msg("%s: %s after %zu", rows[i].why, clo_finish_name(r.finish), r.n_ids);
+        assert_true(clo_gen_run(g, ids, rows[i].n_prompt, &whole, &r, NULL)); /* and the next one is as ever */
+        assert_true(clo_gen_run(fresh, ids, rows[i].n_prompt, &whole, &f, NULL));
+        assert_int_equal(r.n_ids, 9);
+        assert_memory_equal(r.ids, f.ids, 9 * sizeof *r.ids);
+        clo_gen_close(g);
+        clo_gen_close(fresh);
+    }
+    tiny_close(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -221,6 +318,8 @@ int main(void)
         cmocka_unit_test(seeds_give_other_answers_and_the_same_ones_again),
         cmocka_unit_test(a_longer_conversation_computes_only_what_is_new),
         cmocka_unit_test(the_context_ends_without_harm),
+        cmocka_unit_test(a_mask_decides_what_may_come),
+        cmocka_unit_test(a_cancelled_run_ends_at_once_and_harms_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
