@@ -219,6 +219,7 @@ static const char *default_next(clo_code code)
 
 int clo_cli_fail(const clo_err *err, const char *next)
 {
+    if (err->code == CLO_OK) return CLO_EXIT_FAILED; /* the output, and it has been told or main tells it */
     fputs("cloche: ", stderr);
     clo_cli_print_escaped(clo_str_from(err->text[0] ? err->text : "failed"), true);
     fputc('\n', stderr);
@@ -242,14 +243,10 @@ int clo_cli_fail_usage(const char *fmt, ...)
 
 int clo_cli_print_json(json_t *stolen)
 {
-    int rc = CLO_EXIT_FAILED;
-    if (stolen && json_dumpf(stolen, stdout, JSON_ENCODE_ANY) == 0) {
-        fputc('\n', stdout);
-        rc = fflush(stdout) == 0 ? CLO_EXIT_OK : CLO_EXIT_FAILED;
-    }
-    if (rc != CLO_EXIT_OK) fputs("cloche: the JSON could not be written\n", stderr);
+    bool ok = stolen && json_dumpf(stolen, stdout, JSON_ENCODE_ANY) == 0 && fputc('\n', stdout) != EOF;
+    if (!stolen) fputs("cloche: no memory for the JSON\n", stderr);
     json_decref(stolen);
-    return rc;
+    return ok ? CLO_EXIT_OK : CLO_EXIT_FAILED;
 }
 
 void clo_cli_progress(void *ctx, const char *what, uint64_t done, uint64_t total)

@@ -146,6 +146,18 @@ def test_facts_and_measures():
     assert json.loads(cloche("version", "--json"))["profile"] == "n1"
 
 
+def test_output_that_is_lost_is_a_failure():
+    talk = BOX / "talk.json"
+    talk.write_text('[{"role": "user", "content": "hi"}]')
+    for args in (["run", MODEL, "-n", 3, "hi"], ["run", MODEL, "-n", 3, "--json", "hi"], ["tokenize", MODEL, "hello"],
+                 ["render", MODEL, "--messages", talk], ["logits", MODEL, "--tokens", "1,2"], ["show", MODEL],
+                 ["inspect", MODEL, "--json"], ["list", "--json"], ["version"], ["--help"], ["run", "--help"]):
+        with open("/dev/full", "w") as full:
+            p = subprocess.run([BIN, *map(str, args)], stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE,
+                               text=True, env=ENV, timeout=300)
+        assert p.returncode == 1 and "standard output could not be written" in p.stderr, (args, p.returncode, p.stderr)
+
+
 def test_usage_faults_end_with_2():
     for args in ([], ["nonsense"], ["run"], ["run", MODEL, "--temp", "warm", "x"], ["run", MODEL, "--nope", "x"],
                  ["logits", MODEL], ["run", MODEL, "--temp", "-1", "x"], ["run", MODEL, "--order", "up", "x"]):
