@@ -99,6 +99,9 @@ int clo_cli_fail(const clo_err *err, const char *next);
 int clo_cli_fail_usage(const char *fmt, ...) CLO_PRINTF(1, 2);
 clo_exit clo_cli_exit_code(const clo_err *err);
 
+/* NAME=JSON, as --set has it, put into an object. What is not JSON is refused: a text needs its quotes. */
+CLO_CHECK bool clo_cli_set_var(json_t *vars, const char *pair, clo_err *err);
+
 /* Prints a JSON value and a newline to stdout and drops the reference; a NULL value is out of memory, and told. */
 int clo_cli_print_json(json_t *stolen);
 

@@ -82,7 +82,7 @@ static bool find_template(session *s, const options *o, clo_err *err)
     clo_str text;
     if (!open_model(s, o, &text, err)) return false;
     if (o->template_path && !clo_file_read(&text, o->template_path, TEMPLATE_BYTES_MAX, &s->arena, err)) return false;
-    if (text.len == 0 && !o->template_path) return clo_fail(err, CLO_ERR_NOT_FOUND, "this model has no chat template");
+    if (text.len == 0 && !o->template_path) return clo_fail(err, CLO_ERR_NOT_FOUND, "this model has no chat template: --template gives one");
     if (clo_template_parse(&s->t, text, err)) return true;
     clo_err_context(err, "chat template");
     return false;
@@ -123,23 +123,6 @@ static bool set_file(session *s, const char *name, const char *path, clo_err *er
     return set_var(s, name, v, err);
 }
 
-/* NAME=JSON; what is not JSON is refused, so that a text needs its quotes. */
-static bool set_given(session *s, const char *pair, clo_err *err)
-{
-    const char *eq = strchr(pair, '=');
-    char name[256];
-    json_t *v;
-    if (!eq || eq == pair || (size_t)(eq - pair) >= sizeof name)
-        return clo_fail(err, CLO_ERR_USAGE, "--set wants NAME=JSON, not '%s'", pair);
-    memcpy(name, pair, (size_t)(eq - pair));
-    name[eq - pair] = '\0';
-    if (!clo_json_parse(&v, clo_str_from(eq + 1), JSON_BYTES_MAX, err)) {
-        clo_err_context(err, "--set %s", name);
-        return false;
-    }
-    return set_var(s, name, v, err);
-}
-
 static bool set_vars(session *s, const options *o, clo_err *err)
 {
     s->vars = json_object();
@@ -149,7 +132,7 @@ static bool set_vars(session *s, const options *o, clo_err *err)
         !set_var(s, "add_generation_prompt", json_boolean(!o->no_prompt), err))
         return false;
     for (size_t i = 0; i < o->set.n; i++)
-        if (!set_given(s, o->set.items[i], err)) return false;
+        if (!clo_cli_set_var(s->vars, o->set.items[i], err)) return false;
     return clo_template_alias_reasoning(json_object_get(s->vars, "messages"), err);
 }
 

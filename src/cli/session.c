@@ -1,6 +1,7 @@
 /* See session.h. */
 #include "cli/session.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,22 @@
 
 #define GENERATION_CONFIG_BYTES_MAX (1U << 20)
 
+/* A data folder that may only be read still serves: its weights are then packed in memory, at every start. */
+static bool open_model(clo_session *s, const char *data_dir, clo_err *err)
+{
+    clo_model_opts mo = {.pool = s->pool, .data_dir = data_dir, .progress = clo_cli_progress};
+    clo_err why = {0};
+    if (clo_model_open(&s->model, s->path, mo, &why)) return true;
+    if (!data_dir || why.code != CLO_ERR_IO || (why.sys != EROFS && why.sys != EACCES && why.sys != EPERM)) {
+        *err = why;
+        return false;
+    }
+    mo.data_dir = NULL;
+    if (!clo_model_open(&s->model, s->path, mo, err)) return false;
+    fprintf(stderr, "cloche: '%s' cannot be written: the model starts slowly each time\n", data_dir);
+    return true;
+}
+
 bool clo_session_open(clo_session *s, const char *model, const clo_session_opts *o, clo_err *err)
 {
     char data[4096];
@@ -19,8 +36,7 @@ bool clo_session_open(clo_session *s, const char *model, const clo_session_opts 
     if (!clo_cli_model_path(s->path, model, o->data, err)) return false;
     if (!clo_cli_data_dir(data, o->data, err)) return false;
     if (!clo_pool_open(&s->pool, o->n_threads, err)) goto fail;
-    clo_model_opts mo = {.pool = s->pool, .data_dir = o->no_cache ? NULL : data, .progress = clo_cli_progress};
-    if (!clo_model_open(&s->model, s->path, mo, err)) goto fail;
+    if (!open_model(s, o->no_cache ? NULL : data, err)) goto fail;
     clo_decoder_opts dopts = {.n_tok_max = o->n_chunk};
     if (!clo_decoder_open(&s->decoder, s->model, s->pool, dopts, err)) goto fail;
     s->load_s = clo_cli_now() - begin;
@@ -86,8 +102,12 @@ bool clo_session_parse_ids(clo_ids *out, const char *text, size_t n_vocab, clo_e
         if (v >= n_vocab)
             return clo_fail(err, CLO_ERR_USAGE, "token id %llu: the vocabulary has %zu", v, n_vocab);
         if (!clo_ids_push(out, (int32_t)v, err)) return false;
-        p = end;
-        while (*p == ',' || *p == ' ' || *p == '\n') p++;
+        p = end + strspn(end, " \t\r\n");
+        if (*p == ',')
+            p++;
+        else if (p == end && *p)
+            continue; /* no separator: the next turn names the place */
+        p += strspn(p, " \t\r\n");
     }
     return true;
 }
