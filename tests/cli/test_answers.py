@@ -175,6 +175,16 @@ def test_faults_say_what_to_do_next():
     assert "publisher" in said("show", BOX / "cut.gguf", code=1)
 
 
+def test_an_empty_config_is_damaged_and_not_missing():
+    folder = BOX / "folder"
+    folder.mkdir()
+    head = b'{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+    (folder / "model.safetensors").write_bytes(len(head).to_bytes(8, "little") + head + bytes(4))
+    said("show", folder, code=4)
+    (folder / "config.json").write_bytes(b"")
+    assert "config.json" in said("show", folder, code=1)
+
+
 def test_a_data_folder_that_is_damaged_ends_with_7():
     cloche("import", MODEL, "--name", "hurt")
     held = BOX / "data/models/hurt"
