@@ -86,6 +86,15 @@ bool clo_file_read(clo_str *out, const char *path, size_t max_bytes, clo_arena *
     return ok;
 }
 
+bool clo_file_read_beside(clo_str *out, const char *folder, const char *name, size_t max_bytes, clo_arena *keep,
+                          clo_err *err)
+{
+    char path[4096];
+    *out = (clo_str){0};
+    if (!clo_path_join(path, err, "%s/%s", folder, name)) return false;
+    return !clo_path_exists(path) || clo_file_read(out, path, max_bytes, keep, err);
+}
+
 bool clo_stdin_read(clo_str *out, size_t max_bytes, clo_arena *keep, clo_err *err)
 {
     return read_all(out, STDIN_FILENO, "standard input", max_bytes, keep, err);

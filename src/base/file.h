@@ -20,6 +20,9 @@ void clo_map_close(clo_map *m);
 
 /* Reads a whole file of at most max_bytes into the arena (NUL-terminated beyond len). */
 CLO_CHECK bool clo_file_read(clo_str *out, const char *path, size_t max_bytes, clo_arena *keep, clo_err *err);
+/* The same for a file that may be absent: folder/name, or a NULL slice when there is none. */
+CLO_CHECK bool clo_file_read_beside(clo_str *out, const char *folder, const char *name, size_t max_bytes,
+                                    clo_arena *keep, clo_err *err);
 /* Reads standard input to its end, at most max_bytes. */
 CLO_CHECK bool clo_stdin_read(clo_str *out, size_t max_bytes, clo_arena *keep, clo_err *err);
 

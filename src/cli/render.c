@@ -6,13 +6,11 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/cli.h"
-#include "model/gguf.h"
 #include "model/template.h"
 #include "model/tokenizer.h"
 
 #define JSON_BYTES_MAX ((size_t)64 << 20)
 #define TEMPLATE_BYTES_MAX ((size_t)4 << 20)
-#define TOKENIZER_BYTES_MAX ((size_t)512 << 20)
 
 typedef struct {
     const char *model, *data;
@@ -46,33 +44,14 @@ static void session_close(session *s)
 
 /* ---- the model's part: its template and the text of its special tokens ---- */
 
-static bool open_folder(session *s, const char *folder, clo_err *err)
-{
-    char path[4096];
-    clo_str json, config = {"", 0};
-    if (!clo_path_join(path, err, "%s/tokenizer.json", folder) ||
-        !clo_file_read(&json, path, TOKENIZER_BYTES_MAX, &s->arena, err) ||
-        !clo_path_join(path, err, "%s/tokenizer_config.json", folder))
-        return false;
-    if (clo_path_exists(path) && !clo_file_read(&config, path, TOKENIZER_BYTES_MAX, &s->arena, err)) return false;
-    return clo_tok_open_json(&s->tok, json, config, err);
-}
-
 static bool open_model(session *s, const options *o, clo_str *text, clo_err *err)
 {
-    char path[4096], jinja[4096];
-    clo_gguf g;
+    char path[4096];
     *text = (clo_str){"", 0};
     if (!o->model) return true;
-    if (!clo_cli_model_path(path, o->model, o->data, err)) return false;
-    if (!clo_path_is_dir(path)) {
-        if (!clo_map_open(&s->map, path, err) || !clo_gguf_parse(&g, s->map.bytes, &s->arena, err) ||
-            !clo_tok_open_gguf(&s->tok, &g, err))
-            return false;
-    } else {
-        if (!open_folder(s, path, err) || !clo_path_join(jinja, err, "%s/chat_template.jinja", path)) return false;
-        if (clo_path_exists(jinja)) return clo_file_read(text, jinja, TEMPLATE_BYTES_MAX, &s->arena, err);
-    }
+    if (!clo_cli_model_path(path, o->model, o->data, err) ||
+        !clo_tok_open_path(&s->tok, &s->map, path, &s->arena, err))
+        return false;
     *text = clo_tok_template(s->tok, o->tools != NULL);
     return true;
 }

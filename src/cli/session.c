@@ -58,7 +58,6 @@ void clo_session_close(clo_session *s)
 
 bool clo_session_sampler(clo_sampler_params *out, const clo_session *s, clo_err *err)
 {
-    char path[4096];
     clo_str text;
     json_t *config = NULL;
     clo_arena arena = clo_arena_make(2 * GENERATION_CONFIG_BYTES_MAX);
@@ -66,14 +65,14 @@ bool clo_session_sampler(clo_sampler_params *out, const clo_session *s, clo_err 
 
     *out = clo_sampler_defaults();
     if (!clo_path_is_dir(s->path)) return true;
-    if (!clo_path_join(path, err, "%s/generation_config.json", s->path)) goto done;
-    if (!clo_path_exists(path)) {
+    if (!clo_file_read_beside(&text, s->path, "generation_config.json", GENERATION_CONFIG_BYTES_MAX, &arena, err))
+        goto done;
+    if (!text.ptr) {
         ok = true;
         goto done;
     }
-    if (!clo_file_read(&text, path, GENERATION_CONFIG_BYTES_MAX, &arena, err)) goto done;
     if (!clo_json_parse(&config, text, GENERATION_CONFIG_BYTES_MAX, err)) {
-        clo_err_context(err, "read '%s'", path);
+        clo_err_context(err, "read '%s/generation_config.json'", s->path);
         goto done;
     }
     bool sample = clo_json_bool(config, "do_sample", json_object_get(config, "temperature") != NULL);
@@ -84,7 +83,7 @@ bool clo_session_sampler(clo_sampler_params *out, const clo_session *s, clo_err 
     out->min_p = (float)clo_json_num(config, "min_p", (double)out->min_p);
     out->repeat_penalty = (float)clo_json_num(config, "repetition_penalty", 1.0);
     ok = clo_sampler_check(out, err);
-    if (!ok) clo_err_context(err, "read '%s'", path);
+    if (!ok) clo_err_context(err, "read '%s/generation_config.json'", s->path);
 done:
     json_decref(config);
     clo_arena_free(&arena);
