@@ -254,7 +254,7 @@ bool clo_library_lock(int *fd, const char *data_dir, clo_err *err)
 {
     char path[4096];
     if (!clo_mkdir_p(data_dir, err) || !clo_path_join(path, err, "%s/library.lock", data_dir)) return false;
-    *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (*fd < 0) return clo_fail_sys(err, errno, "open '%s'", path);
     int rc;
     do rc = flock(*fd, LOCK_EX);

@@ -120,5 +120,5 @@ bool clo_kernels_pick(const clo_kernels **out, clo_err *err)
     }
     return clo_fail(
         err, CLO_ERR_UNSUPPORTED,
-        "CLOCHE_CPU asks for %s, which this processor or build does not have ('cloche doctor' shows what is)", cpu);
+        "CLOCHE_CPU asks for %s, which this processor or build does not have: unset it for the fastest one here", cpu);
 }
