@@ -263,6 +263,7 @@ install: all
 	install -m 644 packaging/completion/cloche.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/cloche
 	install -m 644 packaging/completion/_cloche $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_cloche
 	install -m 644 packaging/completion/cloche.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/cloche.fish
+	$(if $(DESTDIR),,@[ "$$(id -u)" -ne 0 ] || ldconfig)
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/cloche $(DESTDIR)$(PREFIX)/lib/libcloche.* $(DESTDIR)$(PREFIX)/include/cloche/*.h $(PC) \

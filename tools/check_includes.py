@@ -19,12 +19,16 @@ def faults_of(path):
         yield 0, f"the room '{room}' is not in tools/check_includes.py"
         return
     for n, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        m = re.match(r'\s*#\s*include\s+"([^"]+)"', line)
+        m = re.match(r'\s*#\s*include\s*(["<])([^">]+)[">]', line)
         if not m:
             continue
-        target = m.group(1)
+        quote, target = m.groups()
         if target.startswith("cloche/"):
             continue  # the public header: types only, anyone who implements it may read it
+        if quote == "<":
+            if (ROOT / "src" / target).is_file():
+                yield n, f"<{target}> is ours: it stands in quotes"
+            continue
         first = target.split("/")[0]
         if (ROOT / "src" / target).is_file():
             if first in HEIGHT and HEIGHT[first] > HEIGHT[room]:

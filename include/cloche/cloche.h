@@ -45,6 +45,7 @@ typedef enum {
     CLOCHE_CANCELLED,
     CLOCHE_USAGE,       /* arguments that do not fit together */
     CLOCHE_MISMATCH,    /* checked, and not so */
+    CLOCHE_DAMAGED,     /* what was stored is not what it was */
 } cloche_code;
 
 typedef struct {

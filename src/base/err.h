@@ -27,6 +27,7 @@ typedef enum {
     CLO_ERR_CANCELLED,   /* the caller asked to stop */
     CLO_ERR_USAGE,       /* the caller's arguments do not fit together */
     CLO_ERR_MISMATCH,    /* checked, and not so: digests or bits differ */
+    CLO_ERR_DAMAGED,     /* what we stored is not what we stored any more */
 } clo_code;
 
 typedef struct {

@@ -86,18 +86,40 @@ bool clo_file_read(clo_str *out, const char *path, size_t max_bytes, clo_arena *
     return ok;
 }
 
+bool clo_file_read_beside(clo_str *out, const char *folder, const char *name, size_t max_bytes, clo_arena *keep,
+                          clo_err *err)
+{
+    char path[4096];
+    *out = (clo_str){0};
+    if (!clo_path_join(path, err, "%s/%s", folder, name)) return false;
+    return !clo_path_exists(path) || clo_file_read(out, path, max_bytes, keep, err);
+}
+
 bool clo_stdin_read(clo_str *out, size_t max_bytes, clo_arena *keep, clo_err *err)
 {
     return read_all(out, STDIN_FILENO, "standard input", max_bytes, keep, err);
 }
 
+/* The folder that path lies in. */
+static void folder_of(char out[4096], const char *path)
+{
+    snprintf(out, 4096, "%s", path);
+    char *slash = strrchr(out, '/');
+    if (!slash) snprintf(out, 4096, ".");
+    else slash[slash == out] = 0;
+}
+
 bool clo_writer_open(clo_writer *w, const char *path, clo_err *err)
 {
+    char folder[4096];
     *w = (clo_writer){.fd = -1};
     if (strlen(path) >= sizeof w->path) return clo_fail(err, CLO_ERR_LIMIT, "path of %zu bytes", strlen(path));
     memcpy(w->path, path, strlen(path) + 1);
     snprintf(w->tmp, sizeof w->tmp, "%s.tmp-%ld", path, (long)getpid());
-    w->fd = open(w->tmp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    folder_of(folder, path);
+    if (access("/proc/self/fd", F_OK) == 0) w->fd = open(folder, O_RDWR | O_TMPFILE | O_CLOEXEC, 0666);
+    w->unnamed = w->fd >= 0;
+    if (!w->unnamed) w->fd = open(w->tmp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (w->fd >= 0) return true;
     clo_fail_sys(err, errno, "create '%s'", w->tmp);
     w->tmp[0] = 0;
@@ -144,12 +166,7 @@ bool clo_writer_patch(clo_writer *w, uint64_t off, const void *bytes, size_t n, 
 static bool sync_folder_of(const char *path, clo_err *err)
 {
     char dir[4096];
-    snprintf(dir, sizeof dir, "%s", path);
-    char *slash = strrchr(dir, '/');
-    if (!slash)
-        snprintf(dir, sizeof dir, ".");
-    else
-        slash[slash == dir] = 0;
+    folder_of(dir, path);
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) return clo_fail_sys(err, errno, "open folder '%s'", dir);
     bool ok = fsync(fd) == 0 || clo_fail_sys(err, errno, "sync folder '%s'", dir);
@@ -157,20 +174,29 @@ static bool sync_folder_of(const char *path, clo_err *err)
     return ok;
 }
 
+/* Gives the file its temporary name; one that a killed process of the same id left makes way. */
+static bool give_name(clo_writer *w, clo_err *err)
+{
+    char self[64];
+    if (!w->unnamed) return true;
+    snprintf(self, sizeof self, "/proc/self/fd/%d", w->fd);
+    unlink(w->tmp);
+    if (linkat(AT_FDCWD, self, AT_FDCWD, w->tmp, AT_SYMLINK_FOLLOW)) return clo_fail_sys(err, errno, "name '%s'", w->tmp);
+    w->unnamed = false;
+    return true;
+}
+
 bool clo_writer_commit(clo_writer *w, clo_err *err)
 {
-    if (fsync(w->fd)) {
-        clo_fail_sys(err, errno, "sync '%s'", w->tmp);
+    bool ok = fsync(w->fd) == 0 || clo_fail_sys(err, errno, "sync '%s'", w->tmp);
+    ok = ok && give_name(w, err);
+    if (ok && rename(w->tmp, w->path)) ok = clo_fail_sys(err, errno, "rename '%s'", w->tmp);
+    if (!ok) {
         clo_writer_abandon(w);
         return false;
     }
     close(w->fd);
     w->fd = -1;
-    if (rename(w->tmp, w->path)) {
-        clo_fail_sys(err, errno, "rename '%s'", w->tmp);
-        clo_writer_abandon(w);
-        return false;
-    }
     w->tmp[0] = 0;
     return sync_folder_of(w->path, err);
 }
@@ -180,7 +206,7 @@ void clo_writer_abandon(clo_writer *w)
     if (!w->tmp[0]) return;
     if (w->fd >= 0) close(w->fd);
     w->fd = -1;
-    unlink(w->tmp);
+    if (!w->unnamed) unlink(w->tmp);
     w->tmp[0] = 0;
 }
 

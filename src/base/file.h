@@ -20,16 +20,21 @@ void clo_map_close(clo_map *m);
 
 /* Reads a whole file of at most max_bytes into the arena (NUL-terminated beyond len). */
 CLO_CHECK bool clo_file_read(clo_str *out, const char *path, size_t max_bytes, clo_arena *keep, clo_err *err);
+/* The same for a file that may be absent: folder/name, or a NULL slice when there is none. */
+CLO_CHECK bool clo_file_read_beside(clo_str *out, const char *folder, const char *name, size_t max_bytes,
+                                    clo_arena *keep, clo_err *err);
 /* Reads standard input to its end, at most max_bytes. */
 CLO_CHECK bool clo_stdin_read(clo_str *out, size_t max_bytes, clo_arena *keep, clo_err *err);
 
-/* Writes path through `path.tmp-<pid>`: write, fsync, rename, fsync of the folder. */
+/* Writes path: the bytes go to a file without a name where the file system has such (else to `path.tmp-<pid>`), so that a
+ * process which is killed leaves nothing; then fsync, a name, rename, fsync of the folder. */
 CLO_CHECK bool clo_file_write_atomic(const char *path, clo_bytes bytes, clo_err *err);
 
 /* The same in pieces. Commit and abandon end the writer; abandon removes the temporary file and accepts a writer that is
  * zeroed or ended. */
 typedef struct {
     int fd;
+    bool unnamed;
     uint64_t n_written;
     char path[4096], tmp[4128];
 } clo_writer;

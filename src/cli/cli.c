@@ -11,7 +11,10 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "infer/library.h"
+
+#define SET_BYTES_MAX ((size_t)1 << 20)
 
 /* --- help ---------------------------------------------------------------------------------------------------------*/
 
@@ -201,28 +204,43 @@ clo_exit clo_cli_exit_code(const clo_err *err)
         {CLO_ERR_MISMATCH, CLO_EXIT_NOT_SO},
         {CLO_ERR_NOT_FOUND, CLO_EXIT_NOT_FOUND},
         {CLO_ERR_DENIED, CLO_EXIT_DENIED},
+        {CLO_ERR_DAMAGED, CLO_EXIT_DAMAGED},
     };
     for (size_t i = 0; i < CLO_COUNT(rows); i++)
         if (rows[i].code == err->code) return rows[i].exit;
     return CLO_EXIT_FAILED;
 }
 
-static const char *default_next(clo_code code)
+static const char *next_after_io(int sys)
 {
-    switch (code) {
+    switch (sys) {
+    case ENOSPC:
+    case EDQUOT: return "free some space, or name another place";
+    case EACCES:
+    case EPERM:
+    case EROFS: return "see who may write or read there, or name another place";
+    default: return NULL;
+    }
+}
+
+static const char *default_next(const clo_err *err)
+{
+    switch (err->code) {
+    case CLO_ERR_IO: return next_after_io(err->sys);
     case CLO_ERR_MEMORY: return "free memory, or take a smaller model or --ctx";
-    case CLO_ERR_FORMAT: return "the file may be cut off or damaged: compare its SHA-256 with the publisher's";
-    case CLO_ERR_NOT_FOUND: return "'cloche list' shows the models in the data folder";
+    case CLO_ERR_FORMAT: return "a copied file may be cut off or damaged: compare its SHA-256 with the publisher's";
+    case CLO_ERR_DAMAGED: return "remove the model ('cloche rm') and import it again";
     default: return NULL;
     }
 }
 
 int clo_cli_fail(const clo_err *err, const char *next)
 {
+    if (err->code == CLO_OK) return CLO_EXIT_FAILED; /* the output, and it has been told or main tells it */
     fputs("cloche: ", stderr);
     clo_cli_print_escaped(clo_str_from(err->text[0] ? err->text : "failed"), true);
     fputc('\n', stderr);
-    if (!next) next = default_next(err->code);
+    if (!next) next = default_next(err);
     if (next) fprintf(stderr, "  %s\n", next);
     return (int)clo_cli_exit_code(err);
 }
@@ -238,18 +256,29 @@ int clo_cli_fail_usage(const char *fmt, ...)
     return CLO_EXIT_USAGE;
 }
 
+/* --- values -------------------------------------------------------------------------------------------------------*/
+
+bool clo_cli_set_var(json_t *vars, const char *pair, clo_err *err)
+{
+    clo_str s = clo_str_from(pair);
+    size_t eq = clo_str_find(s, 0, '=');
+    json_t *v = NULL;
+    if (eq == 0 || eq == s.len) return clo_fail(err, CLO_ERR_USAGE, "--set '%s': NAME=JSON is expected", pair);
+    if (!clo_json_parse(&v, clo_str_from_off(s, eq + 1), SET_BYTES_MAX, NULL))
+        return clo_fail(err, CLO_ERR_USAGE, "--set '%s': no JSON after the name (a text needs quotes: --set 'x=\"y\"')",
+                        pair);
+    return json_object_setn_new(vars, s.ptr, eq, v) == 0 ||
+           clo_fail(err, CLO_ERR_USAGE, "--set '%s': the name is not UTF-8", pair);
+}
+
 /* --- output -------------------------------------------------------------------------------------------------------*/
 
 int clo_cli_print_json(json_t *stolen)
 {
-    int rc = CLO_EXIT_FAILED;
-    if (stolen && json_dumpf(stolen, stdout, JSON_ENCODE_ANY) == 0) {
-        fputc('\n', stdout);
-        rc = fflush(stdout) == 0 ? CLO_EXIT_OK : CLO_EXIT_FAILED;
-    }
-    if (rc != CLO_EXIT_OK) fputs("cloche: the JSON could not be written\n", stderr);
+    bool ok = stolen && json_dumpf(stolen, stdout, JSON_ENCODE_ANY) == 0 && fputc('\n', stdout) != EOF;
+    if (!stolen) fputs("cloche: no memory for the JSON\n", stderr);
     json_decref(stolen);
-    return rc;
+    return ok ? CLO_EXIT_OK : CLO_EXIT_FAILED;
 }
 
 void clo_cli_progress(void *ctx, const char *what, uint64_t done, uint64_t total)
@@ -303,5 +332,7 @@ bool clo_cli_model_path(char out[4096], const char *model, const char *data, clo
         if (err) *err = lookup;
         return false;
     }
-    return clo_fail(err, CLO_ERR_NOT_FOUND, "model '%s': no such file or folder, and no such name in '%s'", model, dir);
+    return clo_fail(err, CLO_ERR_NOT_FOUND,
+                    "model '%s': no such file or folder, and no such name in '%s' ('cloche list' shows those)", model,
+                    dir);
 }

@@ -93,13 +93,16 @@ typedef struct {
 CLO_CHECK bool clo_cli_parse(clo_cli_args *out, const clo_cli_spec *spec, int argc, char **argv, int *rc);
 
 /* Prints "cloche: <text>" to stderr, then "  <next>": what to do about it (NULL: a default for the code, if there is
- * one), and returns the exit code. Control characters of the text are escaped. */
+ * one), and returns the exit code. Control characters of the text are escaped. CLO_OK: output failed, nothing to add. */
 int clo_cli_fail(const clo_err *err, const char *next);
 /* The same for a fault that is found here. */
 int clo_cli_fail_usage(const char *fmt, ...) CLO_PRINTF(1, 2);
 clo_exit clo_cli_exit_code(const clo_err *err);
 
-/* Prints a JSON value and a newline to stdout and drops the reference; a NULL value is out of memory. */
+/* NAME=JSON, as --set has it, put into an object. What is not JSON is refused: a text needs its quotes. */
+CLO_CHECK bool clo_cli_set_var(json_t *vars, const char *pair, clo_err *err);
+
+/* Prints a JSON value and a newline to stdout and drops the reference; a NULL value is out of memory, and told. */
 int clo_cli_print_json(json_t *stolen);
 
 /* Text for a terminal: control characters other than newline and tab are shown as \xNN. */

@@ -33,8 +33,9 @@ int clo_cmd_import(int argc, char **argv)
         return clo_cli_fail(&err, NULL);
     if (json) return clo_cli_print_json(m);
     char size[24];
-    printf("%s: %s in %zu files, sha256 %.16s...\n", given, clo_cli_bytes(size, (uint64_t)clo_json_int(m, "bytes", 0)),
-           json_array_size(json_object_get(m, "files")), clo_json_str(m, "digest", CLO_STR("")).ptr);
+    size_t n_files = json_array_size(json_object_get(m, "files"));
+    printf("%s: %s in %zu file%s, digest %.16s...\n", given, clo_cli_bytes(size, (uint64_t)clo_json_int(m, "bytes", 0)),
+           n_files, n_files == 1 ? "" : "s", clo_json_str(m, "digest", CLO_STR("")).ptr);
     json_decref(m);
     return CLO_EXIT_OK;
 }

@@ -238,7 +238,7 @@ static bool write_tensor(const clo_checkpoint *ck, const char *name, const char 
 {
     clo_writer w;
     const clo_tensor *t = clo_checkpoint_find(ck, clo_str_from(name));
-    if (!t) return clo_fail(err, CLO_ERR_NOT_FOUND, "no tensor '%s'", name);
+    if (!t) return clo_fail(err, CLO_ERR_NOT_FOUND, "no tensor '%s': without --tensor all are listed", name);
     if (!clo_dequantize_can(t->dtype)) {
         return clo_fail(err, CLO_ERR_UNSUPPORTED, "tensor '%s' has type %s, which is not read as floats", name,
                         clo_dtype_info_of(t->dtype)->name);
@@ -252,7 +252,7 @@ static bool write_tensor(const clo_checkpoint *ck, const char *name, const char 
 static bool show_tensor(const clo_checkpoint *ck, const char *name, bool json, clo_err *err)
 {
     const clo_tensor *t = clo_checkpoint_find(ck, clo_str_from(name));
-    if (!t) return clo_fail(err, CLO_ERR_NOT_FOUND, "no tensor '%s'", name);
+    if (!t) return clo_fail(err, CLO_ERR_NOT_FOUND, "no tensor '%s': without --tensor all are listed", name);
     if (json) return clo_cli_print_json(json_tensor(t)) == 0;
     print_tensor(t);
     return true;

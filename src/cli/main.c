@@ -35,6 +35,14 @@ static void print_commands(FILE *f)
                "a name in the data folder ($CLOCHE_DATA).\n");
 }
 
+/* Output that was lost (a full disk, a reader that went away) makes any command a failure. */
+static int end(int rc)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout)) return rc;
+    fputs("cloche: standard output could not be written\n", stderr);
+    return rc == CLO_EXIT_OK ? CLO_EXIT_FAILED : rc;
+}
+
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
@@ -45,11 +53,11 @@ int main(int argc, char **argv)
     const char *name = argv[1];
     if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
         print_commands(stdout);
-        return CLO_EXIT_OK;
+        return end(CLO_EXIT_OK);
     }
     if (strcmp(name, "--version") == 0) name = "version";
     for (size_t i = 0; i < CLO_COUNT(commands); i++)
-        if (strcmp(name, commands[i].name) == 0) return commands[i].run(argc - 1, argv + 1);
+        if (strcmp(name, commands[i].name) == 0) return end(commands[i].run(argc - 1, argv + 1));
     fprintf(stderr, "cloche: no command '%s'\n  'cloche --help' lists the commands\n", name);
     return CLO_EXIT_USAGE;
 }

@@ -6,13 +6,11 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/cli.h"
-#include "model/gguf.h"
 #include "model/template.h"
 #include "model/tokenizer.h"
 
 #define JSON_BYTES_MAX ((size_t)64 << 20)
 #define TEMPLATE_BYTES_MAX ((size_t)4 << 20)
-#define TOKENIZER_BYTES_MAX ((size_t)512 << 20)
 
 typedef struct {
     const char *model, *data;
@@ -46,33 +44,14 @@ static void session_close(session *s)
 
 /* ---- the model's part: its template and the text of its special tokens ---- */
 
-static bool open_folder(session *s, const char *folder, clo_err *err)
-{
-    char path[4096];
-    clo_str json, config = {"", 0};
-    if (!clo_path_join(path, err, "%s/tokenizer.json", folder) ||
-        !clo_file_read(&json, path, TOKENIZER_BYTES_MAX, &s->arena, err) ||
-        !clo_path_join(path, err, "%s/tokenizer_config.json", folder))
-        return false;
-    if (clo_path_exists(path) && !clo_file_read(&config, path, TOKENIZER_BYTES_MAX, &s->arena, err)) return false;
-    return clo_tok_open_json(&s->tok, json, config, err);
-}
-
 static bool open_model(session *s, const options *o, clo_str *text, clo_err *err)
 {
-    char path[4096], jinja[4096];
-    clo_gguf g;
+    char path[4096];
     *text = (clo_str){"", 0};
     if (!o->model) return true;
-    if (!clo_cli_model_path(path, o->model, o->data, err)) return false;
-    if (!clo_path_is_dir(path)) {
-        if (!clo_map_open(&s->map, path, err) || !clo_gguf_parse(&g, s->map.bytes, &s->arena, err) ||
-            !clo_tok_open_gguf(&s->tok, &g, err))
-            return false;
-    } else {
-        if (!open_folder(s, path, err) || !clo_path_join(jinja, err, "%s/chat_template.jinja", path)) return false;
-        if (clo_path_exists(jinja)) return clo_file_read(text, jinja, TEMPLATE_BYTES_MAX, &s->arena, err);
-    }
+    if (!clo_cli_model_path(path, o->model, o->data, err) ||
+        !clo_tok_open_path(&s->tok, &s->map, path, &s->arena, err))
+        return false;
     *text = clo_tok_template(s->tok, o->tools != NULL);
     return true;
 }
@@ -82,7 +61,7 @@ static bool find_template(session *s, const options *o, clo_err *err)
     clo_str text;
     if (!open_model(s, o, &text, err)) return false;
     if (o->template_path && !clo_file_read(&text, o->template_path, TEMPLATE_BYTES_MAX, &s->arena, err)) return false;
-    if (text.len == 0 && !o->template_path) return clo_fail(err, CLO_ERR_NOT_FOUND, "this model has no chat template");
+    if (text.len == 0 && !o->template_path) return clo_fail(err, CLO_ERR_NOT_FOUND, "this model has no chat template: --template gives one");
     if (clo_template_parse(&s->t, text, err)) return true;
     clo_err_context(err, "chat template");
     return false;
@@ -123,23 +102,6 @@ static bool set_file(session *s, const char *name, const char *path, clo_err *er
     return set_var(s, name, v, err);
 }
 
-/* NAME=JSON; what is not JSON is refused, so that a text needs its quotes. */
-static bool set_given(session *s, const char *pair, clo_err *err)
-{
-    const char *eq = strchr(pair, '=');
-    char name[256];
-    json_t *v;
-    if (!eq || eq == pair || (size_t)(eq - pair) >= sizeof name)
-        return clo_fail(err, CLO_ERR_USAGE, "--set wants NAME=JSON, not '%s'", pair);
-    memcpy(name, pair, (size_t)(eq - pair));
-    name[eq - pair] = '\0';
-    if (!clo_json_parse(&v, clo_str_from(eq + 1), JSON_BYTES_MAX, err)) {
-        clo_err_context(err, "--set %s", name);
-        return false;
-    }
-    return set_var(s, name, v, err);
-}
-
 static bool set_vars(session *s, const options *o, clo_err *err)
 {
     s->vars = json_object();
@@ -149,7 +111,7 @@ static bool set_vars(session *s, const options *o, clo_err *err)
         !set_var(s, "add_generation_prompt", json_boolean(!o->no_prompt), err))
         return false;
     for (size_t i = 0; i < o->set.n; i++)
-        if (!set_given(s, o->set.items[i], err)) return false;
+        if (!clo_cli_set_var(s->vars, o->set.items[i], err)) return false;
     return clo_template_alias_reasoning(json_object_get(s->vars, "messages"), err);
 }
 
@@ -170,9 +132,8 @@ static int render(session *s, const options *o)
         !clo_template_render(s->t, s->vars, (clo_template_opts){.now_unix = o->now}, &s->out, &s->spans, &err))
         return clo_cli_fail(&err, NULL);
     if (o->spans) return print_spans(s);
-    if (fwrite(clo_buf_str(&s->out).ptr, 1, s->out.len, stdout) == s->out.len && fflush(stdout) == 0) return CLO_EXIT_OK;
-    (void)clo_fail(&err, CLO_ERR_IO, "write to standard output");
-    return clo_cli_fail(&err, NULL);
+    fwrite(clo_buf_str(&s->out).ptr, 1, s->out.len, stdout); /* main tells when it fails */
+    return CLO_EXIT_OK;
 }
 
 int clo_cmd_render(int argc, char **argv)

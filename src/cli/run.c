@@ -17,6 +17,8 @@
 
 #define PROMPT_BYTES_MAX ((size_t)64 << 20)
 #define LINE_BYTES_MAX 65536
+#define TOP_K_NOT_GIVEN INT64_MIN
+#define N_NOT_GIVEN SIZE_MAX
 
 typedef struct {
     clo_session_opts so;
@@ -79,7 +81,10 @@ static bool make_sampler(job *j, clo_err *err)
     };
     for (size_t i = 0; i < CLO_COUNT(rows); i++)
         if (!isnan(rows[i].given)) *rows[i].out = (float)rows[i].given;
-    if (o->top_k >= 0) p->top_k = (int32_t)(o->top_k > INT32_MAX ? INT32_MAX : o->top_k);
+    if (o->top_k != TOP_K_NOT_GIVEN) {
+        if (o->top_k < 0) return clo_fail(err, CLO_ERR_USAGE, "--top-k %lld is below 0", (long long)o->top_k);
+        p->top_k = (int32_t)(o->top_k > INT32_MAX ? INT32_MAX : o->top_k);
+    }
     if (o->repeat_last_n < -1 || o->repeat_last_n > INT32_MAX)
         return clo_fail(err, CLO_ERR_USAGE, "--repeat-last-n %lld", (long long)o->repeat_last_n);
     p->penalty_last_n = (int32_t)o->repeat_last_n;
@@ -90,22 +95,12 @@ static bool make_sampler(job *j, clo_err *err)
     return clo_sampler_check(p, err);
 }
 
-/* --set NAME=JSON; what is not JSON is text. */
 static bool make_vars(job *j, clo_err *err)
 {
     j->vars = json_object();
     if (!j->vars) return clo_fail(err, CLO_ERR_MEMORY, "template variables");
-    for (size_t i = 0; i < j->o->sets.n; i++) {
-        clo_str item = clo_str_from(j->o->sets.items[i]);
-        size_t eq = clo_str_find(item, 0, '=');
-        if (eq == 0 || eq == item.len)
-            return clo_fail(err, CLO_ERR_USAGE, "--set '%s': NAME=JSON is expected", j->o->sets.items[i]);
-        json_t *v = NULL;
-        if (!clo_json_parse(&v, clo_str_from_off(item, eq + 1), PROMPT_BYTES_MAX, NULL))
-            v = json_stringn(item.ptr + eq + 1, item.len - eq - 1);
-        if (json_object_setn_new(j->vars, item.ptr, eq, v) != 0)
-            return clo_fail(err, CLO_ERR_USAGE, "--set '%s': not UTF-8", j->o->sets.items[i]);
-    }
+    for (size_t i = 0; i < j->o->sets.n; i++)
+        if (!clo_cli_set_var(j->vars, j->o->sets.items[i], err)) return false;
     return true;
 }
 
@@ -121,8 +116,10 @@ static bool open_job(job *j, const char *model, clo_err *err)
         *err = (clo_err){0};
         fprintf(stderr, "cloche: the model has no chat template: the prompt is taken as it is\n");
     }
-    for (size_t i = 0; i < j->o->stops.n; i++)
-        j->stops[i] = clo_str_from(j->o->stops.items[i]);
+    if (!j->chat && j->o->system)
+        return clo_fail(err, CLO_ERR_USAGE, "--system needs a chat template, which %s",
+                        j->o->raw ? "--raw leaves out" : "this model does not have");
+    for (size_t i = 0; i < j->o->stops.n; i++) j->stops[i] = clo_str_from(j->o->stops.items[i]);
     return clo_gen_open(&j->gen, j->s.decoder, j->o->n_ctx, err);
 }
 
@@ -383,14 +380,8 @@ done:
 
 int clo_cmd_run(int argc, char **argv)
 {
-    options o = {.temp = NAN,
-                 .top_p = NAN,
-                 .min_p = NAN,
-                 .typical_p = NAN,
-                 .repeat_penalty = NAN,
-                 .presence_penalty = NAN,
-                 .frequency_penalty = NAN,
-                 .top_k = -1,
+    options o = {.temp = NAN, .top_p = NAN, .min_p = NAN, .typical_p = NAN, .repeat_penalty = NAN,
+                 .presence_penalty = NAN, .frequency_penalty = NAN, .top_k = TOP_K_NOT_GIVEN, .n_max = N_NOT_GIVEN,
                  .lookup = true};
     const clo_opt opts[] = {
         {"system", NULL, CLO_OPT_STR, &o.system, "TEXT", "system message"},
@@ -438,6 +429,8 @@ int clo_cmd_run(int argc, char **argv)
     clo_err err = {0};
     int rc = 0;
     if (!clo_cli_parse(&args, &spec, argc, argv, &rc)) return rc;
+    if (o.n_max == 0) return clo_cli_fail_usage("-n 0: one token or more, or no -n: until the model ends");
+    if (o.n_max == N_NOT_GIVEN) o.n_max = 0;
     if (!work(&args, &o, &err)) return clo_cli_fail(&err, NULL);
     return CLO_EXIT_OK;
 }

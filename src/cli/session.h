@@ -43,7 +43,7 @@ void clo_session_close(clo_session *s);
 /* Sampling that the model's publisher recommends (generation_config.json), over clo_sampler_defaults. */
 CLO_CHECK bool clo_session_sampler(clo_sampler_params *out, const clo_session *s, clo_err *err);
 
-/* "1,2,3" or "1 2 3", appended to *out; every id in [0, n_vocab). */
+/* "1,2,3" or "1 2 3" (one comma, white space or both between two), appended to *out; every id in [0, n_vocab). */
 CLO_CHECK bool clo_session_parse_ids(clo_ids *out, const char *text, size_t n_vocab, clo_err *err);
 
 #endif

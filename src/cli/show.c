@@ -95,10 +95,7 @@ int clo_cmd_show(int argc, char **argv)
         return clo_cli_fail(&err, NULL);
     bool in_library = !clo_path_exists(name);
     if (verify && !in_library) return clo_cli_fail_usage("--verify is for models in the data folder");
-    if (verify && !clo_library_verify(dir, name, &err)) {
-        rc = clo_cli_fail(&err, "remove the model and import it again");
-        return err.code == CLO_ERR_MISMATCH ? CLO_EXIT_DAMAGED : rc;
-    }
+    if (verify && !clo_library_verify(dir, name, &err)) return clo_cli_fail(&err, NULL);
     if (in_library && !clo_library_show(&manifest, dir, name, &err)) return clo_cli_fail(&err, NULL);
     json_t *o = facts_of(path, &err);
     if (!o) {

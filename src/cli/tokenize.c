@@ -7,11 +7,9 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/cli.h"
-#include "model/gguf.h"
 #include "model/tokenizer.h"
 
 #define INPUT_BYTES_MAX ((size_t)1 << 30)
-#define FILE_BYTES_MAX ((size_t)512 << 20)
 
 typedef struct {
     const char *model, *data;
@@ -20,43 +18,10 @@ typedef struct {
     const char *save;
 } options;
 
-static bool open_json_file(clo_tok **out, const char *path, clo_arena *keep, clo_err *err)
-{
-    clo_str json, config = {"", 0};
-    char beside[4096];
-    const char *slash = strrchr(path, '/');
-    int dir = slash ? (int)(slash - path + 1) : 0;
-    if (!clo_file_read(&json, path, FILE_BYTES_MAX, keep, err) ||
-        !clo_path_join(beside, err, "%.*stokenizer_config.json", dir, path))
-        return false;
-    if (clo_path_exists(beside) && !clo_file_read(&config, beside, FILE_BYTES_MAX, keep, err)) return false;
-    return clo_tok_open_json(out, json, config, err);
-}
-
-static bool open_mapped(clo_tok **out, clo_bytes file, clo_arena *keep, clo_err *err)
-{
-    if (file.len >= 8 && memcmp(file.ptr, "CLOTOK\r\n", 8) == 0) return clo_tok_open_compiled(out, file, err);
-    clo_gguf g;
-    return clo_gguf_parse(&g, file, keep, err) && clo_tok_open_gguf(out, &g, err);
-}
-
-/* Opens a tokenizer.json, a folder that has one, a GGUF file or a compiled tokenizer. *map is open while *out lives. */
 static bool open_tokenizer(clo_tok **out, const options *o, clo_map *map, clo_arena *keep, clo_err *err)
 {
-    char path[4096], json[4096];
-    size_t n = strlen(o->model);
-    if (n > 5 && strcmp(o->model + n - 5, ".json") == 0) return open_json_file(out, o->model, keep, err);
-    if (clo_path_exists(o->model) && !clo_path_is_dir(o->model)) {
-        return clo_map_open(map, o->model, err) && open_mapped(out, map->bytes, keep, err);
-    }
-    if (clo_path_is_dir(o->model)) {
-        if (!clo_path_join(path, err, "%s", o->model)) return false;
-    } else if (!clo_cli_model_path(path, o->model, o->data, err)) {
-        return false;
-    }
-    if (clo_path_is_dir(path))
-        return clo_path_join(json, err, "%s/tokenizer.json", path) && open_json_file(out, json, keep, err);
-    return clo_map_open(map, path, err) && open_mapped(out, map->bytes, keep, err);
+    char path[4096];
+    return clo_cli_model_path(path, o->model, o->data, err) && clo_tok_open_path(out, map, path, keep, err);
 }
 
 /* --- output --------------------------------------------------------------------------------------------------------*/

@@ -25,7 +25,7 @@ struct cloche_model {
     clo_chat *chat; /* NULL: no template */
 };
 
-_Static_assert((int)CLOCHE_MISMATCH == (int)CLO_ERR_MISMATCH, "codes are the same, in the same order");
+_Static_assert((int)CLOCHE_DAMAGED == (int)CLO_ERR_DAMAGED, "codes are the same, in the same order");
 _Static_assert(sizeof(((cloche_error *)0)->text) == sizeof(((clo_err *)0)->text), "texts are as long");
 
 static bool pass_error(cloche_error *out, const clo_err *err)

@@ -80,8 +80,21 @@ bool clo_library_read_manifest(json_t **out, const char *folder, clo_err *err)
         return true;
     }
     json_decref(m);
+    if (err && err->code == CLO_ERR_FORMAT) err->code = CLO_ERR_DAMAGED;
     clo_err_context(err, "model in '%s'", folder);
     return false;
+}
+
+/* The path of a file of a model, which must have the size that it came in with. */
+static bool file_path(char out[4096], const char *folder, const json_t *file, clo_err *err)
+{
+    struct stat st;
+    if (!clo_path_join(out, err, "%s/%s", folder, clo_json_str(file, "name", CLO_STR("")).ptr)) return false;
+    long long bytes = (long long)clo_json_int(file, "bytes", -1);
+    if (stat(out, &st) != 0) return clo_fail(err, CLO_ERR_DAMAGED, "'%s' is gone from the data folder", out);
+    if (st.st_size == bytes) return true;
+    return clo_fail(err, CLO_ERR_DAMAGED, "'%s' is damaged: %lld bytes came in, %lld are there", out, bytes,
+                    (long long)st.st_size);
 }
 
 static bool model_folder(char out[4096], const char *data_dir, const char *name, clo_err *err)
@@ -91,7 +104,7 @@ static bool model_folder(char out[4096], const char *data_dir, const char *name,
     char manifest[4096];
     if (!clo_path_join(manifest, err, "%s/%s", out, CLO_LIBRARY_MANIFEST)) return false;
     if (clo_path_exists(manifest)) return true;
-    return clo_fail(err, CLO_ERR_NOT_FOUND, "no model '%s' in '%s'", name, data_dir);
+    return clo_fail(err, CLO_ERR_NOT_FOUND, "no model '%s' in '%s' ('cloche list' shows them)", name, data_dir);
 }
 
 bool clo_library_show(json_t **out, const char *data_dir, const char *name, clo_err *err)
@@ -105,10 +118,11 @@ bool clo_library_path(char out[4096], const char *data_dir, const char *name, cl
     char folder[4096];
     json_t *m = NULL;
     if (!model_folder(folder, data_dir, name, err) || !clo_library_read_manifest(&m, folder, err)) return false;
-    bool is_file = clo_str_eq(clo_json_str(m, "format", CLO_STR("")), CLO_STR("gguf"));
-    clo_str first = clo_json_str(json_array_get(json_object_get(m, "files"), 0), "name", CLO_STR(""));
-    bool ok = is_file ? clo_path_join(out, err, "%s/" CLO_STR_FMT, folder, CLO_STR_ARG(first))
-                      : clo_path_join(out, err, "%s", folder);
+    bool is_file = clo_str_eq(clo_json_str(m, "format", CLO_STR("")), CLO_STR("gguf")), ok = true;
+    const json_t *files = json_object_get(m, "files");
+    for (size_t i = json_array_size(files); ok && i-- > 0;) /* backwards: the first file's path stays */
+        ok = file_path(out, folder, json_array_get(files, i), err);
+    if (ok && !is_file) ok = clo_path_join(out, err, "%s", folder);
     json_decref(m);
     return ok;
 }
@@ -222,13 +236,12 @@ bool clo_library_verify(const char *data_dir, const char *name, clo_err *err)
     size_t i;
     bool ok = model_folder(folder, data_dir, name, err) && clo_library_read_manifest(&m, folder, err);
     json_array_foreach (json_object_get(m, "files"), i, f) {
-        clo_str file = clo_json_str(f, "name", CLO_STR("")), hex = clo_json_str(f, "sha256", CLO_STR(""));
+        clo_str hex = clo_json_str(f, "sha256", CLO_STR(""));
         clo_sha256 want, got;
         uint64_t bytes;
-        ok = ok && clo_path_join(path, err, "%s/" CLO_STR_FMT, folder, CLO_STR_ARG(file)) &&
-             clo_library_hash_file(&got, &bytes, path, true, err);
+        ok = ok && file_path(path, folder, f, err) && clo_library_hash_file(&got, &bytes, path, true, err);
         if (ok && (!clo_sha256_parse(&want, hex.ptr, hex.len) || !clo_sha256_eq(&want, &got)))
-            ok = clo_fail(err, CLO_ERR_MISMATCH, "'%s' is damaged: it does not have the digest it was imported with",
+            ok = clo_fail(err, CLO_ERR_DAMAGED, "'%s' is damaged: it does not have the digest it was imported with",
                           path);
     }
     json_decref(m);
@@ -241,7 +254,7 @@ bool clo_library_lock(int *fd, const char *data_dir, clo_err *err)
 {
     char path[4096];
     if (!clo_mkdir_p(data_dir, err) || !clo_path_join(path, err, "%s/library.lock", data_dir)) return false;
-    *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (*fd < 0) return clo_fail_sys(err, errno, "open '%s'", path);
     int rc;
     do rc = flock(*fd, LOCK_EX);

@@ -29,7 +29,8 @@
 /* True when `name` may name a model. */
 bool clo_library_name_ok(const char *name);
 
-/* The GGUF file or the folder to open for `name`. CLO_ERR_USAGE for a name that cannot be one, CLO_ERR_NOT_FOUND. */
+/* The GGUF file or the folder to open for `name`. CLO_ERR_USAGE for a name that cannot be one, CLO_ERR_NOT_FOUND,
+ * CLO_ERR_DAMAGED when the manifest or the size of a file is not what was stored. */
 CLO_CHECK bool clo_library_path(char out[4096], const char *data_dir, const char *name, clo_err *err);
 
 typedef struct {
@@ -53,7 +54,7 @@ CLO_CHECK bool clo_library_show(json_t **out, const char *data_dir, const char *
 CLO_CHECK bool clo_library_find(char name[CLO_MODEL_NAME_MAX], const char *data_dir, const clo_sha256 *digest,
                                 clo_err *err);
 
-/* Reads every file of a model again and compares digests: CLO_ERR_MISMATCH names the first file that differs. */
+/* Reads every file of a model again and compares digests: CLO_ERR_DAMAGED names the first file that differs. */
 CLO_CHECK bool clo_library_verify(const char *data_dir, const char *name, clo_err *err);
 
 /* Removes a model and those of its blobs that no other model uses; *freed_bytes (may be NULL) is what that freed. */

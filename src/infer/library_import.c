@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -210,7 +211,7 @@ static bool take_file(job *j, const char *name, clo_err *err)
     if (!clo_path_join(copy, err, "%s/copy", j->stage)) return false;
     if (!copy_file(j, from, copy, name, &digest, &bytes, err)) return false;
     clo_sha256_hex(hex, &digest);
-    if (j->opts.sha256 && strcmp(j->opts.sha256, hex) != 0)
+    if (j->opts.sha256 && strcasecmp(j->opts.sha256, hex) != 0)
         return clo_fail(err, CLO_ERR_MISMATCH, "'%s' has SHA-256 %s, not the expected %s", from, hex, j->opts.sha256);
     if (in_digest(j, name)) clo_sha256_add(&j->root, digest.b, sizeof digest.b);
     if (!place_blob(j, copy, &digest, name, err)) return false;
@@ -329,6 +330,8 @@ static bool import(job *j, char name[CLO_MODEL_NAME_MAX], const char *path, clo_
     if (!(j->gguf ? collect_gguf(j, file, err) : collect_folder(j, err))) return false;
     if (j->opts.sha256 && j->n_files != 1)
         return clo_fail(err, CLO_ERR_USAGE, "--sha256 is for one file, not for %zu", j->n_files);
+    if (j->opts.sha256 && (strlen(j->opts.sha256) != 64 || strspn(j->opts.sha256, "0123456789abcdefABCDEF") != 64))
+        return clo_fail(err, CLO_ERR_USAGE, "'%s' is no SHA-256: 64 hexadecimal digits are expected", j->opts.sha256);
     if (!clo_path_join(tmp, err, "%s/tmp", j->data) || !clo_mkdir_p(tmp, err)) return false;
     sweep_tmp(tmp);
     if (!clo_path_join(j->stage, err, "%s/import-%d", tmp, (int)getpid())) return false;

@@ -15,15 +15,12 @@
 
 #include "base/check.h"
 #include "base/file.h"
-#include "base/json.h"
 #include "base/memory.h"
 #include "model/gguf.h"
 #include "model/model_impl.h"
 #include "tensor/pack.h"
 #include "tensor/quant.h"
 
-#define CONFIG_BYTES_MAX ((size_t)16 << 20)
-#define TOKENIZER_BYTES_MAX ((size_t)256 << 20)
 #define ENTRIES_PER_LAYER_MAX CLO_ROLE_COUNT
 
 /* --- the source files ---------------------------------------------------------------------------------------------- */
@@ -166,32 +163,6 @@ static clo_sha256 gguf_tokenizer_digest(const clo_gguf *g)
     return clo_sha256_end(&c);
 }
 
-/* tokenizer_config.json with chat_template.jinja, where there is one, in the place of its chat_template. */
-static bool tokenizer_config(clo_str *out, const char *folder, clo_arena *keep, clo_err *err)
-{
-    char config_path[4096], jinja_path[4096];
-    clo_str jinja;
-    *out = CLO_STR("{}");
-    if (!clo_path_join(config_path, err, "%s/tokenizer_config.json", folder) ||
-        !clo_path_join(jinja_path, err, "%s/chat_template.jinja", folder))
-        return false;
-    if (clo_path_exists(config_path) && !clo_file_read(out, config_path, CONFIG_BYTES_MAX, keep, err)) return false;
-    if (!clo_path_exists(jinja_path)) return true;
-    if (!clo_file_read(&jinja, jinja_path, CONFIG_BYTES_MAX, keep, err)) return false;
-    json_t *config = NULL;
-    if (!clo_json_parse(&config, *out, CONFIG_BYTES_MAX, err)) {
-        clo_err_context(err, "%s", config_path);
-        return false;
-    }
-    bool ok = json_object_set_new(config, "chat_template", json_stringn(jinja.ptr, jinja.len)) == 0;
-    char *text = ok ? json_dumps(config, JSON_COMPACT) : NULL;
-    json_decref(config);
-    if (!text) return clo_fail(err, CLO_ERR_FORMAT, "%s is not valid UTF-8 or %s is no object", jinja_path, config_path);
-    *out = clo_arena_copy_str(keep, clo_str_from(text));
-    free(text);
-    return out->ptr || clo_arena_full(keep, err);
-}
-
 static bool open_tokenizer(clo_tok **tok, clo_sha256 *digest, const clo_checkpoint *ck, clo_arena *keep, clo_err *err)
 {
     *tok = NULL;
@@ -202,14 +173,12 @@ static bool open_tokenizer(clo_tok **tok, clo_sha256 *digest, const clo_checkpoi
         return clo_tok_open_gguf(tok, ck->gguf, err);
     }
     char path[4096];
-    clo_str json, config;
+    clo_str json;
     if (!clo_path_join(path, err, "%s/tokenizer.json", ck->folder)) return false;
     if (!clo_path_exists(path)) return true;
-    if (!clo_file_read(&json, path, TOKENIZER_BYTES_MAX, keep, err) ||
-        !tokenizer_config(&config, ck->folder, keep, err))
-        return false;
+    if (!clo_tok_open_folder(tok, &json, ck->folder, keep, err)) return false;
     *digest = clo_sha256_of(json.ptr, json.len);
-    return clo_tok_open_json(tok, json, config, err);
+    return true;
 }
 
 /* --- the plan ------------------------------------------------------------------------------------------------------ */

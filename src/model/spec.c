@@ -179,23 +179,14 @@ bool clo_spec_end(clo_spec *s, const clo_family *f, clo_err *err)
     return rope_ok(&s->rope[0], err) && rope_ok(&s->rope[1], err);
 }
 
-/* Text of a file in the model's folder; empty when it is not there. */
-static bool read_beside(clo_str *out, const char *folder, const char *name, clo_arena *scratch, clo_err *err)
-{
-    char path[4096];
-    *out = CLO_STR("");
-    if (!clo_path_join(path, err, "%s/%s", folder, name)) return false;
-    if (!clo_path_exists(path)) return true;
-    return clo_file_read(out, path, SPEC_CONFIG_BYTES_MAX, scratch, err);
-}
-
 static bool from_folder(clo_spec *s, const clo_family **f, const clo_checkpoint *ck, clo_err *err)
 {
     clo_arena scratch = clo_arena_make(4u << 20);
     clo_str config, generation;
-    bool ok = read_beside(&config, ck->folder, "config.json", &scratch, err) &&
-              read_beside(&generation, ck->folder, "generation_config.json", &scratch, err);
-    if (ok && config.len == 0) ok = clo_fail(err, CLO_ERR_NOT_FOUND, "no config.json in '%s'", ck->folder);
+    bool ok =
+        clo_file_read_beside(&config, ck->folder, "config.json", SPEC_CONFIG_BYTES_MAX, &scratch, err) &&
+        clo_file_read_beside(&generation, ck->folder, "generation_config.json", SPEC_CONFIG_BYTES_MAX, &scratch, err);
+    if (ok && !config.ptr) ok = clo_fail(err, CLO_ERR_NOT_FOUND, "no config.json in '%s'", ck->folder);
     ok = ok && clo_spec_from_config(s, f, config, generation, err);
     clo_arena_free(&scratch);
     return ok;

@@ -249,7 +249,7 @@ static bool read_config(tok_build *b, const json_t *c, clo_err *err)
         if (i == 0) b->bos = id;
         if (i == 1) b->eos = id;
     }
-    return read_template(b, json_object_get(c, "chat_template"), err);
+    return true;
 }
 
 /* Without a config: what the post-processor puts first, and the usual names. */
@@ -265,9 +265,12 @@ static bool guess_named(tok_build *b, clo_err *err)
     return b->eos < 0 || clo_tokb_named(b, CLO_STR("eos_token"), b->names[b->eos], err);
 }
 
-static bool finish_special(tok_build *b, const json_t *c, clo_err *err)
+static bool finish_special(tok_build *b, const json_t *c, clo_str jinja, clo_err *err)
 {
     if (json_is_object(c) ? !read_config(b, c, err) : !guess_named(b, err)) return false;
+    if (jinja.len > 0 ? !clo_tokb_template(b, CLO_STR("default"), jinja, err)
+                      : !read_template(b, json_object_get(c, "chat_template"), err))
+        return false;
     if (b->n_prefix == 0 && b->bos >= 0 && clo_json_bool(c, "add_bos_token", false))
         b->prefix_ids[b->n_prefix++] = b->bos;
     if (b->n_suffix == 0 && b->eos >= 0 && clo_json_bool(c, "add_eos_token", false))
@@ -279,7 +282,7 @@ static bool finish_special(tok_build *b, const json_t *c, clo_err *err)
 
 /* --- the whole -----------------------------------------------------------------------------------------------------*/
 
-static bool read_all(tok_build *b, const json_t *j, const json_t *c, clo_err *err)
+static bool read_all(tok_build *b, const json_t *j, const json_t *c, clo_str jinja, clo_err *err)
 {
     bool byte_level = false;
     if (!json_is_object(j)) return clo_fail(err, CLO_ERR_FORMAT, "not an object");
@@ -289,7 +292,8 @@ static bool read_all(tok_build *b, const json_t *j, const json_t *c, clo_err *er
            read_model(b, json_object_get(j, "model"), byte_level, err) &&
            read_added(b, json_object_get(j, "added_tokens"), err) &&
            match_added(b, json_object_get(j, "added_tokens"), err) &&
-           clo_tokj_post_processor(b, json_object_get(j, "post_processor"), 0, err) && finish_special(b, c, err);
+           clo_tokj_post_processor(b, json_object_get(j, "post_processor"), 0, err) &&
+           finish_special(b, c, jinja, err);
 }
 
 /* Configs hold a number that fits no integer (model_max_length 1e30 written out), so numbers are read as real. */
@@ -303,7 +307,7 @@ static bool parse_config(json_t **out, clo_str text, clo_err *err)
            clo_fail_at(err, why.position > 0 ? (uint64_t)why.position : 0, "JSON: %s, line %d", why.text, why.line);
 }
 
-bool clo_tok_open_json(clo_tok **out, clo_str json, clo_str config, clo_err *err)
+bool clo_tokj_open(clo_tok **out, clo_str json, clo_str config, clo_str jinja, clo_err *err)
 {
     json_t *j = NULL, *c = NULL;
     tok_build b;
@@ -319,11 +323,16 @@ bool clo_tok_open_json(clo_tok **out, clo_str json, clo_str config, clo_err *err
         clo_err_context(err, "tokenizer_config.json");
         goto done;
     }
-    ok = read_all(&b, j, c, err) && clo_tokb_finish(&b, out, err);
+    ok = read_all(&b, j, c, jinja, err) && clo_tokb_finish(&b, out, err);
     if (!ok) clo_err_context(err, "tokenizer.json");
 done:
     clo_tokb_free(&b);
     json_decref(j);
     json_decref(c);
     return ok;
+}
+
+bool clo_tok_open_json(clo_tok **out, clo_str json, clo_str config, clo_err *err)
+{
+    return clo_tokj_open(out, json, config, (clo_str){0}, err);
 }

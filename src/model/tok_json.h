@@ -14,4 +14,7 @@ CLO_CHECK bool clo_tokj_pre_tokenizer(tok_build *b, const json_t *o, int depth, 
 CLO_CHECK bool clo_tokj_decoder(tok_build *b, const json_t *o, int depth, clo_err *err);
 CLO_CHECK bool clo_tokj_post_processor(tok_build *b, const json_t *o, int depth, clo_err *err);
 
+/* clo_tok_open_json with the text of chat_template.jinja (or empty), which goes before the configuration's template. */
+CLO_CHECK bool clo_tokj_open(clo_tok **out, clo_str json, clo_str config, clo_str jinja, clo_err *err);
+
 #endif

@@ -15,6 +15,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/file.h"
 #include "base/slice.h"
 
 struct clo_gguf;
@@ -34,6 +35,12 @@ CLO_CHECK bool clo_ids_push(clo_ids *l, int32_t id, clo_err *err);
 CLO_CHECK bool clo_tok_open_json(clo_tok **out, clo_str json, clo_str config, clo_err *err);
 /* From tokenizer.ggml.*: models gpt2, llama, t5, bert. Strings may be borrowed from the mapped file while tok lives. */
 CLO_CHECK bool clo_tok_open_gguf(clo_tok **out, const struct clo_gguf *g, clo_err *err);
+/* From a Hugging Face folder: tokenizer.json, tokenizer_config.json and chat_template.jinja, which goes before the
+ * template in the configuration; the last two may be absent. *json is the text of the first, in `keep`. */
+CLO_CHECK bool clo_tok_open_folder(clo_tok **out, clo_str *json, const char *folder, clo_arena *keep, clo_err *err);
+/* From a path: a GGUF file, such a folder, a tokenizer.json with what lies beside it, or a compiled tokenizer. *map
+ * (zeroed before) and `keep` live as long as *out; the caller closes *map also after a failure. */
+CLO_CHECK bool clo_tok_open_path(clo_tok **out, clo_map *map, const char *path, clo_arena *keep, clo_err *err);
 void clo_tok_close(clo_tok *t);
 
 typedef struct {

@@ -118,6 +118,7 @@ bool clo_kernels_pick(const clo_kernels **out, clo_err *err)
         *out = rows[r].table;
         return true;
     }
-    return clo_fail(err, CLO_ERR_UNSUPPORTED, "CLOCHE_CPU asks for %s, which this processor or build does not have",
-                    cpu);
+    return clo_fail(
+        err, CLO_ERR_UNSUPPORTED,
+        "CLOCHE_CPU asks for %s, which this processor or build does not have: unset it for the fastest one here", cpu);
 }

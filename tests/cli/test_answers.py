@@ -3,6 +3,7 @@
 
     CLOCHE_BIN=build/cloche tests/cli/test_answers.py
 """
+import hashlib
 import json
 import os
 import pathlib
@@ -176,6 +177,7 @@ def test_models_are_kept_by_name():
     cloche("import", BOX / "tiny-f32.gguf", "--name", "org/tiny", code=5)
     cloche("import", MODEL, "--name", "../out", code=2)
     cloche("import", MODEL, "--name", "x", "--sha256", "0" * 64, code=3)
+    cloche("import", MODEL, "--name", "org/tiny", "--sha256", hashlib.sha256(pathlib.Path(MODEL).read_bytes()).hexdigest().upper())
     cloche("import", BOX / "nothing.gguf", code=4)
     (BOX / "junk.gguf").write_bytes(b"GGUF but not really")
     cloche("import", BOX / "junk.gguf", code=1)
@@ -226,9 +228,83 @@ def test_facts_and_measures():
     assert json.loads(cloche("version", "--json"))["profile"] == "n1"
 
 
+def test_output_that_is_lost_is_a_failure():
+    talk = BOX / "talk.json"
+    talk.write_text('[{"role": "user", "content": "hi"}]')
+    for args in (["run", MODEL, "-n", 3, "hi"], ["run", MODEL, "-n", 3, "--json", "hi"], ["tokenize", MODEL, "hello"],
+                 ["render", MODEL, "--messages", talk], ["logits", MODEL, "--tokens", "1,2"], ["show", MODEL],
+                 ["inspect", MODEL, "--json"], ["list", "--json"], ["version"], ["--help"], ["run", "--help"]):
+        with open("/dev/full", "w") as full:
+            p = subprocess.run([BIN, *map(str, args)], stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE,
+                               text=True, env=ENV, timeout=300)
+        assert p.returncode == 1 and "standard output could not be written" in p.stderr, (args, p.returncode, p.stderr)
+
+
+def said(*args, code):
+    """What a command that must end with `code` writes to standard error."""
+    p = subprocess.run([BIN, *map(str, args)], stdin=subprocess.DEVNULL, capture_output=True, text=True, env=ENV)
+    assert p.returncode == code, f"cloche {args}: exit {p.returncode}, not {code}\n{p.stderr}"
+    return p.stderr
+
+
+def test_faults_say_what_to_do_next():
+    assert "cloche list" in said("run", "no-such-model", "hi", code=4)
+    assert "cloche list" in said("rm", "no-such-model", code=4)
+    assert "cloche list" not in said("perplexity", MODEL, "--file", BOX / "none.txt", code=4)
+    (BOX / "cut.gguf").write_bytes(pathlib.Path(MODEL).read_bytes()[:5000])
+    assert "publisher" in said("show", BOX / "cut.gguf", code=1)
+
+
+def test_an_empty_config_is_damaged_and_not_missing():
+    folder = BOX / "folder"
+    folder.mkdir()
+    head = b'{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+    (folder / "model.safetensors").write_bytes(len(head).to_bytes(8, "little") + head + bytes(4))
+    said("show", folder, code=4)
+    (folder / "config.json").write_bytes(b"")
+    assert "config.json" in said("show", folder, code=1)
+
+
+def test_a_data_folder_that_is_damaged_ends_with_7():
+    cloche("import", MODEL, "--name", "hurt")
+    held = BOX / "data/models/hurt"
+    file = next(held.glob("*.gguf"))
+    file.chmod(0o644)
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1000])
+    assert "cloche rm" in said("run", "hurt", "hi", code=7)
+    file.write_bytes(whole)
+    cloche("run", "hurt", "-n", 2, "hi")
+    manifest = held / "cloche-model.json"
+    text = manifest.read_text()
+    manifest.write_text(text[:-20])
+    said("show", "hurt", code=7)
+    manifest.write_text(text)
+    file.unlink()
+    said("run", "hurt", "hi", code=7)
+    cloche("rm", "hurt")
+
+
+def test_a_data_folder_that_cannot_be_written_still_serves():
+    kept, want = BOX / "kept", cloche("logits", MODEL, "--tokens", "1,2,3")
+    kept.mkdir(mode=0o555)
+    BOX.chmod(0o755)
+    # Root writes anywhere, so it becomes nobody.
+    nobody = [] if os.getuid() else ["setpriv", "--reuid=65534", "--clear-groups"]
+    program = str(BOX / "cloche")
+    shutil.copy(BIN, program)
+    p = subprocess.run([*nobody, program, "logits", MODEL, "--tokens", "1,2,3", "--data", kept], capture_output=True, text=True)
+    assert p.returncode == 0 and p.stdout == want and "cannot be written" in p.stderr, p
+    p = subprocess.run([*nobody, program, "import", MODEL, "--data", kept], capture_output=True, text=True)
+    assert p.returncode == 1 and "another place" in p.stderr, p
+
+
 def test_usage_faults_end_with_2():
     for args in ([], ["nonsense"], ["run"], ["run", MODEL, "--temp", "warm", "x"], ["run", MODEL, "--nope", "x"],
-                 ["logits", MODEL], ["run", MODEL, "--temp", "-1", "x"], ["run", MODEL, "--order", "up", "x"]):
+                 ["logits", MODEL], ["run", MODEL, "--temp", "-1", "x"], ["run", MODEL, "--order", "up", "x"],
+                 ["run", MODEL, "-n", "0", "x"], ["run", MODEL, "--top-k", "-5", "x"], ["run", MODEL, "--set", "a=b", "x"],
+                 ["run", MODEL, "--raw", "--system", "s", "x"], ["logits", MODEL, "--tokens", "1,,3"],
+                 ["logits", MODEL, "--tokens", "1,x"], ["import", MODEL, "--sha256", "00"]):
         cloche(*args, code=2)
     cloche("run", "no-such-model", "hi", code=4)
     for command in ("run", "replay", "import", "list", "show", "rm", "logits", "bench", "perplexity", "doctor", "version"):

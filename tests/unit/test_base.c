@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -248,6 +249,25 @@ static void a_written_file_is_whole_or_absent(void **state)
     assert_int_equal(system(rm), 0);
 }
 
+static void a_writer_that_is_killed_leaves_nothing(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/cloche-test-XXXXXX", path[4096];
+    assert_non_null(mkdtemp(dir));
+    assert_true(clo_path_join(path, NULL, "%s/file", dir));
+    pid_t child = fork();
+    if (child == 0) {
+        clo_writer w;
+        if (!clo_writer_open(&w, path, NULL) || !clo_writer_put(&w, "hello", 5, NULL)) _exit(2);
+        _exit(w.unnamed ? 0 : 1);
+    }
+    int status = -1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) < 2);
+    if (WEXITSTATUS(status) == 1) skip(); /* this file system has no files without a name */
+    assert_int_equal(rmdir(dir), 0);
+}
+
 static void memory_is_counted_and_given(void **state)
 {
     (void)state;
@@ -298,6 +318,7 @@ int main(void)
         cmocka_unit_test(a_cursor_remembers_the_first_field_that_did_not_fit),
         cmocka_unit_test(errors_read_outermost_first),
         cmocka_unit_test(a_written_file_is_whole_or_absent),
+        cmocka_unit_test(a_writer_that_is_killed_leaves_nothing),
         cmocka_unit_test(memory_is_counted_and_given),
         cmocka_unit_test(json_refuses_duplicates_and_says_where),
     };

@@ -35,6 +35,10 @@ static const char *const olmo2 =
     "{\"model_type\":\"olmo2\",\"hidden_size\":2048,\"intermediate_size\":8192,\"max_position_embeddings\":4096,"
     "\"num_attention_heads\":16,\"num_hidden_layers\":16,\"num_key_value_heads\":16,\"rms_norm_eps\":1e-06,"
     "\"rope_scaling\":null,\"rope_theta\":500000,\"tie_word_embeddings\":false,\"vocab_size\":100352}";
+static const char *const olmo2_32b =
+    "{\"model_type\":\"olmo2\",\"hidden_size\":5120,\"intermediate_size\":27648,\"max_position_embeddings\":4096,"
+    "\"num_attention_heads\":40,\"num_hidden_layers\":64,\"num_key_value_heads\":8,\"rms_norm_eps\":1e-06,"
+    "\"rope_scaling\":null,\"rope_theta\":500000,\"tie_word_embeddings\":false,\"vocab_size\":100352}";
 static const char *const olmo3 =
     "{\"model_type\":\"olmo3\",\"hidden_size\":4096,\"intermediate_size\":11008,\"max_position_embeddings\":65536,"
     "\"num_attention_heads\":32,\"num_hidden_layers\":32,\"num_key_value_heads\":32,\"rms_norm_eps\":1e-06,"
@@ -90,6 +94,7 @@ static void real_configurations_read_as_published(void **state)
         {"Llama-3.2-1B", llama32, "llama", 16, 2048, 32, 8, 64, 8192, 128256, true, false, false, CLO_QK_NORM_NONE, 5e5, 1e-5, 0, 0},
         {"OlympicCoder-7B", olympiccoder, "qwen2", 28, 3584, 28, 4, 128, 18944, 152064, false, true, false, CLO_QK_NORM_NONE, 1e6, 1e-6, 0, 0},
         {"OLMo-2-1B", olmo2, "olmo2", 16, 2048, 16, 16, 128, 8192, 100352, false, false, true, CLO_QK_NORM_FULL, 5e5, 1e-6, 0, 0},
+        {"OLMo-2-32B", olmo2_32b, "olmo2", 64, 5120, 40, 8, 128, 27648, 100352, false, false, true, CLO_QK_NORM_FULL, 5e5, 1e-6, 0, 0},
         {"Olmo-3-7B", olmo3, "olmo3", 32, 4096, 32, 32, 128, 11008, 100278, false, false, true, CLO_QK_NORM_FULL, 5e5, 1e-6, 4096, 0},
         {"Qwen3-0.6B", qwen3, "qwen3", 28, 1024, 16, 8, 128, 3072, 151936, true, false, false, CLO_QK_NORM_HEAD, 1e6, 1e-6, 0, 0},
         {"OLMo-7B", olmo1, "olmo", 32, 4096, 32, 32, 128, 11008, 50304, false, false, false, CLO_QK_NORM_NONE, 1e4, 1e-5, 0, 0},

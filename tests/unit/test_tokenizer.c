@@ -314,6 +314,61 @@ static void gguf_vocabularies_give_their_published_ids(void **state)
     }
 }
 
+static void put_file(const char *folder, const char *name, clo_str text)
+{
+    char path[4096];
+    clo_err err = {0};
+    if (!clo_path_join(path, &err, "%s/%s", folder, name) ||
+        !clo_file_write_atomic(path, (clo_bytes){(const uint8_t *)text.ptr, text.len}, &err))
+        fail_msg("%s", err.text);
+}
+
+/* Opens folder/name and compares its template; "" is the folder itself. */
+static void expect_template(const char *folder, const char *name, const char *want)
+{
+    char path[4096];
+    clo_err err = {0};
+    clo_map map = {0};
+    clo_arena keep = clo_arena_make(0);
+    clo_tok *t = NULL;
+    if (!clo_path_join(path, &err, "%s/%s", folder, name) || !clo_tok_open_path(&t, &map, path, &keep, &err))
+        fail_msg("%s: %s", name, err.text);
+    assert_true(clo_str_eq(clo_tok_template(t, false), clo_str_from(want)));
+    clo_tok_close(t);
+    clo_map_close(&map);
+    clo_arena_free(&keep);
+}
+
+static void a_tokenizer_opens_from_where_it_lies(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/cloche-tok-XXXXXX", line[4200];
+    clo_err err = {0};
+    clo_map map = {0};
+    clo_arena keep = clo_arena_make(0);
+    clo_buf blob = {0};
+    assert_non_null(mkdtemp(folder));
+    clo_tok *t = NULL;
+    assert_false(clo_tok_open_path(&t, &map, folder, &keep, &err));
+    assert_int_equal(err.code, CLO_ERR_NOT_FOUND);
+    put_file(folder, "tokenizer.json", CLO_STR(SMALL));
+    expect_template(folder, "", "");
+    put_file(folder, "tokenizer_config.json", CLO_STR(CONFIG));
+    expect_template(folder, "", "D");
+    put_file(folder, "chat_template.jinja", CLO_STR("J"));
+    expect_template(folder, "", "J");
+    expect_template(folder, "tokenizer.json", "J");
+    t = open_small();
+    assert_true(clo_tok_save(t, &blob, &err));
+    put_file(folder, "compiled", clo_buf_str(&blob));
+    expect_template(folder, "compiled", "D");
+    clo_tok_close(t);
+    clo_buf_free(&blob);
+    clo_arena_free(&keep);
+    snprintf(line, sizeof line, "rm -r %s", folder);
+    assert_int_equal(system(line), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -324,6 +379,7 @@ int main(void)
         cmocka_unit_test(every_cut_off_prefix_is_refused),
         cmocka_unit_test(every_flipped_byte_is_survived),
         cmocka_unit_test(the_compiled_form_is_the_same_and_survives_damage),
+        cmocka_unit_test(a_tokenizer_opens_from_where_it_lies),
         cmocka_unit_test(a_long_word_costs_no_more_a_byte_than_its_logarithm),
         cmocka_unit_test(olmo_2_gives_the_ids_of_the_library),
         cmocka_unit_test(gguf_vocabularies_give_their_published_ids),
