@@ -67,15 +67,17 @@ AI dot d_start(q_class cls, int bias, const uint8_t *a, size_t stride, size_t pa
     return (dot){_mm256_slli_epi16(_mm256_set1_epi32(load_i32(a + (ACT_LANES + part) * 4 * stride)), bias), zero};
 }
 
+/* One statement each, or the compiler hoists products and spills sums. */
 AI dot d_step(q_class cls, dot s, vi code, qx x)
 {
+    __m256i pairs;
+
     if (cls != CLASS_S) {
-        /* one statement, or the compiler hoists products and spills sums */
-        __m256i pairs;
         __asm__("vpmaddubsw %3, %2, %1\n\tvpaddw %1, %0, %0" : "+x"(s.lanes), "=&x"(pairs) : "x"(code), "x"(x));
     } else {
-        __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(code), _mm256_sign_epi8(x, code));
-        s.wide = _mm256_add_epi32(s.wide, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+        __asm__("vpsignb %3, %4, %1\n\tvpmaddubsw %1, %2, %1\n\tvpmaddwd %5, %1, %1\n\tvpaddd %1, %0, %0"
+                : "+x"(s.wide), "=&x"(pairs)
+                : "x"(_mm256_abs_epi8(code)), "x"(code), "x"(x), "x"(_mm256_set1_epi16(1)));
     }
     return s;
 }
