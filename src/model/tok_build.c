@@ -9,7 +9,7 @@
 
 void clo_tokb_init(tok_build *b)
 {
-    *b = (tok_build){.bos = -1, .eos = -1, .unk = -1, .max_chars = 100};
+    *b = (tok_build){.bos = -1, .eos = -1, .unk = -1, .max_chars = 100, .n_ids_max = TOK_VOCAB_MAX};
     b->arena = clo_arena_make((size_t)4 << 30);
 }
 
@@ -43,8 +43,8 @@ bool clo_tok_grow(void **ptr, size_t *cap, size_t need, size_t size, clo_err *er
 
 bool clo_tokb_token(tok_build *b, int64_t id, clo_str name, uint8_t flags, double score, clo_err *err)
 {
-    if (id < 0 || id >= (int64_t)TOK_VOCAB_MAX)
-        return clo_fail(err, CLO_ERR_LIMIT, "token id %lld, limit %u", (long long)id, TOK_VOCAB_MAX);
+    if (id < 0 || id >= (int64_t)b->n_ids_max)
+        return clo_fail(err, CLO_ERR_LIMIT, "token id %lld, limit %zu", (long long)id, b->n_ids_max);
     if (name.len > TOK_NAME_BYTES_MAX)
         return clo_fail(err, CLO_ERR_LIMIT, "token %lld of %zu bytes, limit %u", (long long)id, name.len,
                         TOK_NAME_BYTES_MAX);

@@ -148,6 +148,7 @@ static void files_that_cannot_be_trusted_are_refused(void **state)
         {"a negative id", FILE_OF("", BYTE_LEVEL, "\"a\":-1", ""), CLO_ERR_LIMIT},
         {"an id that is no integer", FILE_OF("", BYTE_LEVEL, "\"a\":0.5", ""), CLO_ERR_LIMIT},
         {"an id of billions", FILE_OF("", BYTE_LEVEL, "\"a\":4000000000", ""), CLO_ERR_LIMIT},
+        {"an id far above what there are tokens for", FILE_OF("", BYTE_LEVEL, "\"a\":3999999", ""), CLO_ERR_LIMIT},
         {"no token at all", FILE_OF("", BYTE_LEVEL, "", ""), CLO_ERR_FORMAT},
         {"a merge of three", FILE_OF("", BYTE_LEVEL, VOCAB, "\"a b c\""), CLO_ERR_FORMAT},
         {"a merge of one", FILE_OF("", BYTE_LEVEL, VOCAB, "\"a\""), CLO_ERR_FORMAT},
