@@ -468,7 +468,7 @@ static bool put_vocab(blob *o, clo_err *err)
         size_t at = o->text.len;
         add_piece(b, i, &o->text);
         if (o->text.failed) return clo_buf_ok(&o->text, err);
-        clo_str made = {o->text.ptr + at, o->text.len - at};
+        clo_str made = clo_str_from_off(clo_buf_str(&o->text), at);
         if (made.len == 0 || clo_str_eq(made, b->names[i])) { /* nothing new: take it back */
             pieces[i] = made.len == 0 ? (tok_ref){0, 0} : names[i];
             o->text.len = at;
