@@ -196,6 +196,11 @@ $(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(LIBA)
 	@echo "  LD    $@"
 	$(Q)$(CC) $(subst fuzzer-no-link,fuzzer,$(ALL_LDFLAGS)) $^ $(LIBS) -o $@
 
+# What tests/bits.py runs; linked as the program is.
+$(B)/tests/bits: $(B)/tests/bits.o $(LIBA)
+	@echo "  LD    $@"
+	$(Q)$(CC) $(LDPROG) $(SAN) $(LDFLAGS) $^ $(LIBS) -o $@
+
 includes:
 	$(Q)$(PYTHON) tools/check_includes.py
 
@@ -242,7 +247,7 @@ bench-exactness:
 ci:
 	.ci/run
 
-OURS = $(wildcard src/*/*.[ch] src/tensor/*/*.[ch] include/cloche/*.h tests/unit/*.[ch] tests/fuzz/*.[ch] examples/*.c)
+OURS = $(wildcard src/*/*.[ch] src/tensor/*/*.[ch] include/cloche/*.h tests/*.c tests/unit/*.[ch] tests/fuzz/*.[ch] examples/*.c)
 format:
 	clang-format -i $(OURS)
 lint: includes
@@ -273,4 +278,4 @@ uninstall:
 clean:
 	rm -rf build
 
--include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(UNIT_SRC:%.c=$(B)/%.d) $(HELP_OBJ:.o=.d) $(FUZZ_SRC:%.c=$(B)/%.d) $(B)/tests/fuzz/replay.d
+-include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(UNIT_SRC:%.c=$(B)/%.d) $(HELP_OBJ:.o=.d) $(FUZZ_SRC:%.c=$(B)/%.d) $(B)/tests/fuzz/replay.d $(B)/tests/bits.d

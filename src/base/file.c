@@ -242,7 +242,9 @@ bool clo_mkdir_p(const char *path, clo_err *err)
         if (part[i] != '/' && part[i] != 0) continue;
         char keep = part[i];
         part[i] = 0;
-        if (mkdir(part, 0777) && errno != EEXIST) return clo_fail_sys(err, errno, "make folder '%s'", part);
+        bool made = mkdir(part, 0777) == 0;
+        if (!made && errno != EEXIST) return clo_fail_sys(err, errno, "make folder '%s'", part);
+        if (made && !sync_folder_of(part, err)) return false;
         part[i] = keep;
     }
     return clo_path_is_dir(path) || clo_fail(err, CLO_ERR_USAGE, "'%s' is not a folder", path);

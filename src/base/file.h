@@ -49,7 +49,7 @@ void clo_writer_abandon(clo_writer *w);
 
 bool clo_path_exists(const char *path);
 bool clo_path_is_dir(const char *path);
-/* Makes the folder and its parents. */
+/* Makes the folder and its parents; the names of those that it made are on disk when it returns. */
 CLO_CHECK bool clo_mkdir_p(const char *path, clo_err *err);
 /* printf into a path buffer of 4096; false with CLO_ERR_LIMIT when it does not fit. */
 CLO_CHECK bool clo_path_join(char out[4096], clo_err *err, const char *fmt, ...) CLO_PRINTF(3, 4);

@@ -22,6 +22,7 @@
 #define N_TOK_DEFAULT 512
 #define FFN_GROUP_COLS 64    /* gate and up columns that a thread holds at once when there are many tokens */
 #define ATTEND_TOKENS 32     /* tokens of an attention work item */
+#define SHARES_PER_THREAD 8  /* into which the panels of a product of many tokens are cut */
 #define SETTLE_BYTES ((size_t)32 << 20) /* moved before a pass of one token: a few milliseconds */
 #define SETTLE_TOKENS 64                /* each so many tokens of a longer pass let as much again be moved */
 
@@ -53,6 +54,9 @@ struct thread_state {
     void *matmul, *attend;
 };
 
+/* Work that threads take item by item, so that a thread which is held up does not hold up the others. */
+enum { SHARED_QKV, SHARED_ATTEND, SHARED_O, SHARED_FFN, SHARED_DOWN, N_SHARED };
+
 struct clo_decoder {
     clo_model *model;
     bool started, settling;   /* a pass was made; weights are still on their way to huge pages */
@@ -80,7 +84,7 @@ struct clo_decoder {
     size_t n_tok, n_segments;
     size_t *out_rows;         /* [n_tok_max] tokens whose logits are wanted */
     size_t n_out;
-    atomic_size_t *next_item; /* [n_layer] attention work items taken */
+    atomic_size_t (*taken)[N_SHARED]; /* [n_layer] work items taken of each kind of shared work */
 };
 
 /* --- life cycle ---------------------------------------------------------------------------------------------------- */
@@ -129,7 +133,7 @@ static size_t lay_out(clo_decoder *d, uint8_t *base)
     TAKE(d->tokens, T * sizeof *d->tokens);
     TAKE(d->segments, T * sizeof *d->segments);
     TAKE(d->out_rows, T * sizeof *d->out_rows);
-    TAKE(d->next_item, s->n_layer * sizeof *d->next_item);
+    TAKE(d->taken, s->n_layer * sizeof *d->taken);
     TAKE(d->threads, d->n_threads * sizeof *d->threads);
     for (int i = 0; i < 2; i++) {
         TAKE(d->inv_freq[i], half * 4);
@@ -243,6 +247,7 @@ struct view {
     bool single;           /* one token: row-wise work is private */
     struct rows rows;      /* shared, or this thread's own */
     size_t begin, end;     /* tokens whose rows this thread does */
+    size_t i_layer;        /* under way */
 };
 
 static void sync(struct view *w)
@@ -283,13 +288,30 @@ static void product(struct view *w, float *y, size_t ldy, const clo_matrix *m, c
     for (size_t t = 0; t < n_tok; t++) w->k->add(y + t * ldy + c0, bias + c0, n);
 }
 
+/* The next of `work`'s n items for this thread: [*begin, *end), or false when none is left; *end is 0 at first. A single
+ * token's items are cut once and for all, in one stretch a thread, whose weights then come as long streams. Who does what
+ * shows in no bit. */
+static bool next_share(struct view *w, int work, size_t n, size_t *begin, size_t *end)
+{
+    if (w->single) {
+        bool first = *end == 0;
+        clo_split(n, 1, w->i_thread, w->n_threads, begin, end);
+        return first && *begin < *end;
+    }
+    const size_t grain = FFN_GROUP_COLS / CLO_PANEL_ROWS;
+    size_t share = clo_round_up(clo_ceil_div(n, w->n_threads * SHARES_PER_THREAD), grain);
+    if (work == SHARED_FFN) share = grain; /* what a thread holds of gate and up */
+    *begin = atomic_fetch_add_explicit(&w->d->taken[w->i_layer][work], share, memory_order_relaxed);
+    *end = clo_min(n, *begin + share);
+    return *begin < n;
+}
+
 /* One matrix shared between all threads. */
-static void shared_product(struct view *w, float *y, size_t ldy, const clo_matrix *m, const float *bias,
+static void shared_product(struct view *w, int work, float *y, size_t ldy, const clo_matrix *m, const float *bias,
                            void *const acts[2])
 {
-    size_t begin, end;
-    clo_split(panel_count(m), 1, w->i_thread, w->n_threads, &begin, &end);
-    product(w, y, ldy, m, bias, acts, w->d->n_tok, begin, end);
+    for (size_t begin, end = 0; next_share(w, work, panel_count(m), &begin, &end);)
+        product(w, y, ldy, m, bias, acts, w->d->n_tok, begin, end);
 }
 
 static void norm_row(struct view *w, float *y, const float *x, const float *weight, size_t n)
@@ -333,15 +355,13 @@ static void add_residual(struct view *w, bool normed, const float *weight)
 
 /* --- attention ----------------------------------------------------------------------------------------------------- */
 
-/* q, k and v panels are dealt out as one list, so that small matrices do not leave a thread idle. */
-static void qkv_products(struct view *w, const clo_layer *l)
+/* Panels [begin, end) of the list of all panels of q, k and v. */
+static void qkv_share(struct view *w, const clo_layer *l, size_t begin, size_t end)
 {
     const clo_matrix *m[3] = {&l->q, &l->k, &l->v};
     const float *bias[3] = {l->q_bias, l->k_bias, l->v_bias};
     float *y[3] = {w->d->q, w->d->kk, w->d->v};
-    size_t ld[3] = {w->d->q_cols, w->d->kv_cols, w->d->kv_cols}, n_all = 0, begin, end;
-    for (int i = 0; i < 3; i++) n_all += panel_count(m[i]);
-    clo_split(n_all, 1, w->i_thread, w->n_threads, &begin, &end);
+    size_t ld[3] = {w->d->q_cols, w->d->kv_cols, w->d->kv_cols};
     for (size_t i = 0, first = 0; i < 3; i++) {
         size_t n = panel_count(m[i]);
         size_t b = clo_max(begin, first), e = clo_min(end, first + n);
@@ -354,6 +374,13 @@ static void qkv_products(struct view *w, const clo_layer *l)
         }
         first += n;
     }
+}
+
+/* q, k and v panels are dealt out as one list, so that small matrices do not leave a thread idle. */
+static void qkv_products(struct view *w, const clo_layer *l)
+{
+    size_t n = panel_count(&l->q) + panel_count(&l->k) + panel_count(&l->v);
+    for (size_t begin, end = 0; next_share(w, SHARED_QKV, n, &begin, &end);) qkv_share(w, l, begin, end);
 }
 
 static void norm_heads(struct view *w, float *x, const float *weight, size_t n_head)
@@ -444,7 +471,7 @@ static void attention(struct view *w, uint32_t i_layer)
     size_t n_heads = heads_per_item(w), heads = w->s->n_head / n_heads, n_items = 0;
     for (size_t g = 0; g < d->n_segments; g++) n_items += clo_ceil_div(d->segments[g].n, ATTEND_TOKENS) * heads;
     for (;;) {
-        size_t taken = atomic_fetch_add_explicit(&d->next_item[i_layer], 1, memory_order_relaxed);
+        size_t taken = atomic_fetch_add_explicit(&d->taken[i_layer][SHARED_ATTEND], 1, memory_order_relaxed);
         if (taken >= n_items) return;
         size_t i = n_items - 1 - taken, g = 0, chunks;
         while (i >= (chunks = clo_ceil_div(d->segments[g].n, ATTEND_TOKENS)) * heads) i -= chunks * heads, g++;
@@ -466,7 +493,7 @@ static void attention_layer(struct view *w, const clo_layer *l, uint32_t i_layer
     attention(w, i_layer);
     sync(w);
     pack_acts(w, acts, d->o, d->q_cols, (size_t)w->s->n_head * w->s->head_dim);
-    shared_product(w, d->out, pad16(w->s->n_dim), &l->o, l->o_bias, acts);
+    shared_product(w, SHARED_O, d->out, pad16(w->s->n_dim), &l->o, l->o_bias, acts);
     sync(w);
     add_residual(w, w->s->post_attn_norm, l->post_attn_norm);
 }
@@ -497,14 +524,12 @@ static void ffn_layer(struct view *w, const clo_layer *l)
 {
     clo_decoder *d = w->d;
     void *const *acts = w->single ? w->ts->acts_ff : d->acts_ff;
-    size_t begin, end;
     norm_and_pack(w, w->s->pre_ffn_norm, l->ffn_norm);
-    clo_split(panel_count(&l->gate), 1, w->i_thread, w->n_threads, &begin, &end);
-    size_t group = w->single ? clo_max(1, end - begin) : FFN_GROUP_COLS / CLO_PANEL_ROWS;
-    for (size_t p = begin; p < end; p += group) gate_up_group(w, l, p, clo_min(group, end - p));
+    for (size_t begin, end = 0; next_share(w, SHARED_FFN, panel_count(&l->gate), &begin, &end);)
+        gate_up_group(w, l, begin, end - begin);
     sync(w);
     pack_acts(w, acts, d->f, d->ff_cols, w->s->n_ff);
-    shared_product(w, d->out, pad16(w->s->n_dim), &l->down, l->down_bias, acts);
+    shared_product(w, SHARED_DOWN, d->out, pad16(w->s->n_dim), &l->down, l->down_bias, acts);
     sync(w);
     add_residual(w, w->s->post_ffn_norm, l->post_ffn_norm);
 }
@@ -599,6 +624,7 @@ static void pass(void *ctx, size_t i_thread, size_t n_threads)
     sync(&w);
     for (uint32_t i = 0; i < w.s->n_layer; i++) {
         const clo_layer *l = clo_model_layer(d->model, i);
+        w.i_layer = i;
         attention_layer(&w, l, i);
         ffn_layer(&w, l);
     }
@@ -643,7 +669,9 @@ static void run_pass(clo_decoder *d)
     if (d->started && d->settling)
         d->settling = clo_model_settle(d->model, d->pool, SETTLE_BYTES * (1 + d->n_tok / SETTLE_TOKENS));
     d->started = true;
-    for (uint32_t i = 0; i < d->spec->n_layer; i++) atomic_store_explicit(&d->next_item[i], 0, memory_order_relaxed);
+    for (uint32_t i = 0; i < d->spec->n_layer; i++)
+        for (int work = 0; work < N_SHARED; work++)
+            atomic_store_explicit(&d->taken[i][work], 0, memory_order_relaxed);
     clo_pool_run(d->pool, pass, d);
     d->n_tok = d->n_segments = d->n_out = 0;
 }

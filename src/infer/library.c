@@ -274,7 +274,8 @@ bool clo_library_sync_folder(const char *path, clo_err *err)
     return ok;
 }
 
-void clo_library_remove_folder(const char *path)
+/* Removes a folder and what is in it, as far as it can; links are not followed. */
+static void remove_folder(const char *path)
 {
     DIR *d = opendir(path);
     if (d) {
@@ -283,8 +284,10 @@ void clo_library_remove_folder(const char *path)
             if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) continue;
             if (!clo_path_join(inside, NULL, "%s/%s", path, e->d_name)) continue;
             struct stat st;
-            if (lstat(inside, &st) == 0 && S_ISDIR(st.st_mode)) clo_library_remove_folder(inside);
-            else unlink(inside);
+            if (lstat(inside, &st) == 0 && S_ISDIR(st.st_mode))
+                remove_folder(inside);
+            else
+                unlink(inside);
         }
         closedir(d);
     }
@@ -292,7 +295,7 @@ void clo_library_remove_folder(const char *path)
 }
 
 /* Removes blobs that no model links to, below one folder of the store; depth 2 is a folder of blobs. */
-static uint64_t sweep_blobs(const char *folder, int depth)
+static uint64_t sweep_blobs_in(const char *folder, int depth)
 {
     uint64_t freed = 0;
     DIR *d = opendir(folder);
@@ -301,7 +304,8 @@ static uint64_t sweep_blobs(const char *folder, int depth)
         char path[4096];
         struct stat st;
         if (e->d_name[0] == '.' || !clo_path_join(path, NULL, "%s/%s", folder, e->d_name)) continue;
-        if (depth < 2) freed += sweep_blobs(path, depth + 1);
+        if (depth < 2)
+            freed += sweep_blobs_in(path, depth + 1);
         else if (lstat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1 && unlink(path) == 0)
             freed += (uint64_t)st.st_size;
     }
@@ -309,15 +313,37 @@ static uint64_t sweep_blobs(const char *folder, int depth)
     return freed;
 }
 
+static uint64_t sweep_blobs(const char *data_dir)
+{
+    char blobs[4096];
+    return clo_path_join(blobs, NULL, "%s/blobs/sha256", data_dir) ? sweep_blobs_in(blobs, 0) : 0;
+}
+
+void clo_library_sweep(const char *data_dir)
+{
+    char tmp[4096], path[4096];
+    bool found = false;
+    DIR *d = clo_path_join(tmp, NULL, "%s/tmp", data_dir) ? opendir(tmp) : NULL;
+    if (!d) return;
+    for (struct dirent *e; (e = readdir(d));) {
+        bool ours = strncmp(e->d_name, "import-", 7) == 0 || strncmp(e->d_name, "rm-", 3) == 0;
+        if (!ours || !clo_path_join(path, NULL, "%s/%s", tmp, e->d_name)) continue;
+        remove_folder(path);
+        found = true;
+    }
+    closedir(d);
+    if (found) (void)sweep_blobs(data_dir);
+}
+
 bool clo_library_remove(const char *data_dir, const char *name, uint64_t *freed_bytes, clo_err *err)
 {
-    char folder[4096], gone[4096], tmp[4096], blobs[4096];
+    char folder[4096], gone[4096], tmp[4096];
     int lock = -1;
     bool ok = false;
     if (!model_folder(folder, data_dir, name, err) || !clo_library_lock(&lock, data_dir, err)) return false;
+    clo_library_sweep(data_dir);
     if (!clo_path_join(tmp, err, "%s/tmp", data_dir) || !clo_mkdir_p(tmp, err)) goto done;
     if (!clo_path_join(gone, err, "%s/rm-%d", tmp, (int)getpid())) goto done;
-    if (!clo_path_join(blobs, err, "%s/blobs/sha256", data_dir)) goto done;
     if (rename(folder, gone) != 0) {
         clo_fail_sys(err, errno, "remove '%s'", folder);
         goto done;
@@ -326,8 +352,8 @@ bool clo_library_remove(const char *data_dir, const char *name, uint64_t *freed_
     *slash = '\0';
     if (!clo_library_sync_folder(folder, err)) goto done;
     if (strchr(name, '/')) rmdir(folder); /* the organisation, when it has no model left */
-    clo_library_remove_folder(gone);
-    uint64_t freed = sweep_blobs(blobs, 0);
+    remove_folder(gone);
+    uint64_t freed = sweep_blobs(data_dir);
     if (freed_bytes) *freed_bytes = freed;
     ok = true;
 done:

@@ -3,7 +3,7 @@
  *   <data>/blobs/sha256/ab/cd/<64 hex>     the bytes of every file, once, named by their SHA-256
  *   <data>/models/<name>/                  a model: hard links to its blobs under their own names, and
  *   <data>/models/<name>/cloche-model.json what was imported: files, sizes, digests, from where
- *   <data>/tmp/                            unfinished work; swept by the next import
+ *   <data>/tmp/                            unfinished work; swept by the next import or removal
  *
  * A model appears by one rename of a finished folder and disappears by one rename too, so a crash leaves it whole or
  * absent. Success means that the bytes are on disk and were read back and hashed. A name is `name` or `org/name`, of

@@ -13,7 +13,8 @@ CLO_CHECK bool clo_library_hash_file(clo_sha256 *out, uint64_t *bytes, const cha
 /* Waits for the library's lock; closing *fd gives it back. Makes the data folder. */
 CLO_CHECK bool clo_library_lock(int *fd, const char *data_dir, clo_err *err);
 CLO_CHECK bool clo_library_sync_folder(const char *path, clo_err *err);
-/* Removes a folder and what is in it, as far as it can; links are not followed. */
-void clo_library_remove_folder(const char *path);
+/* Removes what imports and removals that were cut off left in tmp/, the caller's own included, and the blobs that only
+ * they knew. The caller holds the lock, so no other one is running. */
+void clo_library_sweep(const char *data_dir);
 
 #endif

@@ -8,7 +8,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -179,7 +178,18 @@ static bool copy_file(job *j, const char *from, const char *to, const char *what
     return true;
 }
 
-/* Gives the copy its name among the blobs and another one in the model's folder. */
+/* Gives the copy its name among the blobs. One of that name is read again: where it is damaged, the copy replaces it. */
+static bool name_blob(const char *copy, const char *blob, const clo_sha256 *digest, clo_err *err)
+{
+    clo_sha256 there;
+    uint64_t bytes;
+    if (link(copy, blob) == 0) return true;
+    if (errno != EEXIST) return clo_fail_sys(err, errno, "link '%s'", blob);
+    if (clo_library_hash_file(&there, &bytes, blob, true, NULL) && clo_sha256_eq(&there, digest)) return true;
+    return rename(copy, blob) == 0 || clo_fail_sys(err, errno, "rename to '%s'", blob);
+}
+
+/* Puts the copy among the blobs and gives it another name in the model's folder. */
 static bool place_blob(job *j, const char *copy, const clo_sha256 *digest, const char *name, clo_err *err)
 {
     char hex[65], folder[4096], blob[4096], link_path[4096];
@@ -188,11 +198,9 @@ static bool place_blob(job *j, const char *copy, const clo_sha256 *digest, const
     if (!clo_mkdir_p(folder, err) || !clo_path_join(blob, err, "%s/%s", folder, hex)) return false;
     if (!clo_path_join(link_path, err, "%s/model/%s", j->stage, name)) return false;
     if (chmod(copy, 0444) != 0) return clo_fail_sys(err, errno, "chmod '%s'", copy);
-    if (link(copy, blob) != 0 && errno != EEXIST) return clo_fail_sys(err, errno, "link '%s'", blob);
-    if (!clo_library_sync_folder(folder, err)) return false;
+    if (!name_blob(copy, blob, digest, err) || !clo_library_sync_folder(folder, err)) return false;
     if (link(blob, link_path) != 0) return clo_fail_sys(err, errno, "link '%s'", link_path);
-    if (unlink(copy) != 0) return clo_fail_sys(err, errno, "remove '%s'", copy);
-    return true;
+    return unlink(copy) == 0 || errno == ENOENT || clo_fail_sys(err, errno, "remove '%s'", copy);
 }
 
 /* The files that clo_model_digest covers, in the same order. */
@@ -242,15 +250,24 @@ static bool write_manifest(job *j, const char *name, clo_err *err)
     return ok;
 }
 
-/* A model of this name is there already: fine when it is the same one. */
+/* A model of this name is there already: fine when it is the same one. Its files become those just checked, which mends
+ * one that was damaged on disk. */
 static bool same_as_present(job *j, const char *name, clo_err *err)
 {
-    json_t *old = NULL, *files;
+    char from[4096], to[4096];
+    json_t *old = NULL;
     if (!clo_library_show(&old, j->data, name, err)) return false;
-    files = json_object_get(old, "files");
-    bool same = json_equal(files, j->files) == 1;
+    bool same = json_equal(json_object_get(old, "files"), j->files) == 1;
     json_decref(old);
-    return same || clo_fail(err, CLO_ERR_DENIED, "another model is named '%s': choose a --name or remove it first", name);
+    if (!same)
+        return clo_fail(err, CLO_ERR_DENIED, "another model is named '%s': choose a --name or remove it first", name);
+    for (size_t i = 0; i < j->n_files; i++) {
+        if (!clo_path_join(from, err, "%s/model/%s", j->stage, j->names[i])) return false;
+        if (!clo_path_join(to, err, "%s/models/%s/%s", j->data, name, j->names[i])) return false;
+        if (rename(from, to) != 0) return clo_fail_sys(err, errno, "rename to '%s'", to);
+    }
+    *strrchr(to, '/') = '\0';
+    return clo_library_sync_folder(to, err);
 }
 
 /* A model that its own reader refuses does not come in. */
@@ -264,43 +281,45 @@ static bool opens(const job *j, clo_err *err)
     return ok;
 }
 
+/* Whether <data>/models/<name, its first len bytes> is a model: has a manifest. */
+static bool is_model(const job *j, const char *name, size_t len)
+{
+    char path[4096];
+    return clo_path_join(path, NULL, "%s/models/%.*s/%s", j->data, (int)len, name, CLO_LIBRARY_MANIFEST) &&
+           clo_path_exists(path);
+}
+
+/* Syncs a folder and those above it, up to the data folder: an import that was killed may have made them just before. */
+static bool sync_up(const job *j, char *folder, clo_err *err)
+{
+    while (strlen(folder) >= strlen(j->data)) {
+        if (!clo_library_sync_folder(folder, err)) return false;
+        char *slash = strrchr(folder, '/');
+        if (!slash) break;
+        *slash = '\0';
+    }
+    return true;
+}
+
 static bool publish(job *j, const char *name, clo_err *err)
 {
-    char staged[4096], to[4096];
-    if (!clo_path_join(staged, err, "%s/model", j->stage)) return false;
+    char staged[4096], folder[4096], to[4096];
+    const char *slash = strchr(name, '/');
+    int org = slash ? (int)(slash - name) : 0;
+    if (is_model(j, name, strlen(name))) return same_as_present(j, name, err);
+    if (slash && is_model(j, name, (size_t)org))
+        return clo_fail(err, CLO_ERR_DENIED, "'%.*s' is a model, so it cannot hold '%s': choose another --name", org,
+                        name, name);
+    if (!clo_path_join(staged, err, "%s/model", j->stage) || !clo_library_sync_folder(staged, err)) return false;
+    if (!clo_path_join(folder, err, "%s/models/%.*s", j->data, org, name) || !clo_mkdir_p(folder, err)) return false;
     if (!clo_path_join(to, err, "%s/models/%s", j->data, name)) return false;
-    if (clo_path_exists(to)) return same_as_present(j, name, err);
-    if (!clo_library_sync_folder(staged, err)) return false;
-    char *slash = strrchr(to, '/');
-    *slash = '\0';
-    if (!clo_mkdir_p(to, err)) return false;
-    *slash = '/';
-    if (rename(staged, to) != 0) return clo_fail_sys(err, errno, "rename to '%s'", to);
-    *slash = '\0';
-    if (!clo_library_sync_folder(to, err)) return false;
-    if (!strchr(name, '/')) return true;
-    slash = strrchr(to, '/');
-    *slash = '\0';
-    return clo_library_sync_folder(to, err);
+    if (rename(staged, to) == 0) return sync_up(j, folder, err);
+    if (errno == ENOTEMPTY || errno == EEXIST)
+        return clo_fail(err, CLO_ERR_DENIED, "'%s' holds other models: choose another --name", name);
+    return clo_fail_sys(err, errno, "rename to '%s'", to);
 }
 
 /* --- the whole ----------------------------------------------------------------------------------------------------*/
-
-/* Removes what imports and removals left that are not running any more. The caller holds the lock. */
-static void sweep_tmp(const char *tmp)
-{
-    DIR *d = opendir(tmp);
-    if (!d) return;
-    for (struct dirent *e; (e = readdir(d));) {
-        char path[4096];
-        int pid = 0;
-        bool ours = sscanf(e->d_name, "import-%d", &pid) == 1 || sscanf(e->d_name, "rm-%d", &pid) == 1;
-        if (!ours || (kill(pid, 0) == 0 && pid != getpid()) || !clo_path_join(path, NULL, "%s/%s", tmp, e->d_name))
-            continue;
-        clo_library_remove_folder(path);
-    }
-    closedir(d);
-}
 
 static bool open_source(job *j, const char *path, char file[4096], clo_err *err)
 {
@@ -332,8 +351,8 @@ static bool import(job *j, char name[CLO_MODEL_NAME_MAX], const char *path, clo_
         return clo_fail(err, CLO_ERR_USAGE, "--sha256 is for one file, not for %zu", j->n_files);
     if (j->opts.sha256 && (strlen(j->opts.sha256) != 64 || strspn(j->opts.sha256, "0123456789abcdefABCDEF") != 64))
         return clo_fail(err, CLO_ERR_USAGE, "'%s' is no SHA-256: 64 hexadecimal digits are expected", j->opts.sha256);
+    clo_library_sweep(j->data);
     if (!clo_path_join(tmp, err, "%s/tmp", j->data) || !clo_mkdir_p(tmp, err)) return false;
-    sweep_tmp(tmp);
     if (!clo_path_join(j->stage, err, "%s/import-%d", tmp, (int)getpid())) return false;
     if (!clo_path_join(model, err, "%s/model", j->stage) || !clo_mkdir_p(model, err)) return false;
     for (size_t i = 0; i < j->n_files; i++)
@@ -354,7 +373,7 @@ bool clo_library_import(char name[CLO_MODEL_NAME_MAX], const char *data_dir, con
     if (!j.files || !j.names) clo_fail(err, CLO_ERR_MEMORY, "import");
     else if (clo_library_lock(&lock, data_dir, err)) ok = import(&j, name, path, err);
     if (opts.progress) opts.progress(opts.progress_ctx, "", 1, 1);
-    if (j.stage[0]) clo_library_remove_folder(j.stage);
+    if (j.stage[0]) clo_library_sweep(data_dir);
     if (j.root_open) (void)clo_sha256_end(&j.root);
     if (lock >= 0) close(lock);
     for (size_t i = 0; j.names && i < j.n_files; i++) free(j.names[i]);

@@ -9,7 +9,7 @@
 
 void clo_tokb_init(tok_build *b)
 {
-    *b = (tok_build){.bos = -1, .eos = -1, .unk = -1, .max_chars = 100};
+    *b = (tok_build){.bos = -1, .eos = -1, .unk = -1, .max_chars = 100, .n_ids_max = TOK_VOCAB_MAX};
     b->arena = clo_arena_make((size_t)4 << 30);
 }
 
@@ -43,8 +43,8 @@ bool clo_tok_grow(void **ptr, size_t *cap, size_t need, size_t size, clo_err *er
 
 bool clo_tokb_token(tok_build *b, int64_t id, clo_str name, uint8_t flags, double score, clo_err *err)
 {
-    if (id < 0 || id >= (int64_t)TOK_VOCAB_MAX)
-        return clo_fail(err, CLO_ERR_LIMIT, "token id %lld, limit %u", (long long)id, TOK_VOCAB_MAX);
+    if (id < 0 || id >= (int64_t)b->n_ids_max)
+        return clo_fail(err, CLO_ERR_LIMIT, "token id %lld, limit %zu", (long long)id, b->n_ids_max);
     if (name.len > TOK_NAME_BYTES_MAX)
         return clo_fail(err, CLO_ERR_LIMIT, "token %lld of %zu bytes, limit %u", (long long)id, name.len,
                         TOK_NAME_BYTES_MAX);
@@ -468,7 +468,7 @@ static bool put_vocab(blob *o, clo_err *err)
         size_t at = o->text.len;
         add_piece(b, i, &o->text);
         if (o->text.failed) return clo_buf_ok(&o->text, err);
-        clo_str made = {o->text.ptr + at, o->text.len - at};
+        clo_str made = clo_str_from_off(clo_buf_str(&o->text), at);
         if (made.len == 0 || clo_str_eq(made, b->names[i])) { /* nothing new: take it back */
             pieces[i] = made.len == 0 ? (tok_ref){0, 0} : names[i];
             o->text.len = at;

@@ -37,6 +37,7 @@ typedef struct {
     uint8_t *id_flags;
     double *scores;
     size_t n_vocab, names_cap, flags_cap, scores_cap;
+    size_t n_ids_max; /* ids are below: TOK_VOCAB_MAX, or less for a file that lists few tokens */
 
     uint32_t *hash;   /* owned [hash_mask + 1]: id + 1; after index */
     size_t hash_mask;

@@ -200,7 +200,6 @@ static bool each(const clo_tok *t, const tok_step *st, strings *to, const string
 static bool step(const clo_tok *t, const tok_step *st, strings *to, const strings *from, clo_err *err)
 {
     to->text.len = 0;
-    to->text.max = (size_t)4 << 30;
     to->n = 0;
     switch (st->kind) {
     case TOK_DEC_BYTE_LEVEL:
@@ -250,6 +249,7 @@ bool clo_tok_decode(const clo_tok *t, clo_buf *out, const int32_t *ids, size_t n
         clo_buf_add(&side[0].text, clo_tok_name(t, ids[i]));
         ok = end_string(&side[0], err);
     }
+    side[0].text.max = side[1].text.max = clo_tok_grown_max(side[0].text.len + side[0].n);
     for (size_t i = 0; i < n_steps && ok; i++) {
         ok = step(t, &steps[i], &side[1 - now], &side[now], err) && clo_buf_ok(&side[1 - now].text, err);
         now = 1 - now;

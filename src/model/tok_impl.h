@@ -12,6 +12,7 @@
 #define CLO_MODEL_TOK_IMPL_H
 
 #include "base/buf.h"
+#include "base/check.h"
 #include "base/err.h"
 #include "base/slice.h"
 #include "model/tokenizer.h"
@@ -307,6 +308,13 @@ typedef struct {
 
 /* Grows *ptr to hold `need` items of `size` bytes. */
 CLO_CHECK bool clo_tok_grow(void **ptr, size_t *cap, size_t need, size_t size, clo_err *err);
+
+/* Bytes that the steps of a stage may make of n, lest a few that replace make gigabytes of a line. Of real ones NFKC grows
+ * a text most: a character to eleven times its bytes. */
+static inline size_t clo_tok_grown_max(size_t n)
+{
+    return clo_min(n, TOK_TEXT_BYTES_MAX) * 32 + 4096;
+}
 
 /* Stages. Each takes valid UTF-8. */
 CLO_CHECK bool clo_tok_normalize(const clo_tok *t, clo_buf pair[2], clo_str in, clo_str *out, clo_err *err);

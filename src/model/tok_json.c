@@ -3,7 +3,13 @@
  */
 #include "model/tok_json.h"
 
+#include "base/check.h"
+
 #define CONFIG_BYTES_MAX ((size_t)64 << 20)
+
+/* Tables are by id, so a small file with one huge id would take memory without proportion. Real files have few gaps. */
+#define IDS_PER_TOKEN_MAX 16
+#define IDS_SPARE 16384
 
 static clo_str text_of(const json_t *v)
 {
@@ -282,10 +288,18 @@ static bool finish_special(tok_build *b, const json_t *c, clo_str jinja, clo_err
 
 /* --- the whole -----------------------------------------------------------------------------------------------------*/
 
+static size_t n_ids_max(const json_t *j)
+{
+    const json_t *vocab = json_object_get(json_object_get(j, "model"), "vocab");
+    size_t n = json_object_size(vocab) + json_array_size(vocab) + json_array_size(json_object_get(j, "added_tokens"));
+    return clo_min(n * IDS_PER_TOKEN_MAX + IDS_SPARE, TOK_VOCAB_MAX);
+}
+
 static bool read_all(tok_build *b, const json_t *j, const json_t *c, clo_str jinja, clo_err *err)
 {
     bool byte_level = false;
     if (!json_is_object(j)) return clo_fail(err, CLO_ERR_FORMAT, "not an object");
+    b->n_ids_max = n_ids_max(j);
     return clo_tokj_normalizer(b, json_object_get(j, "normalizer"), 0, err) &&
            clo_tokj_pre_tokenizer(b, json_object_get(j, "pre_tokenizer"), 0, &byte_level, err) &&
            clo_tokj_decoder(b, json_object_get(j, "decoder"), 0, err) &&

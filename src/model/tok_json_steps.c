@@ -1,6 +1,8 @@
 /* Normaliser, pre-tokeniser, decoder and post-processor objects of a tokenizer.json, read into steps. */
 #include "model/tok_json.h"
 
+#include "model/tok_unicode.h"
+
 static bool is(const json_t *o, const char *type)
 {
     return clo_str_eq(clo_json_str(o, "type", CLO_STR("")), clo_str_from(type));
@@ -168,12 +170,20 @@ static bool split(tok_build *b, const json_t *o, clo_err *err)
     return clo_tokb_step(b, TOK_STAGE_PRE, s, err);
 }
 
+/* What Metaspace puts for a space: one character. */
+static bool replacement(clo_str *out, const json_t *o, clo_err *err)
+{
+    *out = clo_json_str(o, "replacement", CLO_STR("\xE2\x96\x81"));
+    return (out->len > 0 && out->len == clo_tok_cp_len(out->ptr[0])) ||
+           clo_fail(err, CLO_ERR_FORMAT, "Metaspace's replacement '" CLO_STR_FMT "' is not one character",
+                    CLO_STR_ARG(*out));
+}
+
 static bool metaspace(tok_build *b, const json_t *o, clo_err *err)
 {
     clo_str scheme = clo_json_str(o, "prepend_scheme", CLO_STR(""));
-    tok_step_def s = {.kind = TOK_PRE_METASPACE,
-                      .s1 = clo_json_str(o, "replacement", CLO_STR("\xE2\x96\x81")),
-                      .b = clo_json_bool(o, "split", true)};
+    tok_step_def s = {.kind = TOK_PRE_METASPACE, .b = clo_json_bool(o, "split", true)};
+    if (!replacement(&s.s1, o, err)) return false;
     if (clo_str_eq(scheme, CLO_STR("first")))
         s.a = TOK_PREPEND_FIRST;
     else if (clo_str_eq(scheme, CLO_STR("never")))
@@ -253,8 +263,8 @@ static bool plain_decoder(tok_build *b, const json_t *o, clo_err *err)
     } else if (is(o, "Metaspace")) {
         clo_str scheme = clo_json_str(o, "prepend_scheme", CLO_STR(""));
         bool never = scheme.len ? clo_str_eq(scheme, CLO_STR("never")) : !clo_json_bool(o, "add_prefix_space", true);
-        s = (tok_step_def){
-            .kind = TOK_DEC_METASPACE, .a = !never, .s1 = clo_json_str(o, "replacement", CLO_STR("\xE2\x96\x81"))};
+        s = (tok_step_def){.kind = TOK_DEC_METASPACE, .a = !never};
+        if (!replacement(&s.s1, o, err)) return false;
     } else if (is(o, "WordPiece")) {
         s = (tok_step_def){.kind = TOK_DEC_WORDPIECE,
                            .a = clo_json_bool(o, "cleanup", true),

@@ -258,10 +258,11 @@ static bool step(const clo_tok *t, size_t i, clo_buf *out, clo_str *s, bool *sam
 bool clo_tok_normalize(const clo_tok *t, clo_buf pair[2], clo_str in, clo_str *out, clo_err *err)
 {
     int side = 0;
+    size_t max = clo_tok_grown_max(in.len);
     for (size_t i = 0; i < t->n_steps[TOK_STAGE_NORM]; i++) {
         bool same;
         pair[side].len = 0;
-        pair[side].max = (size_t)4 << 30;
+        pair[side].max = max;
         if (!step(t, i, &pair[side], &in, &same, err)) return false;
         if (same) continue;
         if (!clo_buf_ok(&pair[side], err)) return false;

@@ -58,6 +58,7 @@ static bool set_views(clo_tok *t, clo_err *err)
     const tok_head *h = t->head;
     size_t n_names, n_pieces, n_flags, n_hash, n_merges, n_bytes, n_cut, n_scores;
     t->text = (const char *)items(t, SEC_TEXT, 1, &t->n_text);
+    if (!t->text) t->text = ""; /* the only token may be empty */
     t->names = (const tok_ref *)items(t, SEC_NAMES, sizeof(tok_ref), &n_names);
     t->pieces = (const tok_ref *)items(t, SEC_PIECES, sizeof(tok_ref), &n_pieces);
     t->flags = (const uint8_t *)items(t, SEC_FLAGS, 1, &n_flags);

@@ -3,6 +3,7 @@
 
     CLOCHE_BIN=build/cloche tests/cli/test_answers.py
 """
+import functools
 import hashlib
 import json
 import os
@@ -15,22 +16,16 @@ import sys
 import tempfile
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests"))
+import program
+from program import BIN
+
+sys.path.insert(0, str(program.ROOT / "tests"))
 import tiny_models  # noqa: E402
 
-BIN = os.environ.get("CLOCHE_BIN", str(ROOT / "build/cloche"))
 BOX = pathlib.Path(tempfile.mkdtemp(prefix="cloche-cli-"))
-ENV = {**os.environ, "CLOCHE_DATA": str(BOX / "data")}
 MODEL = str(BOX / "tiny-q8_0.gguf")
-
-
-def cloche(*args, code=0, text=None):
-    """Standard output of a command that must end with `code`."""
-    p = subprocess.run([BIN, *map(str, args)], input=text, capture_output=True, text=True, env=ENV, timeout=300)
-    assert p.returncode == code, f"cloche {args}: exit {p.returncode}, not {code}\n{p.stdout}{p.stderr}"
-    assert code in (0, 3) or p.stderr, f"cloche {args}: exit {code} without a word"
-    return p.stdout
+ENV = {**os.environ, "CLOCHE_DATA": str(BOX / "data")}
+cloche = functools.partial(program.cloche, BOX / "data")
 
 
 def answer(*args):
@@ -194,6 +189,10 @@ def test_models_are_kept_by_name():
         f.seek(-1, 2)
         f.write(b"\xee")
     cloche("show", "org/tiny", "--verify", code=7)
+    cloche("import", MODEL, "--name", "org/tiny")  # mends it
+    cloche("show", "org/tiny", "--verify")
+    cloche("import", MODEL, "--name", "org", code=5)
+    cloche("import", MODEL, "--name", "org/tiny/more", code=2)
     cloche("rm", "org/tiny")
     cloche("rm", "org/tiny", code=4)
     assert json.loads(cloche("list", "--json")) == []
@@ -311,20 +310,8 @@ def test_usage_faults_end_with_2():
         assert "examples:" in cloche(command, "--help")
 
 
-def main():
-    tiny_models.write(BOX)
-    tests = [(k, f) for k, f in globals().items() if k.startswith("test_")]
-    bad = 0
-    for name, test in tests:
-        try:
-            test()
-        except AssertionError as e:
-            bad += 1
-            print(f"FAILED {name}: {e}")
-    shutil.rmtree(BOX, ignore_errors=True)
-    print(f"{len(tests) - bad} passed, {bad} failed")
-    return 1 if bad else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    tiny_models.write(BOX)
+    status = program.run_tests(globals())
+    shutil.rmtree(BOX, ignore_errors=True)
+    sys.exit(status)

@@ -148,6 +148,7 @@ static void files_that_cannot_be_trusted_are_refused(void **state)
         {"a negative id", FILE_OF("", BYTE_LEVEL, "\"a\":-1", ""), CLO_ERR_LIMIT},
         {"an id that is no integer", FILE_OF("", BYTE_LEVEL, "\"a\":0.5", ""), CLO_ERR_LIMIT},
         {"an id of billions", FILE_OF("", BYTE_LEVEL, "\"a\":4000000000", ""), CLO_ERR_LIMIT},
+        {"an id far above what there are tokens for", FILE_OF("", BYTE_LEVEL, "\"a\":3999999", ""), CLO_ERR_LIMIT},
         {"no token at all", FILE_OF("", BYTE_LEVEL, "", ""), CLO_ERR_FORMAT},
         {"a merge of three", FILE_OF("", BYTE_LEVEL, VOCAB, "\"a b c\""), CLO_ERR_FORMAT},
         {"a merge of one", FILE_OF("", BYTE_LEVEL, VOCAB, "\"a\""), CLO_ERR_FORMAT},
@@ -165,6 +166,33 @@ static void files_that_cannot_be_trusted_are_refused(void **state)
         assert_null(t);
     }
 #undef X
+}
+
+/* Ten bytes a step: six steps of a normaliser, then of a decoder, would make a million of one. */
+static void steps_that_replace_cannot_make_a_text_huge(void **state)
+{
+#define TEN "{\"type\":\"Replace\",\"pattern\":{\"String\":\"a\"},\"content\":\"aaaaaaaaaa\"}"
+#define SIX(list) "{\"type\":\"Sequence\",\"" list "\":[" TEN "," TEN "," TEN "," TEN "," TEN "," TEN "]}"
+#define MODEL "\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[]}}"
+    (void)state;
+    for (int decoding = 0; decoding < 2; decoding++) {
+        clo_err err = {0};
+        clo_tok *t = NULL;
+        clo_ids ids = {0};
+        clo_buf out = {0};
+        clo_str json = decoding ? CLO_STR("{\"decoder\":" SIX("decoders") "," MODEL)
+                                : CLO_STR("{\"normalizer\":" SIX("normalizers") "," MODEL);
+        assert_true(clo_tok_open_json(&t, json, CLO_STR(""), &err));
+        assert_int_equal(clo_tok_encode(t, &ids, CLO_STR("a"), (clo_tok_opts){0}, &err), decoding);
+        if (decoding) assert_false(clo_tok_decode(t, &out, ids.ids, ids.n, true, &err));
+        assert_int_equal(err.code, CLO_ERR_LIMIT);
+        clo_buf_free(&out);
+        clo_ids_free(&ids);
+        clo_tok_close(t);
+    }
+#undef TEN
+#undef SIX
+#undef MODEL
 }
 
 static void every_cut_off_prefix_is_refused(void **state)
@@ -376,6 +404,7 @@ int main(void)
         cmocka_unit_test(what_is_known_of_ids_is_told),
         cmocka_unit_test(decoding_gives_the_text_back),
         cmocka_unit_test(files_that_cannot_be_trusted_are_refused),
+        cmocka_unit_test(steps_that_replace_cannot_make_a_text_huge),
         cmocka_unit_test(every_cut_off_prefix_is_refused),
         cmocka_unit_test(every_flipped_byte_is_survived),
         cmocka_unit_test(the_compiled_form_is_the_same_and_survives_damage),
