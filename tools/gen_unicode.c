@@ -1,7 +1,8 @@
 /* Writes src/model/unicode_tables.inc to standard output: a two-stage table of the classes in tok_unicode.h.
  *
  * Categories come from utf8proc (Unicode 15.0 in Debian 12); the letters, marks and numbers that Unicode 16.0 added are
- * listed in `later`, because the tokenizers library that we agree with knows them already.
+ * listed in `later`, because the tokenizers library that we agree with knows them already. Grapheme clusters are those of
+ * Unicode 17.0, as there.
  *
  *   cc -Isrc tools/gen_unicode.c -lutf8proc -o gen_unicode && ./gen_unicode > src/model/unicode_tables.inc
  */
@@ -49,6 +50,30 @@ static const struct {
 #include "gen_unicode_library.inc"
 };
 
+static const struct {
+    uint32_t first, last;
+    unsigned gcb;
+} joining[] = {
+#include "gen_unicode_grapheme.inc"
+};
+
+/* TOK_GCB_*. Carriage return, line feed, ZWJ, regional indicators and Hangul are told apart by code point. */
+static unsigned gcb_of(uint32_t cp)
+{
+    for (size_t i = 0; i < sizeof joining / sizeof *joining; i++) {
+        if (cp >= joining[i].first && cp <= joining[i].last) return joining[i].gcb;
+    }
+    switch (utf8proc_get_property((utf8proc_int32_t)cp)->boundclass) {
+    case UTF8PROC_BOUNDCLASS_CR: case UTF8PROC_BOUNDCLASS_LF:
+    case UTF8PROC_BOUNDCLASS_CONTROL: return TOK_GCB_CONTROL;
+    case UTF8PROC_BOUNDCLASS_EXTEND: case UTF8PROC_BOUNDCLASS_ZWJ: return TOK_GCB_EXTEND;
+    case UTF8PROC_BOUNDCLASS_SPACINGMARK: return TOK_GCB_SPACING;
+    case UTF8PROC_BOUNDCLASS_PREPEND: return TOK_GCB_PREPEND;
+    case UTF8PROC_BOUNDCLASS_EXTENDED_PICTOGRAPHIC: return TOK_GCB_PICTOGRAPH;
+    default: return TOK_GCB_OTHER;
+    }
+}
+
 /* True when cp alone is in NFC and no neighbour can change it: it neither decomposes, nor reorders, nor is the second
  * half of a composition. */
 static bool nfc_inert(uint32_t cp)
@@ -86,7 +111,7 @@ static uint16_t class_of(uint32_t cp)
     for (size_t i = 0; i < sizeof flips / sizeof *flips; i++) {
         if (cp >= flips[i].first && cp <= flips[i].last) k ^= flips[i].bit;
     }
-    return (uint16_t)k;
+    return (uint16_t)(k | gcb_of(cp) << TOK_GCB_SHIFT);
 }
 
 int main(void)

@@ -160,26 +160,12 @@ static bool charsmap(clo_buf *out, clo_str map, clo_str s, clo_err *err)
     return clo_buf_ok(out, err);
 }
 
-/* End of the grapheme cluster at off. */
-static size_t grapheme(clo_str s, size_t off)
-{
-    utf8proc_int32_t state = 0;
-    size_t n;
-    uint32_t cp = clo_tok_cp(s.ptr + off, &n);
-    for (off += n; off < s.len; off += n) {
-        uint32_t next = clo_tok_cp(s.ptr + off, &n);
-        if (utf8proc_grapheme_break_stateful((utf8proc_int32_t)cp, (utf8proc_int32_t)next, &state)) break;
-        cp = next;
-    }
-    return off;
-}
-
 /* As the library does it: a grapheme cluster of less than 6 bytes that begins with an entry becomes what the shortest
  * such entry says, rest and all; otherwise its characters are looked up one by one. */
 static bool charsmap_graphemes(clo_buf *out, clo_str map, clo_str s, clo_err *err)
 {
     for (size_t i = 0; i < s.len;) {
-        size_t end = grapheme(s, i), n;
+        size_t end = clo_tok_grapheme_end(s, i), n;
         clo_str to;
         if (end - i < 6 && clo_tok_charsmap_find(map, (clo_str){s.ptr + i, end - i}, true, &to, &n)) {
             clo_buf_add(out, to);

@@ -2,6 +2,7 @@
 libraries from text that the caller gives: make_all(folder, text) returns {name: path of a tokenizer.json}."""
 import json
 import os
+import struct
 
 
 def save(t, folder, name):
@@ -84,6 +85,30 @@ def unigram(folder, text):
     return out
 
 
+def charsmap(first_bytes):
+    """A character map of SentencePiece in which each of these bytes is an entry that becomes nothing: the size of a
+    double array, the array (root, children from 256 on, their one value at 512), and the texts."""
+    units = [0] * 768
+    units[0] = 256 << 10
+    for c in first_bytes:
+        units[256 + c] = ((256 + c) ^ 512) << 10 | 1 << 8 | c
+    units[512] = 1 << 31
+    return struct.pack("<769I", 4 * len(units), *units) + b"\0"
+
+
+def clusters(folder):
+    """Ids are the bytes of the text less the grapheme clusters of under six bytes that begin with an entry: with "a" and
+    U+0080 to U+00BF, or with all characters but U+0300 to U+033F."""
+    from tokenizers import Tokenizer, models, normalizers
+    vocab = [("<unk>", 0.0)] + [(f"<0x{i:02X}>", -1.0) for i in range(256)]
+    out = {}
+    for name, entries in (("clusters-few", [ord("a"), 0xC2]), ("clusters-most", set(range(0xC2, 0xF5)) - {0xCC})):
+        t = Tokenizer(models.Unigram(vocab, unk_id=0, byte_fallback=True))
+        t.normalizer = normalizers.Precompiled(charsmap(entries))
+        out[name] = save(t, folder, name)
+    return out
+
+
 def llama2(folder, text):
     """BPE over characters with byte fallback, a mark in front of every piece, as Llama 2's file has it."""
     from tokenizers import Tokenizer, decoders, models, normalizers, trainers, pre_tokenizers
@@ -102,7 +127,7 @@ def llama2(folder, text):
 
 
 def make_all(folder, text):
-    out = {}
+    out = clusters(folder)
     for make in (wordpiece, byte_level, llama2, unigram):
         out.update(make(folder, text))
     return out

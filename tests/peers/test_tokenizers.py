@@ -17,7 +17,7 @@ import tarfile
 import pytest
 
 from conftest import ROOT, need
-from tokenizer_lines import lines
+from tokenizer_lines import cluster_lines, lines
 
 N = int(os.environ.get("CLOCHE_TOKENIZER_LINES", "20000"))
 NPM = ["qwen3", "llama3", "gemma3"]
@@ -58,8 +58,14 @@ def made(tmp_path_factory, texts):
     return make_all(str(tmp_path_factory.mktemp("made")), texts[0][:300000] + "".join(texts[1:]) + other)
 
 
-# Known, in 2 of 20,000 lines of the Unigram tokenizer with bytes: the library drops U+1ACF, this program keeps it.
-N_MADE = 4000
+def our_ids(cloche, path, inputs, *flags):
+    out = cloche("tokenize", path, "--json-lines", *flags, input="\n".join(map(json.dumps, inputs)) + "\n")
+    return [[int(i) for i in line.split()] for line in out.split("\n")[:-1]]
+
+
+def assert_same(inputs, want, got):
+    bad = [(s, w, g) for s, w, g in zip(inputs, want, got) if w != g]
+    assert len(got) == len(want) and not bad, f"{len(bad)} of {len(want)} lines differ, first: {bad[0]!r}"
 
 
 def compare(cloche, path, texts, special, n):
@@ -71,19 +77,14 @@ def compare(cloche, path, texts, special, n):
     flags = ["--special"] if special else []
     for first in range(0, n, 20000):  # by parts, so that memory stays small
         inputs = lines(min(20000, n - first), seed=first + 1, texts=texts)
-        out = cloche("tokenize", path, "--json-lines", *flags, input="\n".join(map(json.dumps, inputs)) + "\n")
-        got = [[int(i) for i in line.split()] for line in out.split("\n")[:-1]]
         want = [e.ids for e in peer.encode_batch(inputs, add_special_tokens=False)]
-        assert len(got) == len(want)
-        bad = [(s, w, g) for s, w, g in zip(inputs, want, got) if w != g]
-        assert not bad, f"{len(bad)} of {len(want)} lines differ, first: {bad[0]!r}"
+        assert_same(inputs, want, our_ids(cloche, path, inputs, *flags))
 
         out = cloche("tokenize", path, "--json-lines", "--decode", *flags,
                      input="".join(" ".join(map(str, ids)) + "\n" for ids in want))
         got = [json.loads(line) for line in out.split("\n")[:-1]]
         text = peer.decode_batch(want, skip_special_tokens=not special)
-        bad = [(i, w, g) for i, w, g in zip(want, text, got) if w != g]
-        assert len(got) == len(text) and not bad, f"{len(bad)} texts differ, first: {bad[0]!r}"
+        assert_same(want, text, got)
 
 
 @pytest.mark.parametrize("special", [True, False], ids=["special", "plain"])
@@ -105,7 +106,15 @@ def test_npm(cloche, texts, name, special):
 def test_made(cloche, made, texts, name, special):
     if name.startswith("unigram") and not special:
         pytest.skip("by design: our Unigram makes no special token from text")
-    compare(cloche, made[name], texts, special, min(N, N_MADE))
+    compare(cloche, made[name], texts, special, N)
+
+
+@pytest.mark.parametrize("name", ["clusters-few", "clusters-most"])
+def test_grapheme_clusters(cloche, made, name):
+    from tokenizers import Tokenizer
+    inputs = cluster_lines(20000)
+    peer = Tokenizer.from_file(made[name])
+    assert_same(inputs, [e.ids for e in peer.encode_batch(inputs)], our_ids(cloche, made[name], inputs))
 
 
 @pytest.mark.parametrize("name", ["bytes-digits", "wordpiece-uncased", "olmo2-dolma2"])
@@ -136,11 +145,7 @@ def test_gguf_against_the_library(cloche, shared, texts, tmp_path, name):
     t.pre_tokenizer = byte_level if name == "gpt-2" else pre_tokenizers.Sequence([pre_tokenizers.Digits(True), byte_level])
     t.decoder = decoders.ByteLevel()
     inputs = lines(min(N, 20000), seed=7, texts=texts, with_special=False)
-    out = cloche("tokenize", path, "--json-lines", input="\n".join(map(json.dumps, inputs)) + "\n")
-    got = [[int(i) for i in line.split()] for line in out.split("\n")[:-1]]
-    want = [e.ids for e in t.encode_batch(inputs)]
-    bad = [(s, w, g) for s, w, g in zip(inputs, want, got) if w != g]
-    assert len(got) == len(want) and not bad, f"{len(bad)} of {len(want)} lines differ, first: {bad[0]!r}"
+    assert_same(inputs, [e.ids for e in t.encode_batch(inputs)], our_ids(cloche, path, inputs))
 
 
 @pytest.mark.parametrize("name", ["gpt-2", "starcoder", "llama-spm", "bert-bge"])
@@ -150,6 +155,5 @@ def test_gguf_vocabularies(cloche, shared, name):
     with open(f"{base}.inp", encoding="utf-8", newline="") as f:
         inputs = f.read().split("\n__ggml_vocab_test__\n")
     with open(f"{base}.out") as f:
-        want = [line.split() for line in f.read().split("\n")][: len(inputs)]
-    out = cloche("tokenize", base, "--json-lines", input="\n".join(map(json.dumps, inputs)) + "\n")
-    assert [line.split() for line in out.split("\n")[:-1]] == want
+        want = [[int(i) for i in line.split()] for line in f.read().split("\n")][: len(inputs)]
+    assert_same(inputs, want, our_ids(cloche, base, inputs))

@@ -82,6 +82,21 @@ def random_json(r, depth=0):
     return {r.choice(WORDS): random_json(r, depth + 1) for _ in range(r.randint(0, 4))}
 
 
+def cluster_lines(n, seed=1):
+    """n random lines of what the rules of grapheme clusters (UAX #29) tell apart, and lines in which every code point
+    of planes 0, 1 and 14 stands between such characters."""
+    r = random.Random(seed)
+    kinds = "a \r\n\u200b\u0301\u1acf\u0903\u0600\U000113d1\u200d\u200c\u0915\u094d\u093c\xa9\U0001f466\U0001f1e6" \
+            "\u1100\u1160\u11a8\uac00\uac01\U00016d63\U00016d67\u1039\u1000"
+    out = ["".join(r.choices(kinds, k=r.randint(1, 24))) for _ in range(n)]
+    around = ["a%s", "\xa9\u200d%s", "\xa9%s\u200d\xa9\u0301", "%sa\u0301", "%s\u0301", "\u0915\u094d%s\u0301",
+              "\u0915%s\u0915\u0301"]
+    points = [c for c in [*range(0x20, 0x20000), *range(0xE0000, 0xE1000)] if not 0xD800 <= c <= 0xDFFF]
+    for i in range(0, len(points), 128):
+        out.append("\n".join(a.replace("%s", chr(c)) for c in points[i:i + 128] for a in around))
+    return out
+
+
 def lines(n, seed=1, texts=(), with_special=True):
     """About n lines. texts: strings whose lines are used too (prose, source code)."""
     r = random.Random(seed)
