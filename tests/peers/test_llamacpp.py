@@ -12,6 +12,7 @@ import os
 
 import numpy as np
 import pytest
+from answer_prompts import PROMPTS as ALL_PROMPTS
 from conftest import need
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # its threads must not spin where other programs want to run
@@ -20,29 +21,7 @@ N_TOKENS = 32
 TEXT_BYTES = 65536
 N_CTX = 512
 
-# Chosen once, before any answer was seen. True: in the model's chat form; False: as it is.
-PROMPTS = [
-    (True, "What is the capital of France?"),
-    (True, "Write a short poem about the sea."),
-    (True, "How do I boil an egg?"),
-    (True, "Explain why the sky is blue."),
-    (True, "Give me three tips for sleeping better."),
-    (True, "What is the difference between a virus and a bacterium?"),
-    (True, "Translate to French: Good morning, my friend."),
-    (True, "Who was Marie Curie?"),
-    (True, "List five animals that live in the forest."),
-    (True, "Write a Python function that adds two numbers."),
-    (True, "What should I cook with potatoes and onions?"),
-    (True, "Tell me a story about a dragon who was afraid of fire."),
-    (True, "How does a bicycle stay upright?"),
-    (True, "What is 12 plus 30?"),
-    (True, "Write an email to my boss asking for a day off."),
-    (True, "Why do leaves change colour in autumn?"),
-    (False, "Once upon a time"),
-    (False, "The three primary colours are"),
-    (False, "In 1969, the first man"),
-    (False, "To make a good cup of tea, you should"),
-]
+PROMPTS = ALL_PROMPTS[:20]
 
 
 def open_llama(path):
