@@ -1,5 +1,6 @@
-"""Ordinary prompts for comparing answers, written down before any answer to them was seen; their order was fixed then
-too. True: in the model's chat form; False: as it is."""
+"""Ordinary prompts for comparing answers, in a fixed order. Answers to the first 20 had been seen before the others were
+written; the next 80 were written before any answer to them was seen; the last 60 too, but after results for the first
+100 were known. True: in the model's chat form; False: as it is."""
 
 PROMPTS = [
     (True, "What is the capital of France?"),
