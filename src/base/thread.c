@@ -7,6 +7,7 @@
 #include <fenv.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -195,6 +196,17 @@ static void raise_generation(clo_pool *p)
     pthread_mutex_unlock(&p->lock);
 }
 
+/* Workers take no signals: they are for the threads that wait for something. Returns an errno. */
+static int start(struct worker *w)
+{
+    sigset_t all, was;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &was);
+    int e = pthread_create(&w->thread, NULL, worker_main, w);
+    pthread_sigmask(SIG_SETMASK, &was, NULL);
+    return e;
+}
+
 bool clo_pool_open(clo_pool **out, size_t n_threads, clo_err *err)
 {
     *out = NULL;
@@ -213,7 +225,7 @@ bool clo_pool_open(clo_pool **out, size_t n_threads, clo_err *err)
     pthread_cond_init(&p->wake, NULL);
     for (size_t i = 1; i < n_threads; i++) {
         p->workers[i] = (struct worker){.pool = p, .i = i};
-        int e = pthread_create(&p->workers[i].thread, NULL, worker_main, &p->workers[i]);
+        int e = start(&p->workers[i]);
         if (e) {
             p->n_threads = i;
             p->pinned = false;

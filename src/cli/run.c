@@ -2,7 +2,9 @@
  *
  * Everything that decides the answer is in the options, the model and the prompt: with the same ones, the same bits come
  * out on any machine. The seed is fixed unless --seed says otherwise, and --json prints it. */
+#include <errno.h>
 #include <math.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -283,29 +285,62 @@ static bool answer_once(job *j, clo_str prompt, clo_err *err)
 
 /* --- talking ------------------------------------------------------------------------------------------------------*/
 
-/* One line of the user's, or false at the end of input. Lines that end in a backslash go on. Ctrl-C, which may have
- * come just after the answer that it was meant to stop, takes back the line; a second one ends the program. */
+typedef enum { LINE_READ, LINE_END, LINE_INTERRUPTED } line_result;
+
+/* A line of the terminal, without its newline; more than cap bytes are cut off. Ctrl-C is let through only while
+ * waiting, so that none can come between the look at `interrupted` and the wait. */
+static line_result read_line(char *line, size_t cap, size_t *len)
+{
+    sigset_t only, was;
+    line_result r = LINE_READ;
+    sigemptyset(&only);
+    sigaddset(&only, SIGINT);
+    sigprocmask(SIG_BLOCK, &only, &was);
+    for (*len = 0;;) {
+        char c;
+        struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
+        if (interrupted || (ppoll(&in, 1, NULL, &was) < 0 && interrupted)) {
+            r = LINE_INTERRUPTED;
+            break;
+        }
+        ssize_t n = in.revents ? read(STDIN_FILENO, &c, 1) : -1;
+        if (n < 0 && (errno == EINTR || errno == EAGAIN || !in.revents)) continue;
+        if (n <= 0) {
+            r = *len ? LINE_READ : LINE_END;
+            break;
+        }
+        if (c == '\n') break;
+        if (*len < cap) line[(*len)++] = c;
+    }
+    sigprocmask(SIG_SETMASK, &was, NULL);
+    return r;
+}
+
+/* One turn of the user's, or false at the end of input. Lines that end in a backslash go on. Ctrl-C, which may have
+ * come just after the answer that it was meant to stop, takes back the turn; a second one ends the program. */
 static bool read_turn(clo_buf *out, char *line, size_t cap)
 {
     bool more = true, any = false;
     out->len = 0;
     catch_interrupt();
     while (more) {
+        size_t n;
         fputs(any ? "... " : ">>> ", stderr);
         fflush(stderr);
-        if (!fgets(line, (int)cap, stdin)) {
-            if (!interrupted) return any;
+        switch (read_line(line, cap, &n)) {
+        case LINE_END: return any;
+        case LINE_INTERRUPTED:
             fputs("\n(Ctrl-D ends, or Ctrl-C again)\n", stderr);
-            clearerr(stdin);
             out->len = 0;
             interrupted = any = false;
-            continue;
+            break;
+        case LINE_READ:
+            any = true;
+            more = n > 0 && line[n - 1] == '\\';
+            clo_buf_add(out, (clo_str){line, more ? n - 1 : n});
+            if (more) clo_buf_add_char(out, '\n');
+            break;
         }
-        any = true;
-        size_t n = strcspn(line, "\n");
-        more = n > 0 && line[n - 1] == '\\';
-        clo_buf_add(out, (clo_str){line, more ? n - 1 : n});
-        if (more) clo_buf_add_char(out, '\n');
     }
     return true;
 }
