@@ -6,7 +6,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Lower numbers stand lower. `api` is the C library's door (include/cloche), above infer and beside nothing.
-HEIGHT = {"base": 0, "tensor": 1, "model": 2, "infer": 3, "cloche": 4, "cli": 5}
+HEIGHT = {"base": 0, "tensor": 1, "model": 2, "infer": 3, "cloche": 4, "serve": 5, "cli": 6}
 
 
 def room_of(path):
