@@ -2,14 +2,17 @@
 #include "infer/facts.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/arena.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "model/checkpoint.h"
+#include "model/gguf.h"
 #include "model/spec.h"
 
 #define GENERATION_CONFIG_BYTES_MAX (1U << 20)
+#define CONFIG_BYTES_MAX ((size_t)16 << 20)
 
 static void count_weights(clo_facts *f, const clo_checkpoint *ck)
 {
@@ -24,6 +27,50 @@ static void count_weights(clo_facts *f, const clo_checkpoint *ck)
         by_type[t->dtype] += t->bytes;
         if (by_type[t->dtype] > by_type[f->main_dtype]) f->main_dtype = t->dtype;
     }
+}
+
+static void copy_text(char *out, size_t cap, clo_str s)
+{
+    size_t n = s.len < cap - 1 ? s.len : cap - 1;
+    if (n > 0) memcpy(out, s.ptr, n);
+    out[n] = '\0';
+}
+
+static bool contains(clo_str s, clo_str what)
+{
+    return s.len > 0 && memmem(s.ptr, s.len, what.ptr, what.len) != NULL;
+}
+
+static void look_at_template(clo_facts *f, clo_str text)
+{
+    f->has_template = text.len > 0;
+    f->shows_tools = contains(text, CLO_STR("tools"));
+    f->shows_thinking = contains(text, CLO_STR("</think>")) || contains(text, CLO_STR("enable_thinking"));
+}
+
+/* In a folder the template lies beside the weights, or in the tokenizer's configuration. */
+static bool look_in_folder(clo_facts *f, const char *folder, clo_arena *arena, clo_err *err)
+{
+    clo_str jinja, text;
+    json_t *config = NULL;
+    if (!clo_file_read_beside(&jinja, folder, "chat_template.jinja", CONFIG_BYTES_MAX, arena, err)) return false;
+    look_at_template(f, jinja);
+    if (jinja.len > 0) return true;
+    if (!clo_file_read_beside(&text, folder, "tokenizer_config.json", CONFIG_BYTES_MAX, arena, err)) return false;
+    if (!text.ptr || !clo_json_parse(&config, text, CONFIG_BYTES_MAX, NULL)) return true;
+    look_at_template(f, clo_json_str(config, "chat_template", CLO_STR("")));
+    if (json_is_array(json_object_get(config, "chat_template"))) f->has_template = f->shows_tools = true;
+    json_decref(config);
+    return true;
+}
+
+static bool look_at_texts(clo_facts *f, const clo_checkpoint *ck, const char *path, clo_arena *arena, clo_err *err)
+{
+    if (ck->container != CLO_CONTAINER_GGUF) return look_in_folder(f, path, arena, err);
+    look_at_template(f, clo_gguf_str(ck->gguf, "tokenizer.chat_template", CLO_STR("")));
+    copy_text(f->license, sizeof f->license, clo_gguf_str(ck->gguf, "general.license", CLO_STR("")));
+    copy_text(f->basename, sizeof f->basename, clo_gguf_str(ck->gguf, "general.basename", CLO_STR("")));
+    return true;
 }
 
 bool clo_facts_read(clo_facts *out, const char *path, clo_err *err)
@@ -46,6 +93,7 @@ bool clo_facts_read(clo_facts *out, const char *path, clo_err *err)
                            .tied = s->tied};
         snprintf(out->family, sizeof out->family, "%s", s->family);
         count_weights(out, &ck);
+        ok = look_at_texts(out, &ck, path, &arena, err);
     }
     clo_checkpoint_close(&ck);
     clo_arena_free(&arena);

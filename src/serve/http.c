@@ -201,6 +201,11 @@ void clo_http_stats_of(clo_http *h, clo_http_stats *out)
 
 /* --- a request ----------------------------------------------------------------------------------------------------*/
 
+const clo_http *clo_request_server(const clo_request *r)
+{
+    return r->h;
+}
+
 clo_str clo_request_method(const clo_request *r)
 {
     return r->method;

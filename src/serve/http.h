@@ -64,6 +64,8 @@ void clo_http_close(clo_http *h);
 
 /* --- a request ----------------------------------------------------------------------------------------------------*/
 
+/* The server that it came to. */
+const clo_http *clo_request_server(const clo_request *r);
 /* Views that live as long as the request. The path is percent-decoded and has no query. */
 clo_str clo_request_method(const clo_request *r);
 clo_str clo_request_path(const clo_request *r);

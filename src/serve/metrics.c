@@ -239,7 +239,7 @@ static void show_requests(const clo_metrics *m, clo_buf *out)
         for (size_t c = 0; c < N_CODES; c++) {
             uint64_t n = m->by_route[i].by_code[c];
             if (n == 0) continue;
-            char code[8] = "other";
+            char code[16] = "other";
             if (codes[c]) snprintf(code, sizeof code, "%u", codes[c]);
             clo_buf_addf(out, "cloche_http_requests_total{route=\"%s\",code=\"%s\"} %llu\n", m->routes[i], code,
                          (unsigned long long)n);

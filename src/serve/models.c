@@ -414,7 +414,7 @@ bool clo_models_open(clo_models **out, const clo_models_opts *o, clo_err *err)
     clo_models *m = (clo_models *)calloc(1, sizeof *m);
     if (!m) return clo_fail(err, CLO_ERR_MEMORY, "models");
     m->o = *o;
-    pthread_mutex_init(&m->turn, NULL);
+    clo_turn_init(&m->turn);
     pthread_mutex_init(&m->lock, NULL);
     pthread_cond_init(&m->changed, NULL);
     if (o->data_dir) copy_str(m->data_dir, sizeof m->data_dir, clo_str_from(o->data_dir));
@@ -453,7 +453,7 @@ void clo_models_close(clo_models *m)
     clo_pool_close(m->pool);
     free(m->facts);
     pthread_mutex_destroy(&m->lock);
-    pthread_mutex_destroy(&m->turn);
+    clo_turn_free(&m->turn);
     pthread_cond_destroy(&m->changed);
     free(m);
 }

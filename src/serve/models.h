@@ -37,6 +37,7 @@ typedef struct {
     size_t n_ctx_max;           /* 0: the model's */
     size_t n_running_max, n_waiting_max;
     clo_metrics *metrics;       /* borrowed */
+    void (*log)(const char *line); /* told of models that come, go and cannot be opened; any thread; may be NULL */
 } clo_models_opts;
 
 /* What is known of a model without opening it. */

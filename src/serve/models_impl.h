@@ -36,7 +36,7 @@ struct clo_models {
     clo_models_opts o;
     char data_dir[4096];        /* empty: none */
     clo_pool *pool;             /* owned */
-    pthread_mutex_t turn;       /* of the pool: held by a pass, or by an opening that packs with all threads */
+    clo_turn turn;              /* of the pool: held by a pass, or by an opening that packs with all threads */
     pthread_mutex_t lock;
     pthread_cond_t changed;     /* a model was opened or closed, or the end has come */
     clo_model_entry *entries;   /* owned */

@@ -90,9 +90,9 @@ static bool open_weights(clo_open_model *o, clo_models *m, const char *path, boo
 {
     bool not_kept = false;
     const clo_model_opts mo = {.pool = alone ? NULL : m->pool, .data_dir = m->data_dir[0] ? m->data_dir : NULL, .not_kept = &not_kept};
-    if (!alone) pthread_mutex_lock(&m->turn);
+    if (!alone) clo_turn_take(&m->turn);
     bool ok = clo_model_open(&o->model, path, mo, err);
-    if (!alone) pthread_mutex_unlock(&m->turn);
+    if (!alone) clo_turn_give(&m->turn);
     return ok;
 }
 
@@ -126,6 +126,13 @@ static bool others_compute(const clo_models *m)
     return false;
 }
 
+static void tell(const clo_model_entry *e, const char *what, const char *more)
+{
+    char line[1024];
+    snprintf(line, sizeof line, "model '%s' %s%s", e->info.name, what, more);
+    if (e->models->o.log) e->models->o.log(line);
+}
+
 static void *open_entry(void *ctx)
 {
     clo_model_entry *e = (clo_model_entry *)ctx;
@@ -146,6 +153,7 @@ static void *open_entry(void *ctx)
         clo_metrics_load(e->open.metrics);
         e->open.load_s = clo_http_now() - begin;
     }
+    tell(e, ok ? "is open" : "cannot be opened: ", ok ? "" : err.text);
 
     pthread_mutex_lock(&m->lock);
     double now = clo_http_now();
@@ -183,6 +191,7 @@ void clo_entry_close(clo_model_entry *e)
     pthread_mutex_unlock(&m->lock);
     close_parts(&e->open);
     clo_metrics_unload(e->open.metrics);
+    tell(e, "is closed", "");
     pthread_mutex_lock(&m->lock);
     e->state = CLO_ENTRY_CLOSED;
     clo_err err = {0};

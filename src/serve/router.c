@@ -7,9 +7,8 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "serve/generation.h"
 #include "serve/server_impl.h"
-
-#define ROUTES_MAX 96
 
 /* --- matching -----------------------------------------------------------------------------------------------------*/
 
@@ -106,8 +105,9 @@ static bool check_host(const clo_server *s, clo_request *r, clo_api_error *e)
 {
     clo_str host = clo_request_header(r, "Host"), name = host_name(host);
     char machine[256] = "";
-    if (!clo_http_is_local(s->http) || host.len == 0 || is_address(name) || is_local_name(name)) return true;
-    if (strncmp(clo_http_url(s->http), "unix:", 5) == 0) return true; /* no web page speaks to a socket file */
+    const clo_http *http = clo_request_server(r);
+    if (!clo_http_is_local(http) || host.len == 0 || is_address(name) || is_local_name(name)) return true;
+    if (strncmp(clo_http_url(http), "unix:", 5) == 0) return true; /* no web page speaks to a socket file */
     gethostname(machine, sizeof machine - 1);
     if (machine[0] && same_name(name, machine)) return true;
     for (size_t i = 0; i < s->o.n_hosts; i++)
@@ -231,12 +231,21 @@ static void handle(void *ctx, clo_request *r)
     clo_route_fail(s, r, &e);
 }
 
+/* Methods of one path count together. */
+static size_t label_of(const clo_route *route)
+{
+    size_t n, i = 0;
+    const clo_route *routes = clo_routes(&n);
+    while (route && i < n && strcmp(routes[i].path, route->path) != 0) i++;
+    return route ? i : n;
+}
+
 static void end(void *ctx, clo_request *r)
 {
     clo_server *s = (clo_server *)ctx;
-    size_t n;
-    const clo_route *routes = clo_routes(&n), *route = (const clo_route *)clo_request_route(r);
-    clo_metrics_request(s->metrics, route ? (size_t)(route - routes) : n, clo_request_status(r), clo_request_age_s(r));
+    clo_metrics_request(s->metrics, label_of((const clo_route *)clo_request_route(r)), clo_request_status(r),
+                        clo_request_age_s(r));
+    clo_generation_end((clo_generation *)clo_request_data(r));
 }
 
 clo_http_app clo_router_app(clo_server *s)
@@ -244,11 +253,11 @@ clo_http_app clo_router_app(clo_server *s)
     return (clo_http_app){s, begin, handle, end};
 }
 
-const char *const *clo_router_labels(size_t *n)
+size_t clo_router_labels(const char *out[CLO_ROUTES_MAX])
 {
-    static const char *labels[ROUTES_MAX + 1]; /* written once, before the second thread starts */
-    const clo_route *routes = clo_routes(n);
-    for (size_t i = 0; i < *n; i++) labels[i] = routes[i].path;
-    labels[(*n)++] = "unknown";
-    return labels;
+    size_t n;
+    const clo_route *routes = clo_routes(&n);
+    for (size_t i = 0; i < n; i++) out[i] = routes[i].path;
+    out[n] = "unknown";
+    return n + 1;
 }

@@ -25,8 +25,9 @@ const clo_route *clo_routes(size_t *n);
 
 /* The application to give to clo_http_open. */
 clo_http_app clo_router_app(clo_server *s);
-/* Labels of clo_metrics_open: [*n], the last one for requests that fit no route. */
-const char *const *clo_router_labels(size_t *n);
+/* Labels of clo_metrics_open, the last one for requests that fit no route; how many. */
+#define CLO_ROUTES_MAX 96
+size_t clo_router_labels(const char *out[CLO_ROUTES_MAX]);
 
 /* Replies with an error in the shape of the request's interface, and counts it. */
 void clo_route_fail(clo_server *s, clo_request *r, const clo_api_error *e);

@@ -15,8 +15,6 @@
 #include "base/err.h"
 #include "base/slice.h"
 
-#define CLO_SERVER_NAMES_MAX 64
-
 typedef struct clo_server clo_server;
 
 typedef struct {
@@ -32,6 +30,7 @@ typedef struct {
     double keep_alive_s;            /* < 0: for ever */
     uint64_t kv_bytes_max;
     size_t n_threads, n_ctx_max, n_running_max, n_waiting_max;
+    void (*log)(const char *line);  /* as clo_models_opts */
     const char *ollama_version;     /* compatibility level of the Ollama interface: digits and dots; NULL: a default */
 } clo_server_opts;
 

@@ -7,6 +7,7 @@
 #include "serve/http.h"
 #include "serve/metrics.h"
 #include "serve/models.h"
+#include "serve/router.h"
 #include "serve/server.h"
 
 struct clo_server {
@@ -15,6 +16,7 @@ struct clo_server {
     clo_models *models;   /* owned */
     clo_metrics *metrics; /* owned */
     const char *isa;      /* instruction set in use */
+    const char *labels[CLO_ROUTES_MAX]; /* of the metrics */
     atomic_bool draining;
 };
 
