@@ -1,10 +1,12 @@
 """The OpenAI interface through the client that everybody has."""
 import json
+import subprocess
 
 import httpx
 import openai
 import pytest
 from conftest import TINY
+from serving import BIN
 
 MESSAGES = [{"role": "user", "content": "say something"}]
 
@@ -158,15 +160,20 @@ def test_the_helper_of_the_sdk_streams(client):
     with client.chat.completions.stream(model=TINY, messages=MESSAGES, max_tokens=8, seed=1) as s:
         for _ in s:
             pass
-        assert s.get_final_completion().choices[0].message.content == ask(client, max_tokens=8, seed=1).choices[0].message.content
+        assert s.current_completion_snapshot.choices[0].message.content == ask(client, max_tokens=8, seed=1).choices[0].message.content
 
 
 def test_unknown_parameters_are_ignored(client):
     ask(client, extra_body={"whatever": 1, "store": True, "metadata": {"a": "b"}, "service_tier": "auto", "user": "me"})
 
 
-def test_a_real_model_answers(real_server):
+def test_a_real_model_answers_as_the_command_line_does(real_server, real_model, tmp_path):
     c = openai.OpenAI(base_url=real_server.url + "/v1", api_key="x")
-    text = "".join(x.choices[0].delta.content or "" for x in c.chat.completions.create(
-        model="smollm2", messages=[{"role": "user", "content": "What is the capital of France?"}], temperature=0, max_tokens=32, stream=True))
-    assert "Paris" in text
+    question = "Why is the sky blue?"
+    for more in ({"temperature": 0}, {"temperature": 0.8, "seed": 5}):
+        text = "".join(x.choices[0].delta.content or "" for x in c.chat.completions.create(
+            model="smollm2", messages=[{"role": "user", "content": question}], max_tokens=32, stream=True, **more))
+        args = [f"--{k.replace('temperature', 'temp')}={v}" for k, v in more.items()]
+        p = subprocess.run([BIN, "run", real_model, "--json", "--data", str(tmp_path), "-n", "32", "--top-k", "0", "--top-p", "1", "--min-p", "0",
+                            *args, question], capture_output=True, text=True, check=True)
+        assert json.loads(p.stdout)["text"] == text
