@@ -350,7 +350,7 @@ static void check_mask(const clo_grammar *g, const clo_tok *tok, const uint32_t 
         bool want = id == END ? plain_says(g, clo_buf_str(text), true)
                               : id != CALL && plain_says(g, clo_buf_str(&next), false);
         if (allowed(bits, id) != want)
-            fail_msg("%s: behind '%.*s' token %d '%s' is %s", why, (int)text->len, text->ptr, id, clo_tok_name(tok, id).ptr,
+            fail_msg("%s: behind '%.*s' token %d is %s", why, (int)text->len, text->ptr, id,
                      want ? "refused" : "allowed");
     }
     clo_buf_free(&next);
