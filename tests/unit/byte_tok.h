@@ -23,7 +23,7 @@ static inline void byte_tok_char(clo_buf *out, uint8_t byte)
 }
 
 /* left_out (may be NULL): bytes that are no tokens; their ids stay unused. The control tokens are <|end|>, id 256 + n, and
- * <|call|>, id 257 + n. */
+ * <|tool_call|>, id 257 + n. */
 static inline clo_tok *byte_tok_open(const clo_str *texts, size_t n, const char *left_out)
 {
     clo_buf b = {0};
@@ -32,12 +32,12 @@ static inline clo_tok *byte_tok_open(const clo_str *texts, size_t n, const char 
     clo_buf_addf(&b, "{\"added_tokens\":[");
     for (size_t i = 0; i < 2; i++)
         clo_buf_addf(&b, "%s{\"id\":%zu,\"content\":\"%s\",\"single_word\":false,\"lstrip\":false,\"rstrip\":false,"
-                         "\"normalized\":false,\"special\":true}", i ? "," : "", 256 + n + i, i ? "<|call|>" : "<|end|>");
+                         "\"normalized\":false,\"special\":true}", i ? "," : "", 256 + n + i, i ? "<|tool_call|>" : "<|end|>");
     clo_buf_addf(&b, "],\"normalizer\":null,\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false,"
                      "\"trim_offsets\":true,\"use_regex\":false},\"post_processor\":null,"
                      "\"decoder\":{\"type\":\"ByteLevel\"},\"model\":{\"type\":\"BPE\",\"dropout\":null,"
                      "\"unk_token\":null,\"continuing_subword_prefix\":null,\"end_of_word_suffix\":null,"
-                     "\"fuse_unk\":false,\"byte_fallback\":false,\"vocab\":{\"<|end|>\":%zu,\"<|call|>\":%zu",
+                     "\"fuse_unk\":false,\"byte_fallback\":false,\"vocab\":{\"<|end|>\":%zu,\"<|tool_call|>\":%zu",
                  256 + n, 257 + n);
     for (unsigned byte = 0; byte < 256; byte++) {
         if (left_out && byte && strchr(left_out, (int)byte)) continue;
