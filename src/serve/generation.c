@@ -12,6 +12,7 @@
 #include "infer/matcher.h"
 #include "serve/http_impl.h"
 #include "serve/json_out.h"
+#include "serve/receipts.h"
 #include "serve/router.h"
 #include "serve/server_impl.h"
 
@@ -104,6 +105,7 @@ static void free_choice(clo_choice *c)
     }
     free(c->calls);
     clo_buf_free(&c->fresh);
+    clo_buf_free(&c->receipt);
     clo_buf_free(&c->thought);
     clo_buf_free(&c->said);
     free(c->entries);
@@ -117,6 +119,8 @@ void clo_generation_end(clo_generation *g)
     for (size_t i = 0; i < g->n_prompts; i++) clo_ids_free(&g->prompts[i]);
     free(g->prompts);
     clo_grammar_close(g->grammar);
+    if (g->replayed) clo_receipt_free(g->replayed);
+    free(g->replayed);
     clo_models_give(g->s->models, g->model, g->keep_alive_s);
     json_decref(g->body);
     pthread_mutex_destroy(&g->lock);
@@ -261,18 +265,36 @@ static void finish_choice(clo_choice *c, clo_buf *out)
 
 /* --- a stream -----------------------------------------------------------------------------------------------------*/
 
+/* Once it is finished. */
+static void keep_receipt(clo_choice *c)
+{
+    clo_api_error e = {0};
+    if (c->g->fault.kind == CLO_API_OK && c->g->params.receipt && !clo_receipts_keep(c, &e)) c->g->fault = e;
+}
+
+static void tell_place(clo_choice *c, size_t place, clo_buf *out)
+{
+    if (!c->g->params.queue || !c->g->face->place || c->place == place) return;
+    c->place = place;
+    c->g->face->place(c, out);
+}
+
 /* Writes what has come of one choice. */
 static void pump_choice(clo_choice *c, clo_buf *out)
 {
     clo_task_event e;
+    size_t place = 0;
     while (clo_task_take(c->task, &e)) {
         if (c->cut) continue;
         if (!take_event(c, &e)) no_memory(c->g);
         read_calls(c, false, out);
         if (has_piece(c)) write_piece(c, out);
     }
-    if (clo_task_state(c->task, NULL) != CLO_TASK_DONE) return;
+    bool done = clo_task_state(c->task, &place) == CLO_TASK_DONE;
+    tell_place(c, place, out);
+    if (!done) return;
     finish_choice(c, out);
+    keep_receipt(c);
     if (c->g->fault.kind != CLO_API_OK) return;
     if (has_piece(c)) write_piece(c, out);
     c->g->face->finish(c, out);
@@ -305,6 +327,7 @@ static void build_whole(void *ctx, clo_request *r)
 {
     clo_generation *g = (clo_generation *)ctx;
     clo_buf out = {0};
+    for (size_t i = 0; i < g->n_choices; i++) keep_receipt(&g->choices[i]);
     if (g->fault.kind != CLO_API_OK) {
         clo_route_fail(g->s, r, &g->fault);
         return;
@@ -358,6 +381,9 @@ static bool check_lengths(clo_generation *g, clo_api_error *e)
                                 "Please reduce the length of the prompt.",
                                 n_ctx, n);
     }
+    if (g->params.receipt && (g->grammar || g->prompt_only))
+        return clo_api_fail(e, CLO_API_UNSUPPORTED, "x_receipt",
+                            "'x_receipt': %s has no receipt", g->grammar ? "an answer held to a grammar" : "a prompt alone");
     if (g->n_prompts * (size_t)g->params.n > CLO_GENERATION_CHOICES_MAX)
         return clo_api_fail(e, CLO_API_INVALID, "n", "%zu prompts with %lld answers each; %d answers are allowed",
                             g->n_prompts, (long long)g->params.n, CLO_GENERATION_CHOICES_MAX);
@@ -414,6 +440,7 @@ static bool start_choice(clo_choice *c, clo_api_error *e)
                              .mask_free = m ? clo_matcher_free : NULL,
                              .mask_ctx = m,
                              .lookup = true,
+                             .chain = p->receipt || g->replayed,
                              .n_top = p->logprobs ? (int)(p->n_top == CLO_PARAMS_NONE ? 0 : p->n_top) : -1,
                              .prompt_logprobs = p->echo && p->logprobs,
                              .notify = on_event,

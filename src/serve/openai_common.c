@@ -91,6 +91,12 @@ void clo_openai_fault(clo_generation *g, const clo_api_error *e, clo_buf *out)
     clo_buf_add(out, CLO_STR("\n\n"));
 }
 
+void clo_openai_place(clo_choice *c, const char *object, clo_buf *out)
+{
+    clo_openai_chunk_begin(c->g, object, out);
+    clo_buf_addf(out, "],\"x_queue\":{\"index\":%zu,\"place\":%zu}}\n\n", c->index, c->place);
+}
+
 void clo_openai_ping(clo_generation *g, clo_buf *out)
 {
     (void)g;
