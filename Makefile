@@ -13,6 +13,7 @@
 #   make check-bits            one digest for every instruction set, thread count, chunking, compiler, optimisation
 #   make check-peers           against the reference implementations (Python)
 #   make check-clients         the server through the clients that people use (Python, node)
+#   make check-page            the server's web page in a real browser
 #   make ci                    what the CI runs
 #   make install               PREFIX=/usr/local, DESTDIR=
 #   make format, make lint, make clean
@@ -141,7 +142,7 @@ REPLAY_BIN := $(FUZZ_SRC:tests/fuzz/fuzz_%.c=$(B)/tests/fuzz/replay_%)
 FUZZ_BIN  := $(FUZZ_SRC:%.c=$(B)/%)
 
 .PHONY: all libs run check check-build bench bench-compare bench-exactness fuzz fuzz-build ci format lint install uninstall clean \
-        check-peers check-clients check-bits check-docs includes
+        check-peers check-clients check-page check-bits check-docs includes
 .SUFFIXES:
 .PRECIOUS: $(B)/src/%.o $(B)/tests/%.o
 all: $(if $(CLI_SRC),$(PROG)) libs
@@ -240,6 +241,9 @@ check-peers: all
 CLIENTS_PYTHON ?= $(firstword $(wildcard build/clients/bin/python) $(PYTHON))
 check-clients: all
 	$(Q)CLOCHE_BIN=$(PROG) $(CLIENTS_PYTHON) -m pytest -q -rs tests/clients
+# `tools/bootstrap.sh page` brings the browser and what drives it.
+check-page: all
+	$(Q)CLOCHE_BIN=$(PROG) node --test --test-reporter=spec --test-concurrency=1 tests/page/
 check-bits:
 	$(Q)$(PYTHON) tests/bits.py
 check-docs: all

@@ -145,16 +145,18 @@ function draw(message) {
 
 async function write(message, body, signal) {
   const begin = performance.now(), times = {}, read = reader();
-  let drawn = 0;
+  let due = 0;
+  const show = () => {
+    due = 0;
+    draw(message);
+    read(message.content, false);
+  };
   for await (const chunk of api.chat(body, signal)) {
     takeChunk(message, chunk, times);
     if (times.first) message.stats.first = times.first - begin;
-    if (performance.now() - drawn < FRAME_MS && !message.finish) continue;
-    draw(message);
-    read(message.content, false);
-    drawn = performance.now();
-    await new Promise((go) => { setTimeout(go); }); // keys and clicks come between
+    due ||= setTimeout(show, FRAME_MS);
   }
+  clearTimeout(due);
   read(message.content, true);
 }
 

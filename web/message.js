@@ -148,7 +148,7 @@ export function messageView(message, actions) {
     if (message.role === "user") body.textContent = message.content;
     else if (asTokens) body.replaceChildren(tokenList(message.tokens));
     else if (!message.content && actions.busy(message))
-      body.replaceChildren(make("p", {class: "waiting"}, message.place ? `${message.place} ahead in line…` : "Reading…"));
+      body.replaceChildren(make("p", {class: "waiting"}, message.place ? `Number ${message.place} in line…` : "Reading…"));
     else body.replaceChildren(render(message.content));
   }
 

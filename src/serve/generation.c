@@ -290,8 +290,9 @@ static void pump_choice(clo_choice *c, clo_buf *out)
         read_calls(c, false, out);
         if (has_piece(c)) write_piece(c, out);
     }
-    bool done = clo_task_state(c->task, &place) == CLO_TASK_DONE;
-    tell_place(c, place, out);
+    clo_task_state_kind state = clo_task_state(c->task, &place);
+    bool done = state == CLO_TASK_DONE;
+    tell_place(c, state == CLO_TASK_WAITING ? place + 1 : 0, out);
     if (!done) return;
     finish_choice(c, out);
     keep_receipt(c);

@@ -61,7 +61,7 @@ struct clo_choice {
     size_t n_tops, cap_tops;
     size_t text_at;         /* for the interface: characters written */
     bool counted;           /* in the metrics */
-    size_t place;           /* in line, as it was told last */
+    size_t place;           /* in line, as it was told last: 1 is the next to run, 0 in line no more */
     char receipt_id[67];    /* "r_" and 64 hex digits; empty: none */
     clo_buf receipt;        /* its text */
 };
