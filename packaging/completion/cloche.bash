@@ -16,7 +16,7 @@ _cloche() {
         return
     fi
     case ${COMP_WORDS[1]} in
-        run) options='--system --raw --max-tokens -n --temp --top-k --top-p --min-p --typical-p --repeat-penalty --presence-penalty --frequency-penalty --repeat-last-n --order --seed --stop --ctx --set --no-stream --special --ignore-eos --lookup --no-lookup --receipt --receipt-private --threads -t --chunk --data --no-cache --json --help' ;;
+        run) options='--system --raw --max-tokens -n --temp --top-k --top-p --min-p --typical-p --repeat-penalty --presence-penalty --frequency-penalty --repeat-last-n --order --seed --stop --schema --json-mode --ctx --set --no-stream --special --ignore-eos --lookup --no-lookup --receipt --receipt-private --threads -t --chunk --data --no-cache --json --help' ;;
         replay) options='--tokens --prompt-file --threads -t --chunk --data --no-cache --json --help' ;;
         import) options='--name --sha256 --data --json --help' ;;
         list) options='--data --json --help' ;;
