@@ -75,6 +75,7 @@ def spacing(text):
 
 def judge(cloche, model, folder, options):
     jsonschema = need("jsonschema")
+    sys.setrecursionlimit(10000)  # the judge takes several frames a level of nesting
     assert len(SCHEMAS) == 20
     cut, seen = [], set()
     for name, schema in SCHEMAS.items():
