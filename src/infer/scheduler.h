@@ -17,12 +17,10 @@
  * that begin the same way are shared, and kept after their task until the room is needed. When blocks run out, the task
  * that came last gives its own back and computes them again later: the same bits.
  *
- * A scheduler has one thread of its own, which computes. All functions here may be called from any thread, and none but
- * clo_sched_open and clo_sched_close waits for the decoder. */
+ * A scheduler has one thread of its own, which computes. All functions here may be called from any thread (take, state,
+ * result and close of one task: by one at a time), and none but clo_sched_open, _close and _run waits for the decoder. */
 #ifndef CLO_INFER_SCHEDULER_H
 #define CLO_INFER_SCHEDULER_H
-
-#include <pthread.h>
 
 #include "base/digest.h"
 #include "base/err.h"
@@ -39,12 +37,13 @@ typedef struct clo_sched clo_sched;
 typedef struct clo_task clo_task;
 
 typedef struct {
-    size_t n_ctx;           /* positions a task may have; 0: the model's trained context */
-    uint64_t kv_bytes_max;  /* ceiling of KV memory, of running tasks and of what is kept; 0: 1 GiB or one context */
+    size_t n_ctx;           /* positions a task may have; 0: the model's trained context; at most what kv_bytes_max holds */
+    uint64_t kv_bytes_max;  /* ceiling of KV memory, of running tasks and of what is kept; 0: 1 GiB or one context,
+                             * whichever is more, but no more than half of the memory that is left */
     size_t n_running_max;   /* tasks that answer at once; 0: 32 */
     size_t n_waiting_max;   /* tasks in line; 0: 512 */
     size_t n_pass_tokens;   /* tokens of one pass at most; 0: 512 */
-    pthread_mutex_t *turn;  /* held during each pass, for schedulers that share a pool; NULL: none others */
+    clo_turn *turn;         /* held during each pass, for schedulers that share a pool; NULL: none others */
 } clo_sched_opts;
 
 /* model and pool are borrowed and outlive the scheduler. */
@@ -53,12 +52,19 @@ CLO_CHECK bool clo_sched_open(clo_sched **out, clo_model *m, clo_pool *pool, clo
 void clo_sched_close(clo_sched *s);
 const clo_model *clo_sched_model(const clo_sched *s);
 size_t clo_sched_ctx(const clo_sched *s);
+/* What clo_receipt_make asks of it; only clo_sched_run may run it. */
+const clo_decoder *clo_sched_decoder(const clo_sched *s);
+
+/* Calls fn on the scheduler's thread between two passes and waits for it: to replay a receipt, to measure. The decoder is
+ * fn's own meanwhile, nothing else is computed. Not from a notify. CLO_ERR_DENIED when the scheduler is closing. */
+CLO_CHECK bool clo_sched_run(clo_sched *s, void (*fn)(void *ctx, clo_decoder *d), void *ctx, clo_err *err);
 
 typedef struct {
     size_t n_running, n_waiting;
     uint64_t kv_bytes, kv_bytes_used, kv_bytes_max; /* taken from the system; by running tasks; ceiling */
     uint64_t n_prompt, n_cached, n_output;  /* tokens since opening: of prompts, of those that were not computed again, of answers */
     uint64_t n_passes, n_pass_tokens;
+    uint64_t n_preempted;                   /* times that a running task went back into the line */
 } clo_sched_stats;
 void clo_sched_stats_of(clo_sched *s, clo_sched_stats *out);
 
