@@ -276,8 +276,29 @@ int32_t clo_automaton_start(clo_automaton *a)
     return found_place(a);
 }
 
+/* Bytes around one that every edge takes the same way. */
+typedef struct {
+    unsigned lo, hi;
+} same_bytes;
+
+static bool reads_byte(const gr_edge *e, unsigned byte, same_bytes *same)
+{
+    unsigned lo = e->lo, hi = e->hi;
+    bool in = lo <= byte && byte <= hi;
+    if (hi < byte) {
+        lo = hi + 1;
+        hi = 255;
+    } else if (lo > byte) {
+        hi = lo - 1;
+        lo = 0;
+    }
+    if (lo > same->lo) same->lo = lo;
+    if (hi < same->hi) same->hi = hi;
+    return in;
+}
+
 /* Follows the edges of a place that read this byte, or this control token. */
-static int32_t follow(clo_automaton *a, int32_t place, gr_kind kind, uint32_t what)
+static int32_t follow(clo_automaton *a, int32_t place, gr_kind kind, uint32_t what, same_bytes *same)
 {
     const clo_place p = a->places[place];
     begin_closure(a);
@@ -287,8 +308,7 @@ static int32_t follow(clo_automaton *a, int32_t place, gr_kind kind, uint32_t wh
         for (uint32_t i = 0; i < s->n; i++) {
             const gr_edge *e = &a->g->edges[s->first + i];
             if (e->kind != kind) continue;
-            bool reads = kind == GR_BYTES ? e->lo <= what && what <= e->hi : e->machine == what;
-            if (reads) meet_top(a, e->to, w.below);
+            if (kind == GR_BYTES ? reads_byte(e, what, same) : e->machine == what) meet_top(a, e->to, w.below);
         }
         a->spent += 16;
         close_over(a);
@@ -298,6 +318,7 @@ static int32_t follow(clo_automaton *a, int32_t place, gr_kind kind, uint32_t wh
 
 int32_t clo_automaton_step(clo_automaton *a, int32_t place, uint8_t byte)
 {
+    same_bytes same = {0, 255};
     clo_place *p = &a->places[place];
     if (!p->next) {
         p->next = CLO_NEW(&a->arena, int32_t, 256);
@@ -310,12 +331,13 @@ int32_t clo_automaton_step(clo_automaton *a, int32_t place, uint8_t byte)
             p->next[i] = CLO_PLACE_UNKNOWN;
     }
     if (p->next[byte] != CLO_PLACE_UNKNOWN) return p->next[byte];
-    int32_t to = follow(a, place, GR_BYTES, byte);
-    if (!a->no_memory) a->places[place].next[byte] = to;
+    int32_t to = follow(a, place, GR_BYTES, byte, &same);
+    for (unsigned b = same.lo; b <= same.hi && !a->no_memory; b++)
+        a->places[place].next[b] = to;
     return to;
 }
 
 int32_t clo_automaton_special(clo_automaton *a, int32_t place, uint32_t i)
 {
-    return follow(a, place, GR_TOKEN, i);
+    return follow(a, place, GR_TOKEN, i, NULL);
 }

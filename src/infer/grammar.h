@@ -24,7 +24,7 @@
 
 #define CLO_GRAMMAR_STATES_MAX (1u << 18)  /* of the automaton; edges: four times as many */
 #define CLO_GRAMMAR_MERGE_DEPTH_MAX 64     /* of $ref and allOf within each other */
-#define CLO_GRAMMAR_NEST_MAX 250           /* machines within each other while a text is read: one or two a level of JSON */
+#define CLO_GRAMMAR_NEST_MAX 100           /* machines within each other while a text is read: one or two a level of JSON */
 #define CLO_GRAMMAR_PROPERTIES_MAX 1000    /* of one object */
 #define CLO_GRAMMAR_ENUM_MAX 10000         /* values of one enum */
 #define CLO_GRAMMAR_PATTERN_BYTES_MAX 4096 /* of one pattern */

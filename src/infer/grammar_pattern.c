@@ -463,6 +463,10 @@ static void write_counted(gr_builder *b, const nfa *a, uint32_t from, uint32_t f
 {
     size_t last = max == GR_INF ? min : max;
     uint32_t *now = CLO_NEW(&b->arena, uint32_t, a->n_states), *next = CLO_NEW(&b->arena, uint32_t, a->n_states);
+    if (last >= CLO_GRAMMAR_STATES_MAX / a->n_states) {
+        b->full = true;
+        return;
+    }
     if (!now || !next) {
         b->no_memory = true;
         return;

@@ -182,6 +182,36 @@ bool clo_models_find(clo_model_info *out, clo_models *m, clo_str name, clo_api_e
     return clo_models_facts(&out->facts, m, out, &err) || clo_api_fail_err(e, &err);
 }
 
+/* Entries are linked newest first. */
+static bool default_entry(char name[CLO_MODEL_NAME_MAX], clo_models *m)
+{
+    const clo_model_entry *given = NULL, *open = NULL;
+    size_t n_open = 0;
+    pthread_mutex_lock(&m->lock);
+    for (const clo_model_entry *e = m->entries; e; e = e->next) {
+        if (e->given) given = e;
+        if (e->state != CLO_ENTRY_OPEN) continue;
+        open = e;
+        n_open++;
+    }
+    const clo_model_entry *found = given ? given : n_open == 1 ? open : NULL;
+    if (found) copy_str(name, CLO_MODEL_NAME_MAX, clo_str_from(found->info.name));
+    pthread_mutex_unlock(&m->lock);
+    return found != NULL;
+}
+
+bool clo_models_default(char name[CLO_MODEL_NAME_MAX], clo_models *m, clo_api_error *e)
+{
+    info_list l = {0};
+    clo_err err = {0};
+    if (default_entry(name, m)) return true;
+    bool ok = list_all(&l, m, &err), one = ok && l.n == 1;
+    if (one) copy_str(name, CLO_MODEL_NAME_MAX, clo_str_from(l.rows[0].name));
+    free(l.rows);
+    if (!ok) return clo_api_fail_err(e, &err);
+    return one || clo_api_fail(e, CLO_API_INVALID, "model", "model is required");
+}
+
 /* --- taking and giving --------------------------------------------------------------------------------------------*/
 
 static clo_model_entry *entry_named(clo_models *m, clo_str name)

@@ -80,6 +80,10 @@ bool clo_models_are_ready(clo_models *m, clo_buf *why);
 CLO_CHECK bool clo_models_list(clo_model_info **out, size_t *n, clo_models *m, clo_err *err);
 bool clo_models_find(clo_model_info *out, clo_models *m, clo_str name, clo_api_error *e);
 
+/* The model that is meant by a request that names none, where that is allowed: the first --model, else the only one that is
+ * open, else the only one that there is. */
+bool clo_models_default(char name[CLO_MODEL_NAME_MAX], clo_models *m, clo_api_error *e);
+
 typedef enum { CLO_MODEL_READY, CLO_MODEL_LATER, CLO_MODEL_NONE } clo_model_taken;
 /* LATER: r is held and will be handled again. NONE: e says why. */
 clo_model_taken clo_models_take(const clo_open_model **out, clo_models *m, clo_str name, clo_request *r, clo_api_error *e);

@@ -1,10 +1,7 @@
-/* See tokens.h. A request that names no model means the only one that is open, or given by --model. */
+/* See tokens.h. */
 #include "serve/tokens.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "serve/json_out.h"
 #include "serve/messages.h"
@@ -13,45 +10,17 @@
 
 /* --- which model --------------------------------------------------------------------------------------------------*/
 
-typedef struct {
-    char name[CLO_MODEL_NAME_MAX];
-    size_t n;
-} only_model;
-
-static void note_open(void *ctx, const clo_open_state *st)
-{
-    only_model *o = (only_model *)ctx;
-    if (o->n++ == 0) snprintf(o->name, sizeof o->name, "%s", st->info->name);
-}
-
-static bool default_name(only_model *o, clo_server *s, clo_api_error *e)
-{
-    *o = (only_model){0};
-    clo_models_each_open(s->models, note_open, o);
-    if (o->n == 1) return true;
-    if (o->n == 0) {
-        clo_model_info *list = NULL;
-        size_t n = 0;
-        clo_err err = {0};
-        if (!clo_models_list(&list, &n, s->models, &err)) return clo_api_fail_err(e, &err);
-        if (n == 1) snprintf(o->name, sizeof o->name, "%s", list[0].name);
-        free(list);
-        if (n == 1) return true;
-    }
-    return clo_api_fail(e, CLO_API_INVALID, "model", "model is required: there are several");
-}
-
 /* body NULL: a GET. False: replied, or r waits for the model. */
 static bool take_model(const clo_open_model **model, json_t **body, clo_server *s, clo_request *r)
 {
     clo_api_error e = {0};
     clo_str name = {0};
-    only_model only;
+    char only[CLO_MODEL_NAME_MAX];
     clo_model_taken how = CLO_MODEL_NONE;
     bool ok = !body || (clo_body_parse(body, clo_request_body(r), &e) && clo_body_str(&name, *body, "model", false, &e));
     if (ok && name.len == 0) {
-        ok = default_name(&only, s, &e);
-        name = clo_str_from(only.name);
+        ok = clo_models_default(only, s->models, &e);
+        name = clo_str_from(only);
     }
     if (ok) how = clo_models_take(model, s->models, name, r, &e);
     if (how == CLO_MODEL_READY) return true;

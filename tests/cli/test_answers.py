@@ -310,6 +310,43 @@ def test_usage_faults_end_with_2():
         assert "examples:" in cloche(command, "--help")
 
 
+def schema_file(name, schema):
+    path = BOX / f"{name}.json"
+    path.write_text(schema if isinstance(schema, str) else json.dumps(schema))
+    return path
+
+
+def test_an_answer_fits_its_schema():
+    schema = schema_file("flag", {"type": "object", "properties": {"on": {"type": "boolean"}, "n": {"type": "integer", "minimum": 3,
+                                  "maximum": 40}}, "required": ["on", "n"], "additionalProperties": False})
+    for seed in range(8):
+        got = answer("--schema", schema, "--seed", seed, "--temp", 2, "Say")
+        value = json.loads(got["text"])
+        assert got["finish_reason"] == "stop" and list(value) == ["on", "n"]
+        assert type(value["on"]) is bool and 3 <= value["n"] <= 40, value
+        again = answer("--schema", schema, "--seed", seed, "--temp", 2, "--no-lookup", "-t", 1, "Say")
+        assert again["tokens"] == got["tokens"]
+    text = cloche("run", MODEL, "--json-mode", "--temp", 3, "-n", 40, "Say")
+    assert text.startswith("{")
+
+
+def test_schemas_that_cannot_be_held_are_told():
+    def told(code, *args):
+        p = subprocess.run([BIN, "run", MODEL, *map(str, args), "-n", "4", "Say"], env=ENV, capture_output=True, text=True)
+        assert p.returncode == code, (p.returncode, p.stderr)
+        return p.stderr
+
+    loose = schema_file("loose", {"type": "object", "properties": {"x": {"type": "integer", "multipleOf": 3}}, "minProperties": 1})
+    assert "properties.x.multipleOf" in told(0, "--schema", loose) and "minProperties" in told(0, "--schema", loose)
+    assert "cut before its form was whole" in told(0, "--schema", schema_file("long", {"type": "string", "minLength": 90}))
+    assert "properties.x.type" in told(1, "--schema", schema_file("wrong", {"properties": {"x": {"type": "text"}}}))
+    assert "JSON" in told(1, "--schema", schema_file("broken", "{"))
+    told(4, "--schema", BOX / "absent.json")
+    told(2, "--schema", loose, "--json-mode")
+    told(2, "--schema", loose, "--receipt", BOX / "r.rcp")
+    told(2, "--json-mode", "--ignore-eos")
+
+
 if __name__ == "__main__":
     tiny_models.write(BOX)
     status = program.run_tests(globals())

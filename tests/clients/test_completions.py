@@ -92,8 +92,9 @@ def test_wrong_prompts(server):
 
 
 def test_tokenizer_endpoints(server):
-    info = httpx.get(server.url + "/tokenizer_info?model=x").json()
-    assert info.get("error") or info["eos_token"]
+    info = httpx.get(server.url + "/tokenizer_info").json()
+    assert info["eos_token"] == "<|im_end|>" and info["bos_token"] == "<|endoftext|>" and info["vocab_size"] == 391
+    assert info["model_max_length"] == 1024 and "im_start" in info["chat_template"] and len(info["tokenizer_digest"]) == 64
     text = "Hello, wörld! \U0001f600 <|im_end|>"
     t = tokenize(server, prompt=text)
     assert t["count"] == len(t["tokens"]) and t["max_model_len"] == 1024

@@ -94,6 +94,45 @@ static void the_quota_is_at_least_one_processor(void **state)
     clo_pool_close(pool);
 }
 
+struct guest {
+    clo_turn *turn;
+    atomic_bool had_it;
+};
+
+static void *take_a_turn(void *arg)
+{
+    struct guest *g = arg;
+    clo_turn_take(g->turn);
+    atomic_store(&g->had_it, true);
+    clo_turn_give(g->turn);
+    return NULL;
+}
+
+static void a_turn_goes_to_who_asked_first(void **state)
+{
+    (void)state;
+    clo_turn turn;
+    clo_turn_init(&turn);
+    for (int i = 0; i < 50; i++) {
+        struct guest g = {.turn = &turn};
+        pthread_t thread;
+        clo_turn_take(&turn);
+        assert_int_equal(pthread_create(&thread, NULL, take_a_turn, &g), 0);
+        for (bool asked = false; !asked;) {
+            pthread_mutex_lock(&turn.lock);
+            asked = turn.next == turn.serving + 2;
+            pthread_mutex_unlock(&turn.lock);
+        }
+        assert_false(atomic_load(&g.had_it));
+        clo_turn_give(&turn);
+        clo_turn_take(&turn); /* comes back at once, and is second */
+        assert_true(atomic_load(&g.had_it));
+        clo_turn_give(&turn);
+        pthread_join(thread, NULL);
+    }
+    clo_turn_free(&turn);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -101,6 +140,7 @@ int main(void)
         cmocka_unit_test(nobody_passes_a_barrier_early),
         cmocka_unit_test(splits_cover_everything_once),
         cmocka_unit_test(the_quota_is_at_least_one_processor),
+        cmocka_unit_test(a_turn_goes_to_who_asked_first),
     };
     return cmocka_run_group_tests_name("thread", tests, NULL, NULL);
 }
