@@ -49,6 +49,7 @@ endif
 PROG := $(if $(filter build/release,$(B)),build,$(B))/cloche
 LIBA := $(B)/libcloche.a
 LIBSO := $(B)/libcloche.so.0
+SERVEA := $(B)/libserve.a
 
 # --- flags -------------------------------------------------------------------------------------------------------------
 OPT        ?= -O2
@@ -62,6 +63,7 @@ BASE := -std=c11 -D_GNU_SOURCE -DCLO_VERSION='"$(VERSION)"' -g -ffp-contract=off
 HARDEN := -fstack-protector-strong $(if $(findstring clang,$(CC)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 LDHARD := -pie -Wl,-z,relro,-z,now
 LIBS := -ljansson -lcrypto -lpcre2-8 -lutf8proc -lm -pthread
+SERVE_LIBS := -lsqlite3 -lseccomp
 SAN  :=
 
 ifeq ($(CONFIG),release)
@@ -115,7 +117,10 @@ SAN_KERNEL := $(if $(filter ubsan,$(CONFIG)),-fno-sanitize=null$(comma)object-si
 san_flags = $(if $(filter $(ISA_DIRS:%=src/tensor/%/%),$1),$(SAN_KERNEL))
 
 ISA_OUT  := $(filter-out $(ISA_DIRS),avx2 avx512 neon)
-LIB_SRC := $(filter-out src/cli/% $(ISA_OUT:%=src/tensor/%/%) $(SKIP),$(wildcard src/*/*.c src/tensor/*/*.c))
+# The C library is what runs models; what serves them is the program's alone, with the libraries that it needs.
+SERVE_SRC := $(filter-out $(SKIP),$(wildcard src/store/*.c src/serve/*.c))
+SERVE_OBJ := $(SERVE_SRC:%.c=$(B)/%.o)
+LIB_SRC := $(filter-out src/cli/% $(SERVE_SRC) $(ISA_OUT:%=src/tensor/%/%) $(SKIP),$(wildcard src/*/*.c src/tensor/*/*.c))
 CLI_SRC := $(filter-out $(SKIP),$(wildcard src/cli/*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
 CLI_OBJ := $(CLI_SRC:%.c=$(B)/%.o)
@@ -156,13 +161,18 @@ $(B)/tests/%.o: tests/%.c $(B)/flags
 # The list of objects is a prerequisite too, so that a removed source leaves the archive.
 $(B)/objects: FORCE
 	@mkdir -p $(@D)
-	@echo '$(LIB_OBJ)' | cmp -s - $@ || echo '$(LIB_OBJ)' > $@
+	@echo '$(LIB_OBJ) $(SERVE_OBJ)' | cmp -s - $@ || echo '$(LIB_OBJ) $(SERVE_OBJ)' > $@
 
 AR ?= ar
 $(LIBA): $(LIB_OBJ) $(B)/objects
 	@echo "  AR    $@"
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $(LIB_OBJ)
+
+$(SERVEA): $(SERVE_OBJ) $(B)/objects
+	@echo "  AR    $@"
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $(SERVE_OBJ)
 
 # The shared library shows what include/cloche declares and nothing else.
 $(B)/exports.map: $(wildcard include/cloche/*.h)
@@ -175,26 +185,26 @@ $(LIBSO): $(LIB_OBJ) $(B)/objects $(B)/exports.map
 	$(Q)$(CC) -shared -Wl,-soname,libcloche.so.0 -Wl,--version-script=$(B)/exports.map -Wl,-z,relro,-z,now $(SAN) $(LDFLAGS) $(LIB_OBJ) $(LIBS) -o $@
 	@ln -sf libcloche.so.0 $(B)/libcloche.so
 
-$(PROG): $(CLI_OBJ) $(LIBA)
+$(PROG): $(CLI_OBJ) $(SERVEA) $(LIBA)
 	@mkdir -p $(@D)
 	@echo "  LD    $@"
-	$(Q)$(CC) $(LDPROG) $(SAN) $(LDFLAGS) $(CLI_OBJ) $(LIBA) $(LIBS) -o $@
+	$(Q)$(CC) $(LDPROG) $(SAN) $(LDFLAGS) $(CLI_OBJ) $(SERVEA) $(LIBA) $(SERVE_LIBS) $(LIBS) -o $@
 
 # --- tests -------------------------------------------------------------------------------------------------------------
 # Tests' own code is C like the rest; cmocka's macros convert freely, so -Wconversion is off there.
 $(B)/tests/unit/%.o: WARN += -Wno-conversion -Wno-sign-conversion
 HELP_OBJ := $(UNIT_HELP:%.c=$(B)/%.o)
-$(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(HELP_OBJ) $(LIBA)
+$(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(HELP_OBJ) $(SERVEA) $(LIBA)
 	@echo "  LD    $@"
-	$(Q)$(CC) $(ALL_LDFLAGS) $< $(HELP_OBJ) $(LIBA) -lcmocka $(LIBS) -o $@
+	$(Q)$(CC) $(ALL_LDFLAGS) $< $(HELP_OBJ) $(SERVEA) $(LIBA) -lcmocka $(SERVE_LIBS) $(LIBS) -o $@
 
-$(B)/tests/fuzz/replay_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(LIBA)
+$(B)/tests/fuzz/replay_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(SERVEA) $(LIBA)
 	@echo "  LD    $@"
-	$(Q)$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
+	$(Q)$(CC) $(ALL_LDFLAGS) $^ $(SERVE_LIBS) $(LIBS) -o $@
 
-$(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(LIBA)
+$(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(SERVEA) $(LIBA)
 	@echo "  LD    $@"
-	$(Q)$(CC) $(subst fuzzer-no-link,fuzzer,$(ALL_LDFLAGS)) $^ $(LIBS) -o $@
+	$(Q)$(CC) $(subst fuzzer-no-link,fuzzer,$(ALL_LDFLAGS)) $^ $(SERVE_LIBS) $(LIBS) -o $@
 
 # What tests/bits.py runs; linked as the program is.
 $(B)/tests/bits: $(B)/tests/bits.o $(LIBA)
@@ -278,4 +288,4 @@ uninstall:
 clean:
 	rm -rf build
 
--include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(UNIT_SRC:%.c=$(B)/%.d) $(HELP_OBJ:.o=.d) $(FUZZ_SRC:%.c=$(B)/%.d) $(B)/tests/fuzz/replay.d $(B)/tests/bits.d
+-include $(LIB_OBJ:.o=.d) $(SERVE_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(UNIT_SRC:%.c=$(B)/%.d) $(HELP_OBJ:.o=.d) $(FUZZ_SRC:%.c=$(B)/%.d) $(B)/tests/fuzz/replay.d $(B)/tests/bits.d

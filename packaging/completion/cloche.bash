@@ -12,7 +12,7 @@ _cloche() {
     local word=${COMP_WORDS[COMP_CWORD]} options=
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W 'run replay import list show rm inspect tokenize render logits quantize perplexity bench doctor version help' -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W 'run replay import list show rm inspect tokenize render logits quantize perplexity key audit bench doctor version help' -- "$word")
         return
     fi
     case ${COMP_WORDS[1]} in
@@ -28,6 +28,8 @@ _cloche() {
         logits) options='--tokens --out -o --digest --reuse --threads -t --chunk --data --no-cache --json --help' ;;
         quantize) options='--type --pure --allow-requantize --threads -t --data --json --help' ;;
         perplexity) options='--file -f --ctx --windows --threads -t --chunk --data --no-cache --json --help' ;;
+        key) options='--tokens-per-day --concurrent --models --expires --all -a --data --json --help' ;;
+        audit) options='--expect --data --json --help' ;;
         bench) options='--prompt -p --decode -n --repeats -r --lookup --no-limits --threads -t --chunk --data --no-cache --json --help' ;;
         doctor) options='--threads -t --data --json --help' ;;
         version) options='--json --help' ;;
