@@ -292,6 +292,37 @@ void clo_pool_barrier(clo_pool *p)
     }
 }
 
+/* --- turns --------------------------------------------------------------------------------------------------------- */
+
+void clo_turn_init(clo_turn *t)
+{
+    *t = (clo_turn){.next = 0};
+    pthread_mutex_init(&t->lock, NULL);
+    pthread_cond_init(&t->change, NULL);
+}
+
+void clo_turn_free(clo_turn *t)
+{
+    pthread_mutex_destroy(&t->lock);
+    pthread_cond_destroy(&t->change);
+}
+
+void clo_turn_take(clo_turn *t)
+{
+    pthread_mutex_lock(&t->lock);
+    uint64_t mine = t->next++;
+    while (t->serving != mine) pthread_cond_wait(&t->change, &t->lock);
+    pthread_mutex_unlock(&t->lock);
+}
+
+void clo_turn_give(clo_turn *t)
+{
+    pthread_mutex_lock(&t->lock);
+    t->serving++;
+    pthread_cond_broadcast(&t->change);
+    pthread_mutex_unlock(&t->lock);
+}
+
 void clo_split(size_t n, size_t grain, size_t i_thread, size_t n_threads, size_t *begin, size_t *end)
 {
     size_t n_grains = clo_ceil_div(n, grain);

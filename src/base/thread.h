@@ -12,8 +12,10 @@
 #ifndef CLO_BASE_THREAD_H
 #define CLO_BASE_THREAD_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
@@ -36,6 +38,18 @@ void clo_pool_run(clo_pool *p, clo_pool_fn *fn, void *ctx);
 
 /* Inside fn: waits until every thread of the run has come here. Memory written before is seen after. */
 void clo_pool_barrier(clo_pool *p);
+
+/* A lock that is given in the order in which it was asked for, so that none who comes back at once can keep others out. */
+typedef struct {
+    pthread_mutex_t lock;
+    pthread_cond_t change;
+    uint64_t next, serving; /* guarded by lock: the number that the next to ask gets, and the one whose turn it is */
+} clo_turn;
+
+void clo_turn_init(clo_turn *t);
+void clo_turn_free(clo_turn *t);
+void clo_turn_take(clo_turn *t);
+void clo_turn_give(clo_turn *t);
 
 /* The part of n items that thread i of n_threads takes: [*begin, *end), contiguous, in multiples of `grain` (> 0)
  * except at the end. */

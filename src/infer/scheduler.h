@@ -17,12 +17,10 @@
  * that begin the same way are shared, and kept after their task until the room is needed. When blocks run out, the task
  * that came last gives its own back and computes them again later: the same bits.
  *
- * A scheduler has one thread of its own, which computes. All functions here may be called from any thread, and none but
- * clo_sched_open and clo_sched_close waits for the decoder. */
+ * A scheduler has one thread of its own, which computes. All functions here may be called from any thread (take, state,
+ * result and close of one task: by one at a time), and none but clo_sched_open and clo_sched_close waits for the decoder. */
 #ifndef CLO_INFER_SCHEDULER_H
 #define CLO_INFER_SCHEDULER_H
-
-#include <pthread.h>
 
 #include "base/digest.h"
 #include "base/err.h"
@@ -44,7 +42,7 @@ typedef struct {
     size_t n_running_max;   /* tasks that answer at once; 0: 32 */
     size_t n_waiting_max;   /* tasks in line; 0: 512 */
     size_t n_pass_tokens;   /* tokens of one pass at most; 0: 512 */
-    pthread_mutex_t *turn;  /* held during each pass, for schedulers that share a pool; NULL: none others */
+    clo_turn *turn;         /* held during each pass, for schedulers that share a pool; NULL: none others */
 } clo_sched_opts;
 
 /* model and pool are borrowed and outlive the scheduler. */
@@ -53,6 +51,8 @@ CLO_CHECK bool clo_sched_open(clo_sched **out, clo_model *m, clo_pool *pool, clo
 void clo_sched_close(clo_sched *s);
 const clo_model *clo_sched_model(const clo_sched *s);
 size_t clo_sched_ctx(const clo_sched *s);
+/* What clo_receipt_make asks of it; it is not to be run. */
+const clo_decoder *clo_sched_decoder(const clo_sched *s);
 
 typedef struct {
     size_t n_running, n_waiting;
