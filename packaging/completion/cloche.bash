@@ -31,7 +31,7 @@ _cloche() {
         key) options='--tokens-per-day --concurrent --models --expires --all -a --data --json --help' ;;
         audit) options='--expect --data --json --help' ;;
         bench) options='--prompt -p --decode -n --repeats -r --lookup --no-limits --threads -t --chunk --data --no-cache --json --help' ;;
-        doctor) options='--threads -t --data --json --help' ;;
+        doctor) options='--airgap --sealed --threads -t --data --json --help' ;;
         version) options='--json --help' ;;
     esac
     case $word in

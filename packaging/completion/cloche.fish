@@ -137,6 +137,8 @@ complete -c cloche -n '__fish_seen_subcommand_from bench' -l data -r -d 'data fo
 complete -c cloche -n '__fish_seen_subcommand_from bench' -l no-cache -d 'do not keep the prepared weights on disk'
 complete -c cloche -n '__fish_seen_subcommand_from bench' -l json -d 'print one JSON object'
 complete -c cloche -n __fish_use_subcommand -f -a doctor -d 'what this machine can do'
+complete -c cloche -n '__fish_seen_subcommand_from doctor' -l airgap -d 'try to get out of this machine instead; exit code 3 when that is possible'
+complete -c cloche -n '__fish_seen_subcommand_from doctor' -l sealed -d 'with --airgap: sealed first, as \'serve --sealed\' is'
 complete -c cloche -n '__fish_seen_subcommand_from doctor' -l threads -s t -r -d 'processors to use (default: all this process may use)'
 complete -c cloche -n '__fish_seen_subcommand_from doctor' -l data -r -d 'data folder (default: $CLOCHE_DATA)'
 complete -c cloche -n '__fish_seen_subcommand_from doctor' -l json -d 'print one JSON object'
