@@ -14,6 +14,7 @@
 #   make check-peers           against the reference implementations (Python)
 #   make ci                    what the CI runs
 #   make install               PREFIX=/usr/local, DESTDIR=
+#   make deb                   Debian packages in build/deb; `make check-deb` unpacks them and runs what is in them
 #   make format, make lint, make clean
 #
 # SKIP="src/a/b.c tests/unit/test_x.c" leaves files out; V=1 shows the commands.
@@ -23,6 +24,8 @@ CONFIG  ?= release
 CROSS   ?=
 SKIP    ?=
 PREFIX  ?= /usr/local
+LIBDIR  ?= $(PREFIX)/lib
+UNITDIR ?= $(PREFIX)/lib/systemd/system
 SECONDS ?= 20
 PYTHON  ?= python3
 Q       := $(if $(V),,@)
@@ -49,7 +52,6 @@ endif
 PROG := $(if $(filter build/release,$(B)),build,$(B))/cloche
 LIBA := $(B)/libcloche.a
 LIBSO := $(B)/libcloche.so.0
-SERVEA := $(B)/libserve.a
 
 # --- flags -------------------------------------------------------------------------------------------------------------
 OPT        ?= -O2
@@ -63,7 +65,7 @@ BASE := -std=c11 -D_GNU_SOURCE -DCLO_VERSION='"$(VERSION)"' -g -ffp-contract=off
 HARDEN := -fstack-protector-strong $(if $(findstring clang,$(CC)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 LDHARD := -pie -Wl,-z,relro,-z,now
 LIBS := -ljansson -lcrypto -lpcre2-8 -lutf8proc -lm -pthread
-SERVE_LIBS := -lsqlite3 -lseccomp
+LIBS_SERVE := -lsqlite3 -lseccomp
 SAN  :=
 
 ifeq ($(CONFIG),release)
@@ -117,13 +119,14 @@ SAN_KERNEL := $(if $(filter ubsan,$(CONFIG)),-fno-sanitize=null$(comma)object-si
 san_flags = $(if $(filter $(ISA_DIRS:%=src/tensor/%/%),$1),$(SAN_KERNEL))
 
 ISA_OUT  := $(filter-out $(ISA_DIRS),avx2 avx512 neon)
-# The C library is what runs models; what serves them is the program's alone, with the libraries that it needs.
-SERVE_SRC := $(filter-out $(SKIP),$(wildcard src/store/*.c src/serve/*.c))
-SERVE_OBJ := $(SERVE_SRC:%.c=$(B)/%.o)
-LIB_SRC := $(filter-out src/cli/% $(SERVE_SRC) $(ISA_OUT:%=src/tensor/%/%) $(SKIP),$(wildcard src/*/*.c src/tensor/*/*.c))
+LIB_SRC := $(filter-out src/cli/% src/serve/% src/store/% $(ISA_OUT:%=src/tensor/%/%) $(SKIP),$(wildcard src/*/*.c src/tensor/*/*.c))
 CLI_SRC := $(filter-out $(SKIP),$(wildcard src/cli/*.c))
+# The server belongs to the program, not to the library.
+SERVE_SRC := $(filter-out $(SKIP),$(wildcard src/serve/*.c src/store/*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
 CLI_OBJ := $(CLI_SRC:%.c=$(B)/%.o)
+SERVE_OBJ := $(SERVE_SRC:%.c=$(B)/%.o)
+SERVEA := $(B)/serve.a
 
 UNIT_SRC  := $(filter-out $(SKIP),$(wildcard tests/unit/test_*.c))
 UNIT_HELP := $(filter-out $(UNIT_SRC) $(SKIP),$(wildcard tests/unit/*.c))
@@ -133,8 +136,8 @@ FUZZ_SRC  := $(filter-out $(SKIP),$(wildcard tests/fuzz/fuzz_*.c))
 REPLAY_BIN := $(FUZZ_SRC:tests/fuzz/fuzz_%.c=$(B)/tests/fuzz/replay_%)
 FUZZ_BIN  := $(FUZZ_SRC:%.c=$(B)/%)
 
-.PHONY: all libs run check check-build bench bench-compare bench-exactness fuzz fuzz-build ci format lint install uninstall clean \
-        check-peers check-bits check-docs includes
+.PHONY: all libs run check check-build bench bench-compare bench-exactness fuzz fuzz-build ci format lint install uninstall deb clean \
+        check-peers check-bits check-docs check-deb includes
 .SUFFIXES:
 .PRECIOUS: $(B)/src/%.o $(B)/tests/%.o
 all: $(if $(CLI_SRC),$(PROG)) libs
@@ -169,11 +172,6 @@ $(LIBA): $(LIB_OBJ) $(B)/objects
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $(LIB_OBJ)
 
-$(SERVEA): $(SERVE_OBJ) $(B)/objects
-	@echo "  AR    $@"
-	@rm -f $@
-	$(Q)$(AR) rcs $@ $(SERVE_OBJ)
-
 # The shared library shows what include/cloche declares and nothing else.
 $(B)/exports.map: $(wildcard include/cloche/*.h)
 	@mkdir -p $(@D)
@@ -185,10 +183,15 @@ $(LIBSO): $(LIB_OBJ) $(B)/objects $(B)/exports.map
 	$(Q)$(CC) -shared -Wl,-soname,libcloche.so.0 -Wl,--version-script=$(B)/exports.map -Wl,-z,relro,-z,now $(SAN) $(LDFLAGS) $(LIB_OBJ) $(LIBS) -o $@
 	@ln -sf libcloche.so.0 $(B)/libcloche.so
 
+$(SERVEA): $(SERVE_OBJ) $(B)/objects
+	@echo "  AR    $@"
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $(SERVE_OBJ)
+
 $(PROG): $(CLI_OBJ) $(SERVEA) $(LIBA)
 	@mkdir -p $(@D)
 	@echo "  LD    $@"
-	$(Q)$(CC) $(LDPROG) $(SAN) $(LDFLAGS) $(CLI_OBJ) $(SERVEA) $(LIBA) $(SERVE_LIBS) $(LIBS) -o $@
+	$(Q)$(CC) $(LDPROG) $(SAN) $(LDFLAGS) $(CLI_OBJ) $(SERVEA) $(LIBA) $(LIBS_SERVE) $(LIBS) -o $@
 
 # --- tests -------------------------------------------------------------------------------------------------------------
 # Tests' own code is C like the rest; cmocka's macros convert freely, so -Wconversion is off there.
@@ -196,15 +199,15 @@ $(B)/tests/unit/%.o: WARN += -Wno-conversion -Wno-sign-conversion
 HELP_OBJ := $(UNIT_HELP:%.c=$(B)/%.o)
 $(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(HELP_OBJ) $(SERVEA) $(LIBA)
 	@echo "  LD    $@"
-	$(Q)$(CC) $(ALL_LDFLAGS) $< $(HELP_OBJ) $(SERVEA) $(LIBA) -lcmocka $(SERVE_LIBS) $(LIBS) -o $@
+	$(Q)$(CC) $(ALL_LDFLAGS) $< $(HELP_OBJ) $(SERVEA) $(LIBA) -lcmocka $(LIBS_SERVE) $(LIBS) -o $@
 
 $(B)/tests/fuzz/replay_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(SERVEA) $(LIBA)
 	@echo "  LD    $@"
-	$(Q)$(CC) $(ALL_LDFLAGS) $^ $(SERVE_LIBS) $(LIBS) -o $@
+	$(Q)$(CC) $(ALL_LDFLAGS) $^ $(LIBS_SERVE) $(LIBS) -o $@
 
 $(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(SERVEA) $(LIBA)
 	@echo "  LD    $@"
-	$(Q)$(CC) $(subst fuzzer-no-link,fuzzer,$(ALL_LDFLAGS)) $^ $(SERVE_LIBS) $(LIBS) -o $@
+	$(Q)$(CC) $(subst fuzzer-no-link,fuzzer,$(ALL_LDFLAGS)) $^ $(LIBS_SERVE) $(LIBS) -o $@
 
 # What tests/bits.py runs; linked as the program is.
 $(B)/tests/bits: $(B)/tests/bits.o $(LIBA)
@@ -263,17 +266,19 @@ format:
 lint: includes
 	$(Q)$(PYTHON) tools/lint.py
 
-PC := $(DESTDIR)$(PREFIX)/lib/pkgconfig/cloche.pc
+PC := $(DESTDIR)$(LIBDIR)/pkgconfig/cloche.pc
+UNIT := $(DESTDIR)$(UNITDIR)/cloche.service
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/cloche \
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/include/cloche $(DESTDIR)$(UNITDIR) \
 	    $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
 	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 	install -m 755 $(PROG) $(DESTDIR)$(PREFIX)/bin/cloche
-	install -m 644 $(LIBA) $(DESTDIR)$(PREFIX)/lib/libcloche.a
-	$(if $(CROSS),,install -m 755 $(LIBSO) $(DESTDIR)$(PREFIX)/lib/libcloche.so.0)
-	$(if $(CROSS),,ln -sf libcloche.so.0 $(DESTDIR)$(PREFIX)/lib/libcloche.so)
+	install -m 644 $(LIBA) $(DESTDIR)$(LIBDIR)/libcloche.a
+	$(if $(CROSS),,install -m 755 $(LIBSO) $(DESTDIR)$(LIBDIR)/libcloche.so.0)
+	$(if $(CROSS),,ln -sf libcloche.so.0 $(DESTDIR)$(LIBDIR)/libcloche.so)
 	install -m 644 include/cloche/*.h $(DESTDIR)$(PREFIX)/include/cloche/
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' packaging/cloche.pc.in > $(PC)
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' packaging/cloche.pc.in > $(PC)
+	sed -e 's|/usr/bin/cloche|$(PREFIX)/bin/cloche|' packaging/cloche.service > $(UNIT)
 	install -m 644 packaging/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	install -m 644 packaging/completion/cloche.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/cloche
 	install -m 644 packaging/completion/_cloche $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_cloche
@@ -281,11 +286,17 @@ install: all
 	$(if $(DESTDIR),,@[ "$$(id -u)" -ne 0 ] || ldconfig)
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/cloche $(DESTDIR)$(PREFIX)/lib/libcloche.* $(DESTDIR)$(PREFIX)/include/cloche/*.h $(PC) \
+	rm -f $(DESTDIR)$(PREFIX)/bin/cloche $(DESTDIR)$(LIBDIR)/libcloche.* $(DESTDIR)$(PREFIX)/include/cloche/*.h $(PC) $(UNIT) \
 	    $(DESTDIR)$(PREFIX)/share/man/man1/cloche*.1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions/cloche \
 	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_cloche $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/cloche.fish
+
+# Debian packages of this build: the program with its unit, the library, and what programs are built against.
+deb: all
+	$(Q)packaging/deb.sh $(VERSION) build/deb
+check-deb: all
+	$(Q)CLOCHE_BIN=$(PROG) $(PYTHON) tests/test_package.py
 
 clean:
 	rm -rf build
 
--include $(LIB_OBJ:.o=.d) $(SERVE_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(UNIT_SRC:%.c=$(B)/%.d) $(HELP_OBJ:.o=.d) $(FUZZ_SRC:%.c=$(B)/%.d) $(B)/tests/fuzz/replay.d $(B)/tests/bits.d
+-include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(SERVE_OBJ:.o=.d) $(UNIT_SRC:%.c=$(B)/%.d) $(HELP_OBJ:.o=.d) $(FUZZ_SRC:%.c=$(B)/%.d) $(B)/tests/fuzz/replay.d $(B)/tests/bits.d

@@ -88,7 +88,8 @@ static int try_udp(void)
     struct sockaddr_in a = v4("127.0.0.1");
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0) return errno;
-    int why = let_through(sendto(fd, "x", 1, 0, (struct sockaddr *)&a, sizeof a) < 0 ? -1 : 0) ? 0 : errno;
+    ssize_t n = sendto(fd, "x", 1, 0, (struct sockaddr *)&a, sizeof a);
+    int why = let_through(n < 0 ? -1 : 0) ? 0 : errno;
     close(fd);
     return why;
 }
@@ -98,7 +99,8 @@ static int try_fast_open(void)
     struct sockaddr_in a = v4("127.0.0.1");
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) return errno;
-    int why = let_through(sendto(fd, "x", 1, MSG_FASTOPEN | MSG_NOSIGNAL, (struct sockaddr *)&a, sizeof a) < 0 ? -1 : 0) ? 0 : errno;
+    ssize_t n = sendto(fd, "x", 1, MSG_FASTOPEN | MSG_NOSIGNAL, (struct sockaddr *)&a, sizeof a);
+    int why = let_through(n < 0 ? -1 : 0) ? 0 : errno;
     close(fd);
     return why;
 }

@@ -179,6 +179,7 @@ static bool open_locked(clo_audit *a, clo_err *err)
     for (;;) {
         int fd = open(a->path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
         if (fd < 0) return clo_fail_sys(err, errno, "open '%s'", a->path);
+        clo_file_give_to_owner(fd, a->dir);
         while (flock(fd, LOCK_EX) && errno == EINTR) {}
         if (fstat(fd, &here) == 0 && stat(a->path, &there) == 0 && here.st_ino == there.st_ino) {
             a->fd = fd;

@@ -94,10 +94,11 @@ static bool migrate(clo_db *db, clo_err *err)
 
 /* SQLite gives its log the permissions of the file; without this they would let anyone read. A file that is there is not
  * opened here: closing it would drop the locks that this process holds on it through SQLite (POSIX). */
-static bool make_file(const char *path, clo_err *err)
+static bool make_file(const char *path, const char *data_dir, clo_err *err)
 {
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0660);
     if (fd < 0) return errno == EEXIST || clo_fail_sys(err, errno, "make '%s'", path);
+    clo_file_give_to_owner(fd, data_dir); /* SQLite does as much for its log */
     close(fd);
     return true;
 }
@@ -127,8 +128,8 @@ bool clo_db_open(clo_db **out, const char *data_dir, clo_err *err)
 {
     char path[4096];
     *out = NULL;
-    if (!clo_mkdir_p(data_dir, err) || !clo_path_join(path, err, "%s/cloche.db", data_dir) || !make_file(path, err))
-        return false;
+    if (!clo_mkdir_p(data_dir, err) || !clo_path_join(path, err, "%s/cloche.db", data_dir)) return false;
+    if (!make_file(path, data_dir, err)) return false;
     clo_db *db = calloc(1, sizeof *db);
     if (!db) return clo_fail(err, CLO_ERR_MEMORY, "database");
     if (open_file(db, path, err)) {
