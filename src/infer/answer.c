@@ -161,7 +161,6 @@ static void add_guesses(clo_answer *a, size_t n_rows)
     a->n_draft = clo_lookup_guess(&a->look, a->ids, n, room, a->r.decode_s);
     a->want.n += a->n_draft;
     a->want.n_logits += a->n_draft;
-    a->r.n_drafted += a->n_draft;
 }
 
 clo_want clo_answer_want(clo_answer *a, size_t n_seq, clo_want_limits most)
@@ -175,7 +174,6 @@ clo_want clo_answer_want(clo_answer *a, size_t n_seq, clo_want_limits most)
     a->n_draft = 0;
     a->want = (clo_want){begin, a->ids + begin, end - begin, n_rows, 0};
     if (scoring(a)) a->want.n_scored = clo_min(n_rows, a->n_prompt - a->n_told);
-    if (a->n_out > 0) a->r.n_steps++;
     if (a->n_out > 0 && begin + 1 == end && n_rows == 1 && most.lookup) add_guesses(a, most.n_rows);
     return a->want;
 }
@@ -250,6 +248,8 @@ bool clo_answer_take(clo_answer *a, float *logits, double step_s, clo_err *err)
 {
     size_t n_kept = 0, row = a->want.n_scored;
     bool first = a->n_out == 0;
+    if (!first) a->r.n_steps++;
+    a->r.n_drafted += a->n_draft;
     for (size_t i = 0; i < a->want.n_scored && !a->done; i++)
         tell_prompt(a, &a->scores[i]);
     if (row == a->want.n_logits || a->done) return clo_buf_ok(&a->prompt_text.text, err);

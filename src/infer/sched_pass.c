@@ -6,6 +6,10 @@
 #include "base/check.h"
 #include "infer/scheduler_impl.h"
 
+#define AHEAD_S 0.02      /* of the key that is furthest behind, that others in a pass may be */
+#define PASS_S 0.1        /* that prompts may make a pass take, */
+#define PASS_TOKENS_MIN 32 /* but for so many tokens */
+
 double clo_sched_now_s(void)
 {
     struct timespec t;
@@ -21,15 +25,29 @@ typedef struct {
     bool lookup;
 } room;
 
+/* Blocks for t, at the cost of tasks that came later and are not in the pass. */
+static bool make_room(clo_sched *s, clo_task *t, size_t n)
+{
+    while (!clo_sched_reserve(s, t, n)) {
+        size_t i = s->n_running;
+        while (i-- > 0 && s->running[i]->in_pass) continue;
+        if (i == SIZE_MAX || s->running[i]->number <= t->number) return false;
+        clo_sched_preempt(s, s->running[i]);
+    }
+    return true;
+}
+
 static void add_slot(clo_sched *s, clo_task *t, room *left)
 {
     clo_want_limits most = {left->n_tok, left->n_rows, left->lookup && t->o.lookup};
     if (most.n_tok == 0 || most.n_rows == 0) return;
     clo_want w = clo_answer_want(t->answer, clo_seq_len(t->seq), most);
+    if (!make_room(s, t, w.begin + w.n)) return;
     float *logits = s->logits + (s->n_rows_max - left->n_rows) * clo_decoder_logits_stride(s->decoder);
     clo_seq_truncate(t->seq, w.begin);
     s->steps[s->n_slots] = (clo_step){t->seq, w.ids, w.n, w.n_logits, logits};
     s->slots[s->n_slots++] = (clo_slot){t, w, logits};
+    t->in_pass = true;
     left->n_tok -= clo_min(left->n_tok, w.n);
     left->n_rows -= w.n_logits;
 }
@@ -39,14 +57,42 @@ static bool is_answering(const clo_task *t)
     return clo_seq_len(t->seq) + 1 >= clo_answer_len(t->answer);
 }
 
-/* Tasks that answer come first: one token each; what room is left goes to prompts, first come, first served. */
-static void plan(clo_sched *s)
+/* Adds the tasks of keys that used at most so much and that are answering, or not yet. Preemption takes tasks from behind
+ * the one in hand, or this one. */
+static void add_slots(clo_sched *s, bool answering, double used_max_s, room *left)
 {
-    room left = {s->o.n_pass_tokens, s->n_rows_max, s->n_running == 1};
+    for (size_t i = 0; i < s->n_running; i++) {
+        clo_task *t = s->running[i];
+        if (!t->in_pass && t->share->used_s <= used_max_s && is_answering(t) == answering) add_slot(s, t, left);
+    }
+}
+
+/* Tokens that a pass with prompts may carry, so that what it delays is not delayed for long. */
+static size_t tokens_of_a_pass(const clo_sched *s)
+{
+    size_t n = s->o.n_pass_tokens;
+    if (s->prompt_tok_s <= 0 || s->prompt_tok_s * PASS_S >= (double)n) return n;
+    return clo_min(n, clo_max(PASS_TOKENS_MIN + s->n_running, (size_t)(s->prompt_tok_s * PASS_S)));
+}
+
+/* Keys that are far ahead wait until the others have caught up. Tasks that answer come first: one token each; what room
+ * is left goes to prompts, first come, first served. */
+void clo_sched_plan(clo_sched *s)
+{
+    double used_max_s = clo_shares_least(&s->shares, true) + AHEAD_S;
+    room left = {tokens_of_a_pass(s), s->n_rows_max, s->n_tasks == 1};
     s->n_slots = 0;
-    for (int answering = 1; answering >= 0; answering--)
-        for (size_t i = 0; i < s->n_running; i++)
-            if (is_answering(s->running[i]) == answering) add_slot(s, s->running[i], &left);
+    for (size_t i = 0; i < s->n_running; i++)
+        s->running[i]->in_pass = false;
+    for (int all = 0; all < 2 && s->n_slots == 0; all++) {
+        add_slots(s, true, used_max_s, &left);
+        add_slots(s, false, used_max_s, &left);
+        used_max_s = 1e300;
+    }
+    if (s->n_slots > 0 || s->n_running == 0) return;
+    /* One task alone always has room under the ceiling. */
+    s->running[0]->failed = true;
+    clo_fail(&s->running[0]->result.err, CLO_ERR_MEMORY, "the system gives no more memory for the KV cache");
 }
 
 /* --- choosing -----------------------------------------------------------------------------------------------------*/
@@ -54,7 +100,7 @@ static void plan(clo_sched *s)
 /* Threads take rows and tasks from counters. */
 typedef struct {
     clo_sched *s;
-    double step_s;  /* 0: the pass carried more than one task */
+    double step_s; /* 0: the pass carried more than one task */
     size_t n_scored;
     atomic_size_t next_row, next_slot;
 } choice;
@@ -98,15 +144,17 @@ static void choose_all(clo_sched *s, double step_s)
         choose(&c, 0, 1);
 }
 
-void clo_sched_pass(clo_sched *s)
+/* --- the pass -------------------------------------------------------------------------------------------------------*/
+
+double clo_sched_pass(clo_sched *s)
 {
     clo_err err = {0};
-    plan(s);
-    if (s->n_slots == 0) return;
+    if (s->n_slots == 0) return 0;
     if (s->o.turn) clo_turn_take(s->o.turn);
     double begin = clo_sched_now_s();
     bool ok = clo_decoder_run(s->decoder, s->steps, s->n_slots, &err);
     if (ok) choose_all(s, clo_sched_now_s() - begin);
+    double seconds = clo_sched_now_s() - begin;
     if (s->o.turn) clo_turn_give(s->o.turn);
     for (size_t i = 0; i < s->n_slots; i++) {
         clo_task *t = s->slots[i].t;
@@ -115,4 +163,23 @@ void clo_sched_pass(clo_sched *s)
         t->failed = true;
         t->result.err = err;
     }
+    return seconds;
+}
+
+void clo_sched_settle(clo_sched *s, double seconds)
+{
+    size_t n_tok = 0;
+    for (size_t i = 0; i < s->n_slots; i++)
+        n_tok += s->slots[i].want.n;
+    if (n_tok == 0) return;
+    for (size_t i = 0; i < s->n_slots; i++) {
+        clo_task *t = s->slots[i].t;
+        t->share->used_s += seconds * (double)s->slots[i].want.n / (double)n_tok / t->share->weight;
+        if (!t->failed) clo_sched_keep(s, t);
+    }
+    s->stats.n_passes++;
+    s->stats.n_pass_tokens += n_tok;
+    if (n_tok < PASS_TOKENS_MIN + s->n_running) return;
+    double tok_s = (double)n_tok / seconds;
+    s->prompt_tok_s += (s->prompt_tok_s > 0 ? 0.3 : 1) * (tok_s - s->prompt_tok_s);
 }

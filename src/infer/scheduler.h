@@ -37,8 +37,9 @@ typedef struct clo_sched clo_sched;
 typedef struct clo_task clo_task;
 
 typedef struct {
-    size_t n_ctx;           /* positions a task may have; 0: the model's trained context */
-    uint64_t kv_bytes_max;  /* ceiling of KV memory, of running tasks and of what is kept; 0: 1 GiB or one context */
+    size_t n_ctx;           /* positions a task may have; 0: the model's trained context; at most what kv_bytes_max holds */
+    uint64_t kv_bytes_max;  /* ceiling of KV memory, of running tasks and of what is kept; 0: 1 GiB or one context,
+                             * whichever is more, but no more than half of the memory that is left */
     size_t n_running_max;   /* tasks that answer at once; 0: 32 */
     size_t n_waiting_max;   /* tasks in line; 0: 512 */
     size_t n_pass_tokens;   /* tokens of one pass at most; 0: 512 */
@@ -59,6 +60,7 @@ typedef struct {
     uint64_t kv_bytes, kv_bytes_used, kv_bytes_max; /* taken from the system; by running tasks; ceiling */
     uint64_t n_prompt, n_cached, n_output;  /* tokens since opening: of prompts, of those that were not computed again, of answers */
     uint64_t n_passes, n_pass_tokens;
+    uint64_t n_preempted;                   /* times that a running task went back into the line */
 } clo_sched_stats;
 void clo_sched_stats_of(clo_sched *s, clo_sched_stats *out);
 

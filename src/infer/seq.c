@@ -24,15 +24,58 @@ bool clo_seq_open(clo_seq **out, clo_decoder *d, size_t n_ctx, clo_err *err)
         return clo_fail(err, CLO_ERR_MEMORY, "KV cache of %zu positions: no memory for %zu bytes", n_ctx, bytes);
     }
     for (size_t b = 0; b < n_blocks; b++) blocks[b] = (uint8_t *)memory + b * kv->block_bytes;
-    *s = (clo_seq){d, 0, n_ctx, memory, bytes, blocks, n_blocks};
+    *s = (clo_seq){.decoder = d, .n_ctx = n_ctx, .memory = memory, .memory_bytes = bytes, .blocks = blocks,
+                   .n_blocks = n_blocks};
     *out = s;
     return true;
+}
+
+bool clo_seq_open_in(clo_seq **out, clo_decoder *d, clo_kv *kv, size_t n_ctx, clo_err *err)
+{
+    size_t n = clo_ceil_div(n_ctx, CLO_KV_BLOCK);
+    *out = NULL;
+    clo_seq *s = calloc(1, sizeof *s);
+    if (!s) return clo_fail(err, CLO_ERR_MEMORY, "sequence");
+    *s = (clo_seq){.decoder = d, .n_ctx = n_ctx, .kv = kv};
+    s->blocks = calloc(n, sizeof *s->blocks);
+    s->held = calloc(n, sizeof *s->held);
+    if (!s->blocks || !s->held) {
+        clo_seq_close(s);
+        return clo_fail(err, CLO_ERR_MEMORY, "sequence of %zu positions", n_ctx);
+    }
+    *out = s;
+    return true;
+}
+
+static void append_block(clo_seq *s, uint32_t i)
+{
+    s->held[s->n_blocks] = i;
+    s->blocks[s->n_blocks++] = clo_kv_at(s->kv, i);
+}
+
+bool clo_seq_reserve(clo_seq *s, size_t n)
+{
+    while (s->n_blocks * CLO_KV_BLOCK < n) {
+        uint32_t i = clo_kv_take(s->kv);
+        if (i == CLO_KV_NONE) return false;
+        append_block(s, i);
+    }
+    return true;
+}
+
+void clo_seq_adopt(clo_seq *s, uint32_t block)
+{
+    clo_kv_hold(s->kv, block);
+    append_block(s, block);
+    s->len += CLO_KV_BLOCK;
 }
 
 void clo_seq_close(clo_seq *s)
 {
     if (!s) return;
-    munmap(s->memory, s->memory_bytes);
+    if (s->memory) munmap(s->memory, s->memory_bytes);
+    while (s->kv && s->n_blocks > 0) clo_kv_drop(s->kv, s->held[--s->n_blocks]);
+    free(s->held);
     free(s->blocks);
     free(s);
 }

@@ -158,7 +158,10 @@ static bool enqueue(clo_sched *s, clo_task *t, clo_err *err)
     else
         ok = true;
     if (ok) {
-        s->waiting[s->n_waiting++] = t;
+        t->share = clo_share_of(&s->shares, t->o.key, t->o.weight);
+        t->number = ++s->n_numbers;
+        clo_share_line_up(t, false);
+        s->n_waiting++;
         s->n_tasks++;
         s->n_refs++;
         pthread_cond_signal(&s->wake);
@@ -246,9 +249,7 @@ clo_task_state_kind clo_task_state(clo_task *t, size_t *place)
     pthread_mutex_lock(&s->lock);
     clo_task_state_kind state = t->state;
     if (state == CLO_TASK_DONE && (t->ready.n > 0 || t->shown.i < t->shown.n)) state = CLO_TASK_ANSWERING;
-    if (place) *place = 0;
-    for (size_t i = 0; place && state == CLO_TASK_WAITING && i < s->n_waiting; i++)
-        if (s->waiting[i] == t) *place = i;
+    if (place) *place = state == CLO_TASK_WAITING && !t->cancel ? clo_shares_place(&s->shares, t) : 0;
     pthread_mutex_unlock(&s->lock);
     return state;
 }

@@ -144,7 +144,8 @@ static clo_task_opts opts_of(const job *j, follow *f)
         .prompt = j->prompt, .n_prompt = j->n_prompt, .sampler = &j->sampler, .seed = j->seed, .n_max = j->n_max,
         .stops = &j->stop, .n_stops = 1, .chain = !j->masked, .lookup = j->lookup, .n_top = N_TOP,
         .prompt_logprobs = j->scored, .mask = j->masked ? thirds : NULL, .mask_ctx = f, .mask_free = count_free,
-        .notify = count_notify, .ctx = f};
+        .notify = count_notify, .ctx = f,
+        .key = j->seed % 3 ? "a" : "b", .weight = j->seed % 3 ? 1 : 2};
 }
 
 /* Takes what is there and compares it with what must come. */
@@ -203,6 +204,7 @@ static void check_result(follow *f, const job *j, uint64_t which)
 /* --- tests ----------------------------------------------------------------------------------------------------------*/
 
 #define N_JOBS 64
+#define TINY_BLOCK_BYTES (2 * 2 * 2 * 32 * 64 * 2) /* layers, kv heads, keys and values, head_dim, positions, F16 */
 
 static void a_task_among_many_is_the_run_alone(void **state)
 {
@@ -214,6 +216,7 @@ static void a_task_among_many_is_the_run_alone(void **state)
         {1, {.n_ctx = 1024, .n_pass_tokens = 48}},
         {2, {.n_ctx = 1024}},
         {3, {.n_ctx = 1024, .n_running_max = 5, .n_pass_tokens = 33}},
+        {2, {.n_ctx = 1024, .n_pass_tokens = 100, .kv_bytes_max = 9 * TINY_BLOCK_BYTES}}, /* of 7 that one may need */
     };
     tiny_model t;
     static job jobs[N_JOBS];
@@ -244,6 +247,15 @@ static void a_task_among_many_is_the_run_alone(void **state)
         }
         for (size_t i = 0; i < N_JOBS; i++) wait_for(&f[i], &jobs[i], i);
         for (size_t i = 0; i < N_JOBS; i++) check_result(&f[i], &jobs[i], i);
+        clo_sched_stats stats;
+        clo_sched_stats_of(s, &stats);
+        print_message("%llu tokens in %llu passes, %llu of %llu prompt tokens cached, %llu preempted\n",
+                      (unsigned long long)stats.n_pass_tokens, (unsigned long long)stats.n_passes,
+                      (unsigned long long)stats.n_cached, (unsigned long long)stats.n_prompt,
+                      (unsigned long long)stats.n_preempted);
+        assert_true(stats.n_cached > 0 && stats.kv_bytes <= stats.kv_bytes_max);
+        if (ways[w].o.kv_bytes_max > 0) assert_true(stats.n_preempted > 0);
+        assert_true(stats.n_running + stats.n_waiting == 0 && stats.kv_bytes_used == 0);
         for (size_t i = 0; i < N_JOBS / 2; i++) clo_task_close(f[i].task);
         clo_sched_close(s);
         for (size_t i = N_JOBS / 2; i < N_JOBS; i++) clo_task_close(f[i].task);
