@@ -12,6 +12,7 @@
 #   make bench                 speed of this build; `make bench-compare` beside llama.cpp
 #   make check-bits            one digest for every instruction set, thread count, chunking, compiler, optimisation
 #   make check-peers           against the reference implementations (Python)
+#   make check-clients         the server through the clients that people use (Python, node)
 #   make ci                    what the CI runs
 #   make install               PREFIX=/usr/local, DESTDIR=
 #   make deb                   Debian packages in build/deb; `make check-deb` unpacks them and runs what is in them
@@ -65,7 +66,7 @@ BASE := -std=c11 -D_GNU_SOURCE -DCLO_VERSION='"$(VERSION)"' -g -ffp-contract=off
 HARDEN := -fstack-protector-strong $(if $(findstring clang,$(CC)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 LDHARD := -pie -Wl,-z,relro,-z,now
 LIBS := -ljansson -lcrypto -lpcre2-8 -lutf8proc -lm -pthread
-LIBS_SERVE := -lsqlite3 -lseccomp
+LIBS_SERVE := -lmicrohttpd -lsqlite3 -lseccomp
 SAN  :=
 
 ifeq ($(CONFIG),release)
@@ -119,6 +120,14 @@ SAN_KERNEL := $(if $(filter ubsan,$(CONFIG)),-fno-sanitize=null$(comma)object-si
 san_flags = $(if $(filter $(ISA_DIRS:%=src/tensor/%/%),$1),$(SAN_KERNEL))
 
 ISA_OUT  := $(filter-out $(ISA_DIRS),avx2 avx512 neon)
+# TLS has no static libraries, so that a static program has no server; keys, the audit log and the seal it has.
+ifneq ($(CROSS),)
+  BOOKS := $(wildcard $(addprefix src/serve/,keys*.c audit*.c ledger.c seal*.c airgap*.c notify.c))
+  SKIP += src/cli/serve.c $(filter-out $(BOOKS),$(wildcard src/serve/*.c)) tests/unit/test_serve.c tests/fuzz/fuzz_request.c
+  SKIP += tests/unit/test_seal.c # the emulator has no filters of system calls
+  BASE += -DCLO_NO_SERVE
+  LIBS_SERVE := -lsqlite3 -lseccomp
+endif
 LIB_SRC := $(filter-out src/cli/% src/serve/% src/store/% $(ISA_OUT:%=src/tensor/%/%) $(SKIP),$(wildcard src/*/*.c src/tensor/*/*.c))
 CLI_SRC := $(filter-out $(SKIP),$(wildcard src/cli/*.c))
 # The server belongs to the program, not to the library.
@@ -137,7 +146,7 @@ REPLAY_BIN := $(FUZZ_SRC:tests/fuzz/fuzz_%.c=$(B)/tests/fuzz/replay_%)
 FUZZ_BIN  := $(FUZZ_SRC:%.c=$(B)/%)
 
 .PHONY: all libs run check check-build bench bench-compare bench-exactness fuzz fuzz-build ci format lint install uninstall deb clean \
-        check-peers check-bits check-docs check-deb includes
+        check-peers check-clients check-bits check-docs check-deb includes
 .SUFFIXES:
 .PRECIOUS: $(B)/src/%.o $(B)/tests/%.o
 all: $(if $(CLI_SRC),$(PROG)) libs
@@ -229,6 +238,10 @@ check:
 PEERS_PYTHON ?= $(firstword $(wildcard build/peers/bin/python) $(PYTHON))
 check-peers: all
 	$(Q)CLOCHE_BIN=$(PROG) $(PEERS_PYTHON) -m pytest -q -rs tests/peers
+# `tools/bootstrap.sh clients` makes the Python and the node_modules that have them.
+CLIENTS_PYTHON ?= $(firstword $(wildcard build/clients/bin/python) $(PYTHON))
+check-clients: all
+	$(Q)CLOCHE_BIN=$(PROG) $(CLIENTS_PYTHON) -m pytest -q -rs tests/clients
 check-bits:
 	$(Q)$(PYTHON) tests/bits.py
 check-docs: all

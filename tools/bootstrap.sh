@@ -6,12 +6,13 @@
 #   tools/bootstrap.sh ci       all of the above, clang, and what the peers are built with
 #   tools/bootstrap.sh python   a Python environment with pytest in build/peers
 #   tools/bootstrap.sh peers    the same, with the reference implementations
+#   tools/bootstrap.sh clients  a Python environment in build/clients and packages of node in build/npm: the server's clients
 #   tools/bootstrap.sh answer   a small model in the data folder, an answer, and a talk if this is a terminal
 # Debian's packages are installed with apt; elsewhere the missing ones are named and the step goes on.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-build_packages="gcc libc6-dev make libjansson-dev libssl-dev libpcre2-dev libutf8proc-dev libsqlite3-dev
+build_packages="gcc libc6-dev make libjansson-dev libssl-dev libpcre2-dev libutf8proc-dev libmicrohttpd-dev libsqlite3-dev
   libseccomp-dev"
 check_packages="$build_packages libcmocka-dev python3"
 cross_packages="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user libjansson-dev:arm64 libssl-dev:arm64
@@ -128,6 +129,21 @@ peers() {
   $pip install -q "$wheels"/llama_cpp_python-*.whl
 }
 
+# node's client is tested where node is.
+clients() {
+  install_packages $peers_packages openssl
+  python_env build/clients
+  if ! cmp -s tests/clients/requirements.txt build/clients/installed.txt; then
+    build/clients/bin/pip install -q -r tests/clients/requirements.txt
+    cp tests/clients/requirements.txt build/clients/installed.txt
+  fi
+  command -v npm >/dev/null || return 0
+  mkdir -p build/npm
+  cmp -s tests/clients/package.json build/npm/package.json && [ -d build/npm/node_modules ] && return 0
+  cp tests/clients/package.json build/npm/
+  (cd build/npm && npm install --silent --no-audit --no-fund)
+}
+
 case "${1:-}" in
   build) install_packages $build_packages ;;
   check) install_packages $check_packages ;;
@@ -135,6 +151,7 @@ case "${1:-}" in
   ci) add_arm64 && install_packages $ci_packages $cross_packages ;;
   python) python_tests ;;
   peers) peers ;;
+  clients) clients ;;
   answer) answer ;;
-  *) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 2 ;;
+  *) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac

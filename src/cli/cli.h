@@ -139,6 +139,7 @@ int clo_cmd_render(int argc, char **argv);
 int clo_cmd_replay(int argc, char **argv);
 int clo_cmd_rm(int argc, char **argv);
 int clo_cmd_run(int argc, char **argv);
+int clo_cmd_serve(int argc, char **argv);
 int clo_cmd_show(int argc, char **argv);
 int clo_cmd_tokenize(int argc, char **argv);
 int clo_cmd_version(int argc, char **argv);

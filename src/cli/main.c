@@ -12,6 +12,9 @@ static const struct {
 } commands[] = {
     {"run", clo_cmd_run, "answer once, or talk"},
     {"replay", clo_cmd_replay, "check an answer's receipt, bit for bit"},
+#ifndef CLO_NO_SERVE
+    {"serve", clo_cmd_serve, "answer OpenAI and Ollama clients"},
+#endif
     {"import", clo_cmd_import, "take a model into the data folder"},
     {"list", clo_cmd_list, "models in the data folder"},
     {"show", clo_cmd_show, "what a model is"},

@@ -13,6 +13,7 @@
 
 #include "base/arena.h"
 #include "base/file.h"
+#include "cli/form.h"
 #include "cli/session.h"
 #include "infer/chat.h"
 #include "infer/receipt.h"
@@ -24,8 +25,8 @@
 
 typedef struct {
     clo_session_opts so;
-    const char *system, *receipt;
-    bool raw, json, no_stream, lookup, receipt_private, show_special, ignore_stop_ids;
+    const char *system, *receipt, *schema;
+    bool json_mode, raw, json, no_stream, lookup, receipt_private, show_special, ignore_stop_ids;
     double temp, top_p, min_p, typical_p, repeat_penalty, presence_penalty, frequency_penalty;
     int64_t top_k, repeat_last_n;
     uint64_t seed;
@@ -39,6 +40,7 @@ typedef struct {
     clo_session s;
     clo_gen *gen;
     clo_chat *chat; /* NULL: raw */
+    clo_form form;
     json_t *vars;
     clo_sampler_params sampler;
     clo_str stops[CLO_OPT_LIST_MAX];
@@ -122,12 +124,14 @@ static bool open_job(job *j, const char *model, clo_err *err)
         return clo_fail(err, CLO_ERR_USAGE, "--system needs a chat template, which %s",
                         j->o->raw ? "--raw leaves out" : "this model does not have");
     for (size_t i = 0; i < j->o->stops.n; i++) j->stops[i] = clo_str_from(j->o->stops.items[i]);
-    return clo_gen_open(&j->gen, j->s.decoder, j->o->n_ctx, err);
+    return clo_form_open(&j->form, j->s.model, j->o->schema, j->o->json_mode, err) &&
+           clo_gen_open(&j->gen, j->s.decoder, j->o->n_ctx, err);
 }
 
 static void close_job(job *j)
 {
     clo_gen_close(j->gen);
+    clo_form_close(&j->form);
     clo_chat_close(j->chat);
     json_decref(j->vars);
     clo_session_close(&j->s);
@@ -137,7 +141,7 @@ static void close_job(job *j)
 
 static bool print_text(void *ctx, clo_str text)
 {
-    const options *o = (const options *)ctx;
+    const options *o = ((const job *)ctx)->o;
     if (!o->json && !o->no_stream) {
         if (isatty(STDOUT_FILENO))
             clo_cli_print_escaped(text, false);
@@ -146,6 +150,11 @@ static bool print_text(void *ctx, clo_str text)
         if (fflush(stdout) != 0) return false;
     }
     return true;
+}
+
+static void keep_form(void *ctx, float *logits, size_t n_vocab, const int32_t *ids, size_t n_ids)
+{
+    clo_matcher_keep(((const job *)ctx)->form.matcher, logits, n_vocab, ids, n_ids);
 }
 
 static bool is_interrupted(void *ctx)
@@ -160,6 +169,13 @@ static void tell_full(const job *j)
     if (!j->o->json && !j->o->no_stream) fputc('\n', stderr); /* ends the line of the answer */
     fprintf(stderr, "cloche: the answer ends here: the context of %zu tokens is full (--ctx N holds more%s)\n",
             clo_gen_ctx(j->gen), j->o->n_max ? "" : ", -n N ends sooner");
+}
+
+/* The answer has its form up to where it was cut. */
+static void tell_cut(const job *j)
+{
+    if (!j->o->json && !j->o->no_stream) fputc('\n', stderr);
+    fputs("cloche: the answer was cut before its form was whole (-n N allows more)\n", stderr);
 }
 
 static bool encode_prompt(job *j, clo_ids *out, const json_t *messages, clo_str raw, clo_err *err)
@@ -189,11 +205,15 @@ static bool answer(job *j, const clo_ids *prompt, clo_gen_result *r, clo_err *er
                             .ignore_stop_ids = o->ignore_stop_ids,
                             .on_text = print_text,
                             .cancelled = is_interrupted,
-                            .ctx = (void *)(uintptr_t)o};
+                            .mask = j->form.matcher ? keep_form : NULL,
+                            .ctx = j};
     catch_interrupt();
     if (!clo_gen_run(j->gen, prompt->ids, prompt->n, &g, r, err)) return false;
     if (o->no_stream && !o->json) fwrite(r->text.ptr, 1, r->text.len, stdout);
-    if (r->context_full) tell_full(j);
+    if (r->context_full)
+        tell_full(j);
+    else if (j->form.matcher && r->finish == CLO_FINISH_LENGTH)
+        tell_cut(j);
     return true;
 }
 
@@ -405,6 +425,11 @@ static bool work(const clo_cli_args *a, const options *o, clo_err *err)
         clo_fail(err, CLO_ERR_USAGE, "--receipt is for one answer: give the prompt");
         goto done;
     }
+    if ((o->schema || o->json_mode) && (o->receipt || o->ignore_stop_ids)) {
+        clo_fail(err, CLO_ERR_USAGE, "--%s does not go with %s", o->receipt ? "receipt" : "ignore-eos",
+                 o->schema ? "--schema" : "--json-mode");
+        goto done;
+    }
     if (!open_job(&j, a->args[0], err)) goto done;
     ok = talks ? talk(&j, err) : answer_once(&j, prompt, err);
 done:
@@ -435,6 +460,8 @@ int clo_cmd_run(int argc, char **argv)
         {"order", NULL, CLO_OPT_STR, &o.order, "llama|hf", "order of sampling stages (default: llama)"},
         {"seed", NULL, CLO_OPT_U64, &o.seed, "N", "of the draws (default: 0, so that answers can be repeated)"},
         {"stop", NULL, CLO_OPT_LIST, &o.stops, "TEXT", "end before this text (may be repeated)"},
+        {"schema", NULL, CLO_OPT_STR, &o.schema, "FILE", "the answer is JSON that fits this JSON Schema"},
+        {"json-mode", NULL, CLO_OPT_FLAG, &o.json_mode, NULL, "the answer is one JSON object"},
         {"ctx", NULL, CLO_OPT_SIZE, &o.n_ctx, "N", "context in tokens (default: the model's)"},
         {"set", NULL, CLO_OPT_LIST, &o.sets, "NAME=JSON", "template variable: --set enable_thinking=false"},
         {"no-stream", NULL, CLO_OPT_FLAG, &o.no_stream, NULL, "print the text at the end"},
@@ -455,7 +482,8 @@ int clo_cmd_run(int argc, char **argv)
         "  cloche run SmolLM2.gguf --temp 0 -n 64 --json \"Count to ten.\"\n"
         "  cloche run base.gguf --raw \"Once upon a time\"\n"
         "  cloche run SmolLM2.gguf < question.txt\n"
-        "  cloche run SmolLM2.gguf --receipt answer.rcp \"Name three rivers.\"\n",
+        "  cloche run SmolLM2.gguf --receipt answer.rcp \"Name three rivers.\"\n"
+        "  cloche run SmolLM2.gguf --schema person.json \"Ada, 36, who wrote the first program.\"\n",
         opts,
         CLO_COUNT(opts),
         1,

@@ -1,30 +1,20 @@
 /* See session.h. */
 #include "cli/session.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/arena.h"
-#include "base/file.h"
-#include "base/json.h"
-
-#define GENERATION_CONFIG_BYTES_MAX (1U << 20)
+#include "infer/facts.h"
 
 /* A data folder that may only be read still serves: its weights are then packed in memory, at every start. */
 static bool open_model(clo_session *s, const char *data_dir, clo_err *err)
 {
-    clo_model_opts mo = {.pool = s->pool, .data_dir = data_dir, .progress = clo_cli_progress};
-    clo_err why = {0};
-    if (clo_model_open(&s->model, s->path, mo, &why)) return true;
-    if (!data_dir || why.code != CLO_ERR_IO || (why.sys != EROFS && why.sys != EACCES && why.sys != EPERM)) {
-        *err = why;
-        return false;
-    }
-    mo.data_dir = NULL;
+    bool not_kept = false;
+    const clo_model_opts mo = {
+        .pool = s->pool, .data_dir = data_dir, .not_kept = &not_kept, .progress = clo_cli_progress};
     if (!clo_model_open(&s->model, s->path, mo, err)) return false;
-    fprintf(stderr, "cloche: '%s' cannot be written: the model starts slowly each time\n", data_dir);
+    if (not_kept) fprintf(stderr, "cloche: '%s' cannot be written: the model starts slowly each time\n", data_dir);
     return true;
 }
 
@@ -58,36 +48,8 @@ void clo_session_close(clo_session *s)
 
 bool clo_session_sampler(clo_sampler_params *out, const clo_session *s, clo_err *err)
 {
-    clo_str text;
-    json_t *config = NULL;
-    clo_arena arena = clo_arena_make(2 * GENERATION_CONFIG_BYTES_MAX);
-    bool ok = false;
-
     *out = clo_sampler_defaults();
-    if (!clo_path_is_dir(s->path)) return true;
-    if (!clo_file_read_beside(&text, s->path, "generation_config.json", GENERATION_CONFIG_BYTES_MAX, &arena, err))
-        goto done;
-    if (!text.ptr) {
-        ok = true;
-        goto done;
-    }
-    if (!clo_json_parse(&config, text, GENERATION_CONFIG_BYTES_MAX, err)) {
-        clo_err_context(err, "read '%s/generation_config.json'", s->path);
-        goto done;
-    }
-    bool sample = clo_json_bool(config, "do_sample", json_object_get(config, "temperature") != NULL);
-    if (json_object_get(config, "do_sample") && !sample) out->temp = 0;
-    out->temp = sample ? (float)clo_json_num(config, "temperature", (double)out->temp) : out->temp;
-    out->top_k = (int32_t)clo_json_int(config, "top_k", out->top_k);
-    out->top_p = (float)clo_json_num(config, "top_p", (double)out->top_p);
-    out->min_p = (float)clo_json_num(config, "min_p", (double)out->min_p);
-    out->repeat_penalty = (float)clo_json_num(config, "repetition_penalty", 1.0);
-    ok = clo_sampler_check(out, err);
-    if (!ok) clo_err_context(err, "read '%s/generation_config.json'", s->path);
-done:
-    json_decref(config);
-    clo_arena_free(&arena);
-    return ok;
+    return clo_facts_sampler(out, s->path, err);
 }
 
 bool clo_session_parse_ids(clo_ids *out, const char *text, size_t n_vocab, clo_err *err)

@@ -4,51 +4,22 @@
 
 #include "base/file.h"
 #include "cli/cli.h"
+#include "infer/facts.h"
 #include "infer/library.h"
-#include "model/checkpoint.h"
-#include "model/spec.h"
-
-/* The type that holds most bytes, and the number of weights. */
-static clo_dtype main_dtype(const clo_checkpoint *ck, uint64_t *n_weights, uint64_t *bytes)
-{
-    uint64_t by_type[CLO_DTYPE_COUNT] = {0};
-    clo_dtype most = CLO_DTYPE_NONE;
-    *n_weights = *bytes = 0;
-    for (size_t i = 0; i < ck->n_tensors; i++) {
-        const clo_tensor *t = &ck->tensors[i];
-        uint64_t n = 1;
-        for (uint32_t d = 0; d < t->n_dims; d++) n *= t->dims[d]; /* fits: the reader checked the bytes */
-        *n_weights += n;
-        *bytes += t->bytes;
-        by_type[t->dtype] += t->bytes;
-        if (by_type[t->dtype] > by_type[most]) most = t->dtype;
-    }
-    return most;
-}
 
 /* NULL with err set, or an object with what config and tensors say. */
 static json_t *facts_of(const char *path, clo_err *err)
 {
-    clo_checkpoint ck = {0};
-    clo_arena arena = clo_arena_make(0);
-    clo_spec *s = CLO_NEW(&arena, clo_spec, 1);
-    json_t *o = NULL;
-    uint64_t n_weights, bytes;
-
-    if (!s) clo_arena_full(&arena, err);
-    if (!s || !clo_checkpoint_open(&ck, path, err) || !clo_spec_read(s, &ck, &arena, err)) goto done;
-    clo_dtype type = main_dtype(&ck, &n_weights, &bytes);
-    o = json_pack("{s:s, s:s, s:s, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "path", path, "format",
-                  ck.container == CLO_CONTAINER_GGUF ? "gguf" : "safetensors", "family", s->family, "parameters",
-                  (json_int_t)n_weights, "weight_bytes", (json_int_t)bytes, "type", clo_dtype_info_of(type)->name,
-                  "layers", (json_int_t)s->n_layer, "dim", (json_int_t)s->n_dim, "heads", (json_int_t)s->n_head,
-                  "kv_heads", (json_int_t)s->n_kv_head, "head_dim", (json_int_t)s->head_dim, "ff",
-                  (json_int_t)s->n_ff, "vocab", (json_int_t)s->n_vocab, "context", (json_int_t)s->n_ctx, "tied",
-                  s->tied);
+    clo_facts f;
+    if (!clo_facts_read(&f, path, err)) return NULL;
+    json_t *o = json_pack("{s:s, s:s, s:s, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "path", path,
+                          "format", f.gguf ? "gguf" : "safetensors", "family", f.family, "parameters",
+                          (json_int_t)f.n_weights, "weight_bytes", (json_int_t)f.weight_bytes, "type",
+                          clo_dtype_info_of(f.main_dtype)->name, "layers", (json_int_t)f.n_layer, "dim",
+                          (json_int_t)f.n_dim, "heads", (json_int_t)f.n_head, "kv_heads", (json_int_t)f.n_kv_head,
+                          "head_dim", (json_int_t)f.head_dim, "ff", (json_int_t)f.n_ff, "vocab", (json_int_t)f.n_vocab,
+                          "context", (json_int_t)f.n_ctx, "tied", f.tied);
     if (!o) clo_fail(err, CLO_ERR_MEMORY, "facts");
-done:
-    clo_checkpoint_close(&ck);
-    clo_arena_free(&arena);
     return o;
 }
 

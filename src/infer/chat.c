@@ -119,7 +119,7 @@ static json_t *make_vars(const clo_chat *c, const json_t *messages, const clo_ch
     json_t *copy = json_deep_copy(messages);
     json_t *vars = json_pack("{s:o, s:o, s:n, s:b}", "messages", copy, "tools",
                              o->tools ? json_deep_copy(o->tools) : json_null(), "documents", "add_generation_prompt",
-                             !o->no_answer_head);
+                             !o->no_answer_head && !o->go_on);
     if (!vars) return NULL;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         clo_str s = clo_tok_special(c->tok, names[i]);
@@ -133,6 +133,25 @@ fail:
     return NULL;
 }
 
+/* Ends the rendered text with the text of the last message, as Hugging Face's continue_final_message does: white space
+ * around it is the template's affair. */
+static bool cut_after_last(clo_buf *out, clo_template_spans *spans, const json_t *messages, clo_err *err)
+{
+    const json_t *last = json_array_get(messages, json_array_size(messages) - 1);
+    clo_str want = clo_json_str(last, "content", CLO_STR("")), text = clo_buf_str(out);
+    while (want.len > 0 && strchr(" \t\r\n", want.ptr[want.len - 1])) want.len--;
+    while (want.len > 0 && strchr(" \t\r\n", want.ptr[0])) want = clo_str_from_off(want, 1);
+    if (want.len == 0 || want.len > text.len) return clo_fail(err, CLO_ERR_USAGE, "the last message has no text to go on from");
+    size_t at = text.len - want.len;
+    while (at > 0 && memcmp(text.ptr + at, want.ptr, want.len) != 0) at--;
+    if (memcmp(text.ptr + at, want.ptr, want.len) != 0)
+        return clo_fail(err, CLO_ERR_USAGE, "the chat template does not show the last message");
+    out->len = at + want.len;
+    while (spans && spans->n > 0 && spans->spans[spans->n - 1].begin >= out->len) spans->n--;
+    if (spans && spans->n > 0) spans->spans[spans->n - 1].end = clo_min(spans->spans[spans->n - 1].end, out->len);
+    return true;
+}
+
 static bool render(const clo_chat *c, clo_buf *out, clo_template_spans *spans, const json_t *messages,
                    const clo_chat_opts *o, clo_err *err)
 {
@@ -143,6 +162,7 @@ static bool render(const clo_chat *c, clo_buf *out, clo_template_spans *spans, c
               clo_template_render(c->t, vars, (clo_template_opts){.now_unix = o->now_unix}, out, spans, err);
     json_decref(vars);
     if (!ok) clo_err_context(err, "chat template");
+    if (ok && o->go_on) ok = cut_after_last(out, spans, messages, err);
     return ok && clo_buf_ok(out, err);
 }
 

@@ -23,6 +23,7 @@ typedef struct {
     json_t *tools;        /* borrowed: array, or NULL */
     json_t *vars;         /* borrowed: object with more template variables ("enable_thinking": false), or NULL */
     bool no_answer_head;  /* do not add the head of the assistant's turn */
+    bool go_on;           /* the last message is the beginning of the answer: nothing is written after its text */
     bool compat;          /* encode the joined string with special tokens on */
     int64_t now_unix;     /* for templates that write the date; 0: the clock */
 } clo_chat_opts;
@@ -38,7 +39,7 @@ void clo_chat_close(clo_chat *c);
 clo_sha256 clo_chat_digest(const clo_chat *c);
 
 /* messages: array of {"role", "content", ...}; borrowed. Roles are names ([A-Za-z0-9_-], 64 bytes at most): anything
- * else is CLO_ERR_USAGE, as is what the template itself refuses. Appends to *out. */
+ * else is CLO_ERR_USAGE, as is what the template itself refuses, or with go_on the last text not shown. Appends to *out. */
 CLO_CHECK bool clo_chat_encode(const clo_chat *c, clo_ids *out, const json_t *messages, clo_chat_opts opts,
                                clo_err *err);
 /* The rendered text. */

@@ -434,8 +434,13 @@ bool clo_sampler_pick(clo_sampler *s, int32_t *id, float *logits, const int32_t 
 
 void clo_logits_keep(float *logits, const uint32_t *allowed, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
-        if (!(allowed[i / 32] >> (i % 32) & 1)) logits[i] = -__builtin_inff();
+    for (size_t from = 0; from < n; from += 32) {
+        uint32_t bits = allowed[from / 32];
+        size_t to = clo_min(from + 32, n);
+        if (bits == UINT32_MAX) continue;
+        for (size_t i = from; i < to; i++, bits >>= 1)
+            logits[i] = bits & 1 ? logits[i] : -__builtin_inff();
+    }
 }
 
 void clo_logprobs(double *out, const int32_t *ids, size_t n_ids, const float *logits, size_t n)

@@ -211,6 +211,11 @@ static bool open_in(clo_model *m, const char *path, const clo_source *src, clo_m
     return clo_map_open(&m->map, file, err) && clo_model_bind(m, m->map.bytes, err);
 }
 
+static bool cannot_write(const clo_err *err)
+{
+    return err->code == CLO_ERR_IO && (err->sys == EROFS || err->sys == EACCES || err->sys == EPERM);
+}
+
 bool clo_model_open(clo_model **out, const char *path, clo_model_opts opts, clo_err *err)
 {
     *out = NULL;
@@ -223,13 +228,19 @@ bool clo_model_open(clo_model **out, const char *path, clo_model_opts opts, clo_
     ok = opts.data_dir ? open_in(m, path, &src, opts, err) : clo_prepare(m, path, &src, NULL, opts, err);
 done:
     clo_arena_free(&arena);
-    if (!ok) {
-        clo_err_context(err, "open model '%s'", path);
-        clo_model_close(m);
-        return false;
+    if (ok) {
+        *out = m;
+        return true;
     }
-    *out = m;
-    return true;
+    clo_model_close(m);
+    if (opts.data_dir && opts.not_kept && err && cannot_write(err)) {
+        *opts.not_kept = true;
+        opts.data_dir = NULL;
+        *err = (clo_err){0};
+        return clo_model_open(out, path, opts, err);
+    }
+    clo_err_context(err, "open model '%s'", path);
+    return false;
 }
 
 void clo_model_forget(const char *path, const char *data_dir)

@@ -26,6 +26,8 @@ typedef void clo_progress_fn(void *ctx, const char *what, uint64_t done, uint64_
 typedef struct {
     clo_pool *pool;             /* borrowed; packs with all its threads; NULL: packs alone */
     const char *data_dir;       /* where prepared/ lies; NULL: packed in memory, nothing is written */
+    bool *not_kept;             /* NULL: a data_dir that cannot be written is an error; else it becomes true, and the
+                                   weights are packed in memory */
     clo_progress_fn *progress;  /* may be NULL */
     void *progress_ctx;
 } clo_model_opts;

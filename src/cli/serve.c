@@ -1,0 +1,168 @@
+/* cloche serve: models for many clients, through the OpenAI and Ollama interfaces. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "cli/cli.h"
+#include "serve/duration.h"
+#include "serve/server.h"
+
+#define PEM_BYTES_MAX ((size_t)1 << 20)
+#define KEEP_ALIVE_S 300
+
+typedef struct {
+    const char *listen, *data, *keep_alive, *kv_memory, *tls_cert, *tls_key, *drain;
+    clo_opt_list models, origins, hosts;
+    size_t n_threads, n_ctx, n_parallel, n_queue;
+    bool json;
+} options;
+
+/* --- values -------------------------------------------------------------------------------------------------------*/
+
+/* "2GiB", "512M", "1073741824": powers of 1024 in every spelling. */
+static bool parse_bytes(uint64_t *out, const char *text)
+{
+    static const char letters[] = "KMGT";
+    char *end = NULL;
+    errno = 0;
+    double v = text[0] >= '0' && text[0] <= '9' ? strtod(text, &end) : -1;
+    if (v < 0 || errno || !end) return false;
+    const char *unit = *end ? strchr(letters, *end & ~32) : NULL;
+    if (*end && (!unit || (end[1] && strcmp(end + 1, "iB") != 0 && strcmp(end + 1, "B") != 0))) return false;
+    for (const char *p = letters; unit && p <= unit; p++) v *= 1024;
+    if (v >= 1e18) return false;
+    *out = (uint64_t)v;
+    return true;
+}
+
+static bool read_seconds(double *out, const char *text, const char *option, clo_err *err)
+{
+    if (!text || clo_duration_parse(out, clo_str_from(text))) return true;
+    return clo_fail(err, CLO_ERR_USAGE, "--%s '%s': 90, 5m, 1h30m or -1 (for ever) is expected", option, text);
+}
+
+static bool fill_opts(clo_server_opts *so, const options *o, char data[4096], double *drain_s, clo_arena *arena, clo_err *err)
+{
+    clo_str cert = {0}, key = {0};
+    if (!clo_cli_data_dir(data, o->data, err)) return false;
+    *so = (clo_server_opts){.listen = o->listen,
+                            .data_dir = data,
+                            .models = o->models.items,
+                            .n_models = o->models.n,
+                            .origins = o->origins.items,
+                            .n_origins = o->origins.n,
+                            .hosts = o->hosts.items,
+                            .n_hosts = o->hosts.n,
+                            .keep_alive_s = KEEP_ALIVE_S,
+                            .n_threads = o->n_threads,
+                            .n_ctx_max = o->n_ctx,
+                            .n_running_max = o->n_parallel,
+                            .n_waiting_max = o->n_queue};
+    if (o->kv_memory && !parse_bytes(&so->kv_bytes_max, o->kv_memory))
+        return clo_fail(err, CLO_ERR_USAGE, "--kv-memory '%s': 2GiB, 512M or bytes are expected", o->kv_memory);
+    if (!read_seconds(&so->keep_alive_s, o->keep_alive, "keep-alive", err) || !read_seconds(drain_s, o->drain, "drain", err))
+        return false;
+    if (o->tls_cert && !clo_file_read(&cert, o->tls_cert, PEM_BYTES_MAX, arena, err)) return false;
+    if (o->tls_key && !clo_file_read(&key, o->tls_key, PEM_BYTES_MAX, arena, err)) return false;
+    so->tls_cert = cert.ptr;
+    so->tls_key = key.ptr;
+    return true;
+}
+
+/* --- running ------------------------------------------------------------------------------------------------------*/
+
+static void log_line(const char *line)
+{
+    fputs("cloche: ", stderr);
+    clo_cli_print_escaped(clo_str_from(line), true);
+    fputc('\n', stderr);
+}
+
+static void tell(const options *o, const char *event, const char *url)
+{
+    if (o->json) (void)clo_cli_print_json(json_pack("{s:s, s:s, s:i}", "event", event, "url", url, "pid", (int)getpid()));
+    else if (strcmp(event, "listening") == 0) printf("listening on %s\n", url);
+    else printf("%s\n", event);
+    fflush(stdout);
+}
+
+/* Until SIGTERM or SIGINT; a second one ends the wait for running answers. */
+static void serve_until_told(clo_server *s, const options *o, const sigset_t *signals, double drain_s)
+{
+    const struct timespec look = {.tv_nsec = 100000000};
+    bool ready = false;
+    tell(o, "listening", clo_server_url(s));
+    for (int sig = -1; sig < 0;) {
+        if (!ready && clo_server_is_ready(s)) {
+            ready = true;
+            tell(o, "ready", clo_server_url(s));
+        }
+        sig = ready ? sigwaitinfo(signals, NULL) : sigtimedwait(signals, NULL, &look);
+    }
+    tell(o, "stopping", clo_server_url(s));
+    clo_server_drain(s);
+    for (double begin = clo_cli_now(); clo_cli_now() - begin < drain_s && !clo_server_wait_idle(s, 0.1);)
+        if (sigtimedwait(signals, NULL, &(struct timespec){0}) > 0) break;
+}
+
+static bool work(const options *o, clo_err *err)
+{
+    clo_server_opts so;
+    clo_server *s = NULL;
+    char data[4096];
+    double drain_s = 30;
+    clo_arena arena = clo_arena_make(4 * PEM_BYTES_MAX);
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL); /* before the first thread, which inherits it */
+    bool ok = fill_opts(&so, o, data, &drain_s, &arena, err);
+    so.log = log_line;
+    ok = ok && clo_server_open(&s, &so, err);
+    if (ok) serve_until_told(s, o, &signals, drain_s);
+    clo_server_close(s);
+    clo_arena_free(&arena);
+    return ok;
+}
+
+int clo_cmd_serve(int argc, char **argv)
+{
+    options o = {.listen = "127.0.0.1:11434"};
+    const clo_opt opts[] = {
+        {"listen", NULL, CLO_OPT_STR, &o.listen, "H:P|unix:PATH", "where to listen (default: 127.0.0.1:11434)"},
+        {"model", NULL, CLO_OPT_LIST, &o.models, "MODEL", "open this model at once and keep it (may be repeated)"},
+        {"keep-alive", NULL, CLO_OPT_STR, &o.keep_alive, "D", "how long an unused model stays open: 90, 5m, -1 (default: 5m)"},
+        {"kv-memory", NULL, CLO_OPT_STR, &o.kv_memory, "SIZE", "memory for the contexts of each model: 2GiB (default: 1GiB)"},
+        {"ctx", NULL, CLO_OPT_SIZE, &o.n_ctx, "N", "context in tokens at most (default: the model's)"},
+        {"parallel", NULL, CLO_OPT_SIZE, &o.n_parallel, "N", "answers at once for each model (default: 32)"},
+        {"queue", NULL, CLO_OPT_SIZE, &o.n_queue, "N", "answers in line for each model (default: 512)"},
+        {"tls-cert", NULL, CLO_OPT_STR, &o.tls_cert, "FILE", "certificate chain in PEM: serve https"},
+        {"tls-key", NULL, CLO_OPT_STR, &o.tls_key, "FILE", "its private key in PEM"},
+        {"allow-origin", NULL, CLO_OPT_LIST, &o.origins, "ORIGIN", "web pages that may ask: https://chat.example"},
+        {"allow-host", NULL, CLO_OPT_LIST, &o.hosts, "NAME", "another name of this server, while it listens on loopback"},
+        {"drain", NULL, CLO_OPT_STR, &o.drain, "D", "how long running answers may go on after SIGTERM (default: 30)"},
+        {"threads", "t", CLO_OPT_SIZE, &o.n_threads, "N", "processors to use (default: all this process may use)"},
+        {"data", NULL, CLO_OPT_STR, &o.data, "DIR", "data folder (default: $CLOCHE_DATA)"},
+        {"json", NULL, CLO_OPT_FLAG, &o.json, NULL, "print one JSON object a line: listening, ready, stopping"},
+    };
+    const clo_cli_spec spec = {
+        "serve",
+        "Serves the models of the data folder to OpenAI and Ollama clients. It opens no connection of its own. A model is\n"
+        "opened when it is first asked for. An answer has the same bits whatever else is asked meanwhile.",
+        "  cloche serve\n"
+        "  cloche serve --model SmolLM2.gguf --listen 127.0.0.1:8080\n"
+        "  cloche serve --listen unix:/run/cloche/cloche.sock --keep-alive -1\n"
+        "  cloche serve --listen 10.0.0.5:443 --tls-cert chain.pem --tls-key key.pem\n",
+        opts, CLO_COUNT(opts), 0, 0};
+    clo_cli_args args;
+    clo_err err = {0};
+    int rc = 0;
+    if (!clo_cli_parse(&args, &spec, argc, argv, &rc)) return rc;
+    if (!work(&o, &err)) return clo_cli_fail(&err, NULL);
+    return CLO_EXIT_OK;
+}

@@ -1,0 +1,407 @@
+/* See generation.h. Events of a stream are taken by the connection's thread when it is woken; those of a whole answer by the
+ * scheduler's thread as it tells of them, so that connections sleep until all is there. */
+#include "serve/generation.h"
+
+#include <math.h>
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "serve/http_impl.h"
+#include "serve/json_out.h"
+#include "serve/router.h"
+#include "serve/server_impl.h"
+
+#define SEED_BITS 53 /* of a seed that is chosen here: what JavaScript can read */
+
+/* --- life ---------------------------------------------------------------------------------------------------------*/
+
+static void on_gone(void *data)
+{
+    clo_generation *g = (clo_generation *)data;
+    for (size_t i = 0; i < g->n_choices; i++)
+        if (g->choices[i].task) clo_task_cancel(g->choices[i].task);
+}
+
+static uint64_t random_bits(unsigned n)
+{
+    uint64_t v = 0;
+    RAND_bytes((uint8_t *)&v, sizeof v);
+    return n < 64 ? v & ((UINT64_C(1) << n) - 1) : v;
+}
+
+clo_generation *clo_generation_make(clo_server *s, clo_request *r, const clo_open_model *model, json_t *body,
+                                    const clo_face *face, const char *id_prefix)
+{
+    clo_generation *g = (clo_generation *)calloc(1, sizeof *g);
+    if (!g) {
+        clo_api_error e = {0};
+        clo_api_fail(&e, CLO_API_BUSY, NULL, "server busy, please try again.  no memory is left");
+        clo_route_fail(s, r, &e);
+        clo_models_give(s->models, model, (double)NAN);
+        json_decref(body);
+        return NULL;
+    }
+    g->s = s;
+    g->r = r;
+    g->model = model;
+    g->body = body;
+    g->params = clo_params_make(false);
+    g->face = face;
+    g->created_unix = clo_unix_us() / 1000000;
+    g->begin_s = clo_http_now() - clo_request_age_s(r);
+    g->keep_alive_s = (double)NAN;
+    pthread_mutex_init(&g->lock, NULL);
+    snprintf(g->id, sizeof g->id, "%s%016llx", id_prefix, (unsigned long long)random_bits(64));
+    clo_request_attach(r, g, on_gone);
+    return g;
+}
+
+static clo_ended ended_as(const clo_task_result *res)
+{
+    if (!res->ok) return CLO_ENDED_ERROR;
+    switch (res->gen.finish) {
+    case CLO_FINISH_LENGTH: return CLO_ENDED_LENGTH;
+    case CLO_FINISH_CANCELLED: return CLO_ENDED_CANCELLED;
+    default: return CLO_ENDED_STOP;
+    }
+}
+
+static void count_choice(clo_choice *c)
+{
+    const clo_generation *g = c->g;
+    const clo_task_result *res = c->result;
+    clo_answer_times t = {.ended = CLO_ENDED_CANCELLED,
+                          .n_prompt = g->prompts[c->i_prompt].n,
+                          .n_output = c->n_output,
+                          .whole_s = clo_request_age_s(g->r)};
+    if (!c->task || c->counted) return;
+    c->counted = true;
+    if (res) {
+        t.ended = ended_as(res);
+        t.n_cached = res->gen.n_reused;
+        t.n_output = res->gen.n_ids;
+        t.queue_s = res->queue_s;
+        t.prefill_s = res->gen.prefill_s;
+        t.decode_s = res->gen.decode_s;
+        t.first_s = c->start_s - g->begin_s + res->first_s;
+    }
+    clo_metrics_answer(g->model->metrics, &t);
+}
+
+static void free_choice(clo_choice *c)
+{
+    count_choice(c);
+    clo_task_close(c->task);
+    clo_buf_free(&c->thought);
+    clo_buf_free(&c->said);
+    free(c->entries);
+    free(c->tops);
+}
+
+void clo_generation_end(clo_generation *g)
+{
+    if (!g) return;
+    for (size_t i = 0; i < g->n_choices; i++) free_choice(&g->choices[i]);
+    for (size_t i = 0; i < g->n_prompts; i++) clo_ids_free(&g->prompts[i]);
+    free(g->prompts);
+    clo_models_give(g->s->models, g->model, g->keep_alive_s);
+    json_decref(g->body);
+    pthread_mutex_destroy(&g->lock);
+    free(g);
+}
+
+bool clo_generation_add_prompt(clo_generation *g, clo_ids *ids)
+{
+    clo_ids *more = (clo_ids *)realloc(g->prompts, (g->n_prompts + 1) * sizeof *more);
+    if (!more) {
+        clo_ids_free(ids);
+        return false;
+    }
+    g->prompts = more;
+    more[g->n_prompts++] = *ids;
+    *ids = (clo_ids){0};
+    return true;
+}
+
+/* --- tokens come --------------------------------------------------------------------------------------------------*/
+
+static bool grow(void **p, size_t size, size_t n, size_t *cap)
+{
+    if (n <= *cap) return true;
+    size_t want = clo_max(clo_max(n, 2 * *cap), 16);
+    void *more = realloc(*p, want * size);
+    if (!more) return false;
+    *p = more;
+    *cap = want;
+    return true;
+}
+
+static bool keep_entry(clo_choice *c, const clo_task_event *e)
+{
+    if (!grow((void **)&c->entries, sizeof *c->entries, c->n_entries + 1, &c->cap_entries) ||
+        !grow((void **)&c->tops, sizeof *c->tops, c->n_tops + e->n_top, &c->cap_tops))
+        return false;
+    c->entries[c->n_entries++] = (clo_entry){e->id, e->from_prompt, e->chosen.logprob, c->n_tops, e->n_top};
+    if (e->n_top > 0) memcpy(c->tops + c->n_tops, e->top, e->n_top * sizeof *e->top);
+    c->n_tops += e->n_top;
+    return true;
+}
+
+static void take_text(clo_choice *c, clo_str text)
+{
+    if (c->g->face->splits_thinking) clo_thinking_add(&c->thinking, text, &c->thought, &c->said);
+    else clo_buf_add(&c->said, text);
+}
+
+static bool take_event(clo_choice *c, const clo_task_event *e)
+{
+    if (e->id >= 0 && !e->from_prompt) {
+        c->n_output++;
+        if (c->g->face->splits_thinking && c->thinking.state == CLO_THINK_IN) c->n_thought++;
+    }
+    if (e->id >= 0 && c->g->params.logprobs && !keep_entry(c, e)) return false;
+    if (!e->from_prompt) take_text(c, e->text);
+    return !c->said.failed && !c->thought.failed;
+}
+
+/* Once the task is done. */
+static void finish_choice(clo_choice *c)
+{
+    clo_generation *g = c->g;
+    c->result = clo_task_result_of(c->task);
+    if (g->face->splits_thinking) clo_thinking_end(&c->thinking, &c->thought, &c->said);
+    c->finished = true;
+    g->n_finished++;
+    if (g->fault.kind != CLO_API_OK) return;
+    if (!c->result->ok) clo_api_fail_err(&g->fault, &c->result->err);
+    else if (c->result->gen.finish == CLO_FINISH_CANCELLED)
+        clo_api_fail(&g->fault, CLO_API_BUSY, NULL, "request canceled: the server is stopping");
+}
+
+static void no_memory(clo_generation *g)
+{
+    if (g->fault.kind == CLO_API_OK) clo_api_fail(&g->fault, CLO_API_BUSY, NULL, "no memory is left");
+}
+
+/* --- a stream -----------------------------------------------------------------------------------------------------*/
+
+static bool has_piece(const clo_choice *c)
+{
+    return c->thought.len > 0 || c->said.len > 0;
+}
+
+static void write_piece(clo_choice *c, clo_buf *out)
+{
+    c->g->face->piece(c, out);
+    c->thought.len = c->said.len = 0;
+    c->n_entries = c->n_tops = 0;
+}
+
+/* Writes what has come of one choice. */
+static void pump_choice(clo_choice *c, clo_buf *out)
+{
+    clo_task_event e;
+    while (clo_task_take(c->task, &e)) {
+        if (!take_event(c, &e)) no_memory(c->g);
+        if (has_piece(c)) write_piece(c, out);
+    }
+    if (clo_task_state(c->task, NULL) != CLO_TASK_DONE) return;
+    finish_choice(c);
+    if (c->g->fault.kind != CLO_API_OK) return;
+    if (has_piece(c)) write_piece(c, out);
+    c->g->face->finish(c, out);
+}
+
+static clo_stream_step fill_stream(void *ctx, clo_buf *out, bool quiet)
+{
+    clo_generation *g = (clo_generation *)ctx;
+    size_t before = out->len;
+    if (!g->head_written) g->face->head(g, out);
+    g->head_written = true;
+    for (size_t i = 0; i < g->n_choices && g->fault.kind == CLO_API_OK; i++)
+        if (!g->choices[i].finished) pump_choice(&g->choices[i], out);
+    if (g->fault.kind != CLO_API_OK) {
+        on_gone(g); /* the other choices are for nobody */
+        g->face->fault(g, &g->fault, out);
+        return CLO_STREAM_END;
+    }
+    if (g->n_finished == g->n_choices) {
+        g->face->tail(g, out);
+        return CLO_STREAM_END;
+    }
+    if (quiet && out->len == before) g->face->ping(g, out);
+    return CLO_STREAM_MORE;
+}
+
+/* --- a whole answer -----------------------------------------------------------------------------------------------*/
+
+static void build_whole(void *ctx, clo_request *r)
+{
+    clo_generation *g = (clo_generation *)ctx;
+    clo_buf out = {0};
+    if (g->fault.kind != CLO_API_OK) {
+        clo_route_fail(g->s, r, &g->fault);
+        return;
+    }
+    g->face->whole(g, &out);
+    clo_buf_add_char(&out, '\n');
+    clo_reply_buf(r, 200, CLO_TYPE_JSON, &out);
+}
+
+/* On the scheduler's thread: keeps what came; the connection is woken when all is there. */
+static void take_whole(clo_choice *c)
+{
+    clo_generation *g = c->g;
+    clo_task_event e;
+    pthread_mutex_lock(&g->lock);
+    while (!c->finished && clo_task_take(c->task, &e))
+        if (!take_event(c, &e)) no_memory(g);
+    if (!c->finished && clo_task_state(c->task, NULL) == CLO_TASK_DONE) finish_choice(c);
+    bool reply = g->started && !g->replied && (g->n_finished == g->n_choices || g->fault.kind != CLO_API_OK);
+    if (reply) g->replied = true;
+    pthread_mutex_unlock(&g->lock);
+    if (reply) clo_reply_when_called(g->r, build_whole, g);
+}
+
+static void on_event(void *ctx)
+{
+    clo_choice *c = (clo_choice *)ctx;
+    if (c->g->params.stream) clo_request_wake(c->g->r);
+    else take_whole(c);
+}
+
+/* --- starting -----------------------------------------------------------------------------------------------------*/
+
+void clo_generation_fail(clo_generation *g, const clo_api_error *e)
+{
+    clo_route_fail(g->s, g->r, e);
+}
+
+static bool check_lengths(clo_generation *g, clo_api_error *e)
+{
+    size_t n_ctx = clo_sched_ctx(g->model->sched);
+    for (size_t i = 0; i < g->n_prompts; i++) {
+        size_t n = g->prompts[i].n;
+        if (n == 0) return clo_api_fail(e, CLO_API_INVALID, "prompt", "the prompt is empty: it has no token");
+        if (n + (g->prompt_only ? 0 : 1) > n_ctx)
+            return clo_api_fail(e, CLO_API_CONTEXT, g->face->surface == CLO_SURFACE_OPENAI ? "messages" : NULL,
+                                "This model's maximum context length is %zu tokens, but the prompt has %zu tokens. "
+                                "Please reduce the length of the prompt.",
+                                n_ctx, n);
+    }
+    if (g->n_prompts * (size_t)g->params.n > CLO_GENERATION_CHOICES_MAX)
+        return clo_api_fail(e, CLO_API_INVALID, "n", "%zu prompts with %lld answers each; %d answers are allowed",
+                            g->n_prompts, (long long)g->params.n, CLO_GENERATION_CHOICES_MAX);
+    return true;
+}
+
+/* Whether the prompt's end has opened the model's thinking. */
+static bool thinking_begun(const clo_generation *g, const clo_ids *prompt)
+{
+    int32_t id = clo_tok_id(g->model->tok, CLO_STR("<think>"));
+    for (size_t i = prompt->n; id >= 0 && i-- > 0 && i + 4 > prompt->n;)
+        if (prompt->ids[i] == id) return true;
+    return false;
+}
+
+static bool start_choice(clo_choice *c, clo_api_error *e)
+{
+    clo_generation *g = c->g;
+    const clo_params *p = &g->params;
+    const clo_ids *prompt = &g->prompts[c->i_prompt];
+    size_t room = clo_sched_ctx(g->model->sched) - prompt->n;
+    clo_err err = {0};
+    const clo_task_opts o = {.prompt = prompt->ids,
+                             .n_prompt = prompt->n,
+                             .sampler = &g->sampler,
+                             .seed = g->seed + c->index % (size_t)p->n,
+                             .n_max = p->n_max > 0 ? clo_min((size_t)p->n_max, room) : room,
+                             .prompt_only = g->prompt_only,
+                             .stops = p->stops,
+                             .n_stops = p->n_stops,
+                             .ignore_stop_ids = p->ignore_eos,
+                             .lookup = true,
+                             .n_top = p->logprobs ? (int)(p->n_top == CLO_PARAMS_NONE ? 0 : p->n_top) : -1,
+                             .prompt_logprobs = p->echo && p->logprobs,
+                             .notify = on_event,
+                             .ctx = c};
+    c->start_s = clo_http_now();
+    c->thinking = clo_thinking_make(thinking_begun(g, prompt));
+    if (clo_task_start(&c->task, g->model->sched, &o, &err)) return true;
+    if (err.code == CLO_ERR_DENIED)
+        return clo_api_fail(e, CLO_API_BUSY, NULL, "server busy, please try again.  maximum pending requests exceeded");
+    return clo_api_fail_err(e, &err);
+}
+
+static bool start_choices(clo_generation *g, clo_api_error *e)
+{
+    size_t n_each = (size_t)g->params.n;
+    g->choices = CLO_NEW(clo_request_arena(g->r), clo_choice, g->n_prompts * n_each);
+    if (!g->choices) return clo_api_fail(e, CLO_API_BUSY, NULL, "server busy, please try again.  no memory is left");
+    for (size_t i = 0; i < g->n_prompts * n_each; i++) {
+        clo_choice *c = &g->choices[i];
+        c->g = g;
+        c->index = i;
+        c->i_prompt = i / n_each;
+        g->n_choices = i + 1; /* so that its end closes it */
+        if (!start_choice(c, e)) return false;
+    }
+    return true;
+}
+
+void clo_generation_start(clo_generation *g)
+{
+    clo_api_error e = {0};
+    g->seed = g->params.has_seed ? (uint64_t)g->params.seed : random_bits(SEED_BITS);
+    if (atomic_load(&g->s->draining)) clo_api_fail(&e, CLO_API_BUSY, NULL, "the server is stopping");
+    if (e.kind != CLO_API_OK || !check_lengths(g, &e) || !start_choices(g, &e)) {
+        on_gone(g);
+        clo_generation_fail(g, &e);
+        return;
+    }
+    if (g->params.stream) {
+        clo_reply_header(g->r, "Cache-Control", "no-cache");
+        clo_reply_header(g->r, "X-Accel-Buffering", "no");
+        clo_reply_stream(g->r, 200, g->face->stream_type, fill_stream, g);
+        return;
+    }
+    pthread_mutex_lock(&g->lock);
+    g->started = true;
+    pthread_mutex_unlock(&g->lock);
+    take_whole(&g->choices[0]); /* they may have ended before this */
+}
+
+/* --- for faces ----------------------------------------------------------------------------------------------------*/
+
+clo_usage clo_generation_usage(const clo_generation *g)
+{
+    clo_usage u = {0};
+    for (size_t i = 0; i < g->n_choices; i++) {
+        const clo_gen_result *r = &g->choices[i].result->gen;
+        if (i == 0 || g->choices[i].i_prompt != g->choices[i - 1].i_prompt) {
+            u.n_prompt += r->n_prompt;
+            u.n_cached += r->n_reused;
+        }
+        u.n_output += r->n_ids;
+        u.n_thought += g->choices[i].n_thought;
+        u.prefill_s += r->prefill_s;
+        u.decode_s += r->decode_s;
+        u.queue_s += g->choices[i].result->queue_s;
+    }
+    return u;
+}
+
+const char *clo_choice_finish(const clo_choice *c)
+{
+    return clo_finish_name(c->result->gen.finish);
+}
+
+bool clo_is_stop_id(const clo_open_model *m, int32_t id)
+{
+    for (size_t i = 0; i < m->n_stop_ids; i++)
+        if (m->stop_ids[i] == id) return true;
+    return false;
+}

@@ -1,0 +1,124 @@
+/* A generation: the answers to one request, from the scheduler to the client, whole or as a stream.
+ *
+ * It has one choice for each prompt and each of n answers; each choice is a task of the scheduler (infer/scheduler.h). How
+ * it is written is the interface's: a clo_face. Text and log-probabilities pass through here only, so that a stream and a
+ * whole answer say the same.
+ *
+ *   clo_generation *g = clo_generation_make(s, r, model, body, &face, "chatcmpl-");
+ *   ... g->params, g->sampler ...
+ *   if (!g || !clo_generation_add_prompt(g, &ids)) ...
+ *   clo_generation_start(g);                 // replies, now or later; errors too
+ *
+ * It is the request's data from `make` on and ends with it (clo_generation_end). */
+#ifndef CLO_SERVE_GENERATION_H
+#define CLO_SERVE_GENERATION_H
+
+#include <pthread.h>
+
+#include "serve/models.h"
+#include "serve/params.h"
+#include "serve/server.h"
+#include "serve/thinking.h"
+
+typedef struct clo_generation clo_generation;
+typedef struct clo_choice clo_choice;
+
+/* A token with its log-probabilities. */
+typedef struct {
+    int32_t id;
+    bool from_prompt;
+    double logprob;         /* CLO_LOGPROB_NONE: the first of a prompt */
+    size_t i_top, n_top;    /* in the choice's tops */
+} clo_entry;
+
+struct clo_choice {
+    clo_generation *g;
+    size_t index, i_prompt;
+    clo_task *task;         /* owned */
+    bool finished;
+    const clo_task_result *result; /* once finished */
+    double start_s;         /* monotonic */
+    size_t n_output, n_thought; /* tokens so far, and those of them that were thoughts */
+    clo_thinking thinking;
+    /* A stream: what is to be written now. A whole answer: all of it. */
+    clo_buf thought, said;
+    clo_entry *entries;     /* [n_entries] owned */
+    size_t n_entries, cap_entries;
+    clo_task_logprob *tops; /* owned */
+    size_t n_tops, cap_tops;
+    size_t text_at;         /* for the interface: characters written */
+    bool counted;           /* in the metrics */
+};
+
+/* How an interface writes. Each appends to out; a stream is head, piece..., finish for each choice, tail. */
+typedef struct {
+    const char *stream_type;
+    void (*head)(clo_generation *g, clo_buf *out);
+    void (*piece)(clo_choice *c, clo_buf *out);  /* c->thought, c->said, c->entries; emptied afterwards */
+    void (*finish)(clo_choice *c, clo_buf *out);
+    void (*tail)(clo_generation *g, clo_buf *out);
+    void (*fault)(clo_generation *g, const clo_api_error *e, clo_buf *out); /* instead of what is missing */
+    void (*ping)(clo_generation *g, clo_buf *out);
+    void (*whole)(clo_generation *g, clo_buf *out);
+    clo_surface surface;
+    bool splits_thinking;   /* thoughts are written apart */
+} clo_face;
+
+struct clo_generation {
+    clo_server *s;
+    clo_request *r;
+    const clo_open_model *model; /* held; given back at the end */
+    clo_str model_name;          /* as the client wrote it */
+    const clo_face *face;
+    clo_params params;
+    clo_sampler_params sampler;
+    uint64_t seed;               /* of choice 0; choice i has seed + i */
+    char id[40];                 /* for answers: "chatcmpl-..." */
+    int64_t created_unix;
+    double begin_s;              /* monotonic */
+    double keep_alive_s;         /* for clo_models_give */
+    size_t n_truncated;          /* messages that were left out */
+    json_t *body;                /* owned: what params and the interface point into */
+    clo_ids *prompts;            /* [n_prompts] owned */
+    size_t n_prompts;
+    clo_str *prompt_texts;       /* [n_prompts] for echo; in the request's arena, or NULL */
+    clo_choice *choices;         /* [n_choices] of prompt 0 first; in the request's arena */
+    size_t n_choices;
+    bool prompt_only;            /* no output: echo with max_tokens 0 */
+
+    pthread_mutex_t lock;        /* guards the choices of a whole answer while it comes, and what follows */
+    size_t n_finished;
+    bool started, replied;
+    clo_api_error fault;         /* kind OK: none */
+    bool head_written;
+};
+
+#define CLO_GENERATION_CHOICES_MAX 256
+
+/* Takes over model and body, also when it fails (NULL; an error was replied). The caller then fills in model_name, params
+ * (what they point into is body's or the request's arena's) and sampler. */
+clo_generation *clo_generation_make(clo_server *s, clo_request *r, const clo_open_model *model, json_t *body,
+                                    const clo_face *face, const char *id_prefix);
+/* Takes over ids. */
+bool clo_generation_add_prompt(clo_generation *g, clo_ids *ids);
+/* Replies with an error instead. */
+void clo_generation_fail(clo_generation *g, const clo_api_error *e);
+/* Checks lengths against the context, starts the tasks, replies. */
+void clo_generation_start(clo_generation *g);
+/* From the router, when the request ends. NULL is accepted. */
+void clo_generation_end(clo_generation *g);
+
+/* --- for faces ----------------------------------------------------------------------------------------------------*/
+
+typedef struct {
+    size_t n_prompt, n_cached, n_output, n_thought;
+    double prefill_s, decode_s, queue_s;
+} clo_usage;
+/* Over all choices, prompts once. */
+clo_usage clo_generation_usage(const clo_generation *g);
+/* "stop" or "length". */
+const char *clo_choice_finish(const clo_choice *c);
+/* True when this token ends answers and is not shown. */
+bool clo_is_stop_id(const clo_open_model *m, int32_t id);
+
+#endif

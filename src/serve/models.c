@@ -1,0 +1,459 @@
+/* Names, taking and giving back. See models.h, models_impl.h. */
+#include "serve/models.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/file.h"
+#include "serve/http_impl.h"
+#include "serve/models_impl.h"
+
+#define MIND_S 1 /* between two looks for models that are not used any more */
+#define DIGEST_DIGITS_MIN 12
+
+/* --- what there is ------------------------------------------------------------------------------------------------*/
+
+typedef struct {
+    clo_model_info *rows; /* owned */
+    size_t n, cap;
+} info_list;
+
+static clo_model_info *add_info(info_list *l, clo_err *err)
+{
+    if (l->n == l->cap) {
+        size_t cap = l->cap ? 2 * l->cap : 16;
+        clo_model_info *more = (clo_model_info *)realloc(l->rows, cap * sizeof *more);
+        if (!more) {
+            clo_fail(err, CLO_ERR_MEMORY, "list of models");
+            return NULL;
+        }
+        l->rows = more;
+        l->cap = cap;
+    }
+    l->rows[l->n] = (clo_model_info){0};
+    return &l->rows[l->n++];
+}
+
+static void copy_str(char *out, size_t cap, clo_str s)
+{
+    size_t n = s.len < cap - 1 ? s.len : cap - 1;
+    memcpy(out, s.ptr, n);
+    out[n] = '\0';
+}
+
+/* A model of the data folder that has a fault is left out: `cloche list` shows it. */
+static bool add_library(info_list *l, const char *data_dir, clo_err *err)
+{
+    json_t *list = NULL, *row;
+    size_t i;
+    bool ok = clo_library_list(&list, data_dir, err);
+    json_array_foreach (list, i, row) {
+        clo_str name = clo_json_str(row, "name", CLO_STR(""));
+        char path[4096];
+        if (!ok) break;
+        if (json_object_get(row, "fault") || name.len == 0 || !clo_library_path(path, data_dir, name.ptr, NULL)) continue;
+        clo_model_info *m = add_info(l, err);
+        ok = m != NULL;
+        if (!ok) break;
+        copy_str(m->name, sizeof m->name, name);
+        copy_str(m->path, sizeof m->path, clo_str_from(path));
+        copy_str(m->digest, sizeof m->digest, clo_json_str(row, "digest", CLO_STR("")));
+        m->bytes = (uint64_t)clo_json_int(row, "bytes", 0);
+        m->modified_unix = clo_json_int(row, "imported_unix", 0);
+    }
+    json_decref(list);
+    return ok;
+}
+
+/* What --model names beside the data folder; they go first where names are equal. Their entries were made at the start. */
+static bool add_given(info_list *l, clo_models *m, clo_err *err)
+{
+    pthread_mutex_lock(&m->lock);
+    bool ok = true;
+    for (const clo_model_entry *e = m->entries; ok && e; e = e->next) {
+        if (!e->given) continue;
+        clo_model_info *row = add_info(l, err);
+        ok = row != NULL;
+        if (!ok) break;
+        *row = e->info;
+        memcpy(row->digest, e->digest, sizeof row->digest);
+    }
+    pthread_mutex_unlock(&m->lock);
+    return ok;
+}
+
+static bool list_all(info_list *l, clo_models *m, clo_err *err)
+{
+    if (!add_given(l, m, err)) return false;
+    size_t n_given = l->n, n = n_given;
+    if (m->data_dir[0] && !add_library(l, m->data_dir, err)) return false;
+    for (size_t i = n_given; i < l->n; i++) {
+        bool hidden = false;
+        for (size_t k = 0; k < n_given; k++) hidden = hidden || strcmp(l->rows[i].name, l->rows[k].name) == 0;
+        if (!hidden) l->rows[n++] = l->rows[i];
+    }
+    l->n = n;
+    return true;
+}
+
+static int newest_first(const void *a, const void *b)
+{
+    const clo_model_info *x = (const clo_model_info *)a, *y = (const clo_model_info *)b;
+    if (x->modified_unix != y->modified_unix) return x->modified_unix > y->modified_unix ? -1 : 1;
+    return strcmp(x->name, y->name);
+}
+
+bool clo_models_list(clo_model_info **out, size_t *n, clo_models *m, clo_err *err)
+{
+    info_list l = {0};
+    if (!list_all(&l, m, err)) {
+        free(l.rows);
+        return false;
+    }
+    *n = 0;
+    for (size_t i = 0; i < l.n; i++) /* what cannot be read is no model to offer */
+        if (clo_models_facts(&l.rows[i].facts, m, &l.rows[i], NULL)) l.rows[(*n)++] = l.rows[i];
+    if (*n > 0) qsort(l.rows, *n, sizeof *l.rows, newest_first);
+    *out = l.rows;
+    return true;
+}
+
+/* --- names --------------------------------------------------------------------------------------------------------*/
+
+static clo_str without_latest(clo_str name)
+{
+    const clo_str tag = CLO_STR(":latest");
+    if (clo_str_ends_with(name, tag)) name.len -= tag.len;
+    return name;
+}
+
+static bool begins_digest(clo_str name, const char *digest)
+{
+    if (clo_str_starts_with(name, CLO_STR("sha256:"))) name = clo_str_from_off(name, 7);
+    if (name.len < DIGEST_DIGITS_MIN || name.len > 64 || strlen(digest) != 64) return false;
+    return strncasecmp(name.ptr, digest, name.len) == 0;
+}
+
+static const clo_model_info *pick_name(const info_list *l, clo_str name)
+{
+    const clo_model_info *found = NULL;
+    size_t n_digests = 0;
+    for (size_t i = 0; i < l->n; i++)
+        if (clo_str_eq(name, clo_str_from(l->rows[i].name))) return &l->rows[i];
+    for (size_t i = 0; i < l->n; i++)
+        if (strlen(l->rows[i].name) == name.len && strncasecmp(name.ptr, l->rows[i].name, name.len) == 0)
+            return &l->rows[i];
+    for (size_t i = 0; i < l->n; i++) {
+        if (!begins_digest(name, l->rows[i].digest)) continue;
+        n_digests++;
+        found = &l->rows[i];
+    }
+    return n_digests == 1 ? found : NULL;
+}
+
+static bool no_model(clo_api_error *e, clo_str name)
+{
+    return clo_api_fail(e, CLO_API_NO_MODEL, "model", "model '%.*s' not found", (int)(name.len > 200 ? 200 : name.len),
+                        name.ptr);
+}
+
+static bool find_info(clo_model_info *out, clo_models *m, clo_str name, clo_api_error *e)
+{
+    info_list l = {0};
+    clo_err err = {0};
+    const clo_model_info *found = NULL;
+    bool ok = list_all(&l, m, &err);
+    if (ok) found = pick_name(&l, without_latest(name));
+    if (found) *out = *found;
+    free(l.rows);
+    if (!ok) return clo_api_fail_err(e, &err);
+    return found || no_model(e, name);
+}
+
+bool clo_models_find(clo_model_info *out, clo_models *m, clo_str name, clo_api_error *e)
+{
+    clo_err err = {0};
+    if (!find_info(out, m, name, e)) return false;
+    return clo_models_facts(&out->facts, m, out, &err) || clo_api_fail_err(e, &err);
+}
+
+/* --- taking and giving --------------------------------------------------------------------------------------------*/
+
+static clo_model_entry *entry_named(clo_models *m, clo_str name)
+{
+    for (clo_model_entry *e = m->entries; e; e = e->next)
+        if (clo_str_eq(name, clo_str_from(e->info.name))) return e;
+    return NULL;
+}
+
+static clo_model_entry *add_entry(clo_models *m, const clo_model_info *info)
+{
+    clo_model_entry *e = (clo_model_entry *)calloc(1, sizeof *e);
+    if (!e) return NULL;
+    e->info = *info;
+    e->models = m;
+    e->open.info = &e->info;
+    e->open.metrics = clo_metrics_model(m->o.metrics, info->name);
+    e->keep_alive_s = m->o.keep_alive_s;
+    memcpy(e->digest, info->digest, sizeof e->digest);
+    e->next = m->entries;
+    m->entries = e;
+    return e;
+}
+
+static bool add_waiting(clo_model_entry *e, clo_request *r)
+{
+    if (e->n_waiting == e->cap_waiting) {
+        size_t cap = e->cap_waiting ? 2 * e->cap_waiting : 16;
+        clo_request **more = (clo_request **)realloc(e->waiting, cap * sizeof *more);
+        if (!more) return false;
+        e->waiting = more;
+        e->cap_waiting = cap;
+    }
+    clo_request_hold(r);
+    e->waiting[e->n_waiting++] = r;
+    return true;
+}
+
+static bool tell_fault(clo_api_error *e, const clo_model_entry *entry)
+{
+    if (entry->fault.code == CLO_ERR_MEMORY)
+        return clo_api_fail(e, CLO_API_BUSY, NULL, "server busy, please try again.  no memory is left for model '%s'",
+                            entry->info.name);
+    if (entry->fault.code == CLO_ERR_UNSUPPORTED)
+        return clo_api_fail(e, CLO_API_UNSUPPORTED, "model", "model '%s' is of a kind that is not supported",
+                            entry->info.name);
+    return clo_api_fail(e, CLO_API_INTERNAL, NULL, "model '%s' cannot be opened: see the server's log", entry->info.name);
+}
+
+/* With the lock held. */
+static clo_model_taken take_entry(const clo_open_model **out, clo_model_entry *e, clo_request *r, clo_api_error *fault)
+{
+    clo_err err = {0};
+    if (e->state == CLO_ENTRY_OPEN) {
+        e->n_users++;
+        *out = &e->open;
+        return CLO_MODEL_READY;
+    }
+    if (e->models->stopping) {
+        clo_api_fail(fault, CLO_API_BUSY, NULL, "the server is stopping");
+        return CLO_MODEL_NONE;
+    }
+    if (e->state == CLO_ENTRY_CLOSED && clo_http_now() < e->fault_until_s) {
+        tell_fault(fault, e);
+        return CLO_MODEL_NONE;
+    }
+    if (e->state == CLO_ENTRY_CLOSED && !clo_entry_start_opening(e, &err)) {
+        clo_api_fail_err(fault, &err);
+        return CLO_MODEL_NONE;
+    }
+    if (!add_waiting(e, r)) {
+        clo_api_fail(fault, CLO_API_BUSY, NULL, "server busy, please try again.  no memory is left");
+        return CLO_MODEL_NONE;
+    }
+    return CLO_MODEL_LATER;
+}
+
+clo_model_taken clo_models_take(const clo_open_model **out, clo_models *m, clo_str name, clo_request *r, clo_api_error *e)
+{
+    clo_model_info info;
+    pthread_mutex_lock(&m->lock);
+    clo_model_entry *entry = entry_named(m, without_latest(name));
+    if (!entry || entry->state == CLO_ENTRY_CLOSED) { /* the data folder may have changed */
+        pthread_mutex_unlock(&m->lock);
+        if (!find_info(&info, m, name, e)) return CLO_MODEL_NONE;
+        pthread_mutex_lock(&m->lock);
+        entry = entry_named(m, clo_str_from(info.name));
+        if (!entry) entry = add_entry(m, &info);
+        else if (entry->state == CLO_ENTRY_CLOSED) entry->info = info;
+    }
+    clo_model_taken how = CLO_MODEL_NONE;
+    if (entry) how = take_entry(out, entry, r, e);
+    else clo_api_fail(e, CLO_API_BUSY, NULL, "server busy, please try again.  no memory is left");
+    pthread_mutex_unlock(&m->lock);
+    return how;
+}
+
+void clo_models_give(clo_models *m, const clo_open_model *model, double keep_alive_s)
+{
+    clo_model_entry *e = (clo_model_entry *)(uintptr_t)model;
+    pthread_mutex_lock(&m->lock);
+    e->n_users--;
+    if (!isnan(keep_alive_s)) e->keep_alive_s = keep_alive_s;
+    bool for_ever = e->keep_alive_s < 0 || (e->given && isnan(keep_alive_s));
+    e->expires_s = for_ever ? HUGE_VAL : clo_http_now() + e->keep_alive_s;
+    if (e->expires_s < HUGE_VAL && e->keep_alive_s <= 0) pthread_cond_broadcast(&m->changed);
+    pthread_mutex_unlock(&m->lock);
+}
+
+bool clo_models_unload(clo_models *m, clo_str name, clo_api_error *e)
+{
+    clo_model_info info;
+    if (!find_info(&info, m, name, e)) return false;
+    pthread_mutex_lock(&m->lock);
+    clo_model_entry *entry = entry_named(m, clo_str_from(info.name));
+    if (entry) entry->expires_s = 0;
+    pthread_cond_broadcast(&m->changed);
+    pthread_mutex_unlock(&m->lock);
+    return true;
+}
+
+/* --- minding ------------------------------------------------------------------------------------------------------*/
+
+static void *mind(void *ctx)
+{
+    clo_models *m = (clo_models *)ctx;
+    pthread_mutex_lock(&m->lock);
+    while (!m->stopping) {
+        double now = clo_http_now();
+        clo_model_entry *e = m->entries;
+        while (e && !(e->state == CLO_ENTRY_OPEN && e->n_users == 0 && e->expires_s <= now)) e = e->next;
+        if (e) {
+            clo_entry_close(e);
+            continue;
+        }
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_sec += MIND_S;
+        pthread_cond_timedwait(&m->changed, &m->lock, &until);
+    }
+    pthread_mutex_unlock(&m->lock);
+    return NULL;
+}
+
+void clo_models_each_open(clo_models *m, void (*show)(void *ctx, const clo_open_state *s), void *ctx)
+{
+    pthread_mutex_lock(&m->lock);
+    double now = clo_http_now();
+    for (clo_model_entry *e = m->entries; e; e = e->next) {
+        if (e->state != CLO_ENTRY_OPEN) continue;
+        clo_open_state s = {.info = &e->info,
+                            .digest = e->digest,
+                            .expires_in_s = e->expires_s == HUGE_VAL ? -1 : fmax(e->expires_s - now, 0),
+                            .n_ctx = clo_sched_ctx(e->open.sched)};
+        if (e->n_users > 0 && s.expires_in_s >= 0) s.expires_in_s = e->keep_alive_s;
+        clo_sched_stats_of(e->open.sched, &s.stats);
+        s.memory_bytes = clo_model_bytes(e->open.model) + s.stats.kv_bytes;
+        show(ctx, &s);
+    }
+    pthread_mutex_unlock(&m->lock);
+}
+
+bool clo_models_are_ready(clo_models *m, clo_buf *why)
+{
+    bool ready = true;
+    pthread_mutex_lock(&m->lock);
+    for (const clo_model_entry *e = m->entries; e; e = e->next) {
+        if (!e->given || e->state == CLO_ENTRY_OPEN) continue;
+        if (e->state == CLO_ENTRY_CLOSED && e->fault.code == CLO_OK) continue; /* closed again on request */
+        ready = false;
+        if (why->len > 0) clo_buf_add(why, CLO_STR(", "));
+        clo_buf_addf(why, e->state == CLO_ENTRY_CLOSED ? "model %s cannot be opened" : "loading model %s", e->info.name);
+    }
+    pthread_mutex_unlock(&m->lock);
+    return ready;
+}
+
+/* --- life ---------------------------------------------------------------------------------------------------------*/
+
+/* A path becomes a model of that file's or folder's name; another word is a name in the data folder. */
+static bool give_info(clo_model_info *out, const clo_models *m, const char *given, clo_err *err)
+{
+    struct stat st;
+    *out = (clo_model_info){0};
+    if (stat(given, &st) != 0) {
+        json_t *row = NULL;
+        if (!m->data_dir[0]) return clo_fail(err, CLO_ERR_NOT_FOUND, "model '%s': no such file or folder", given);
+        if (!clo_library_path(out->path, m->data_dir, given, err) || !clo_library_show(&row, m->data_dir, given, err))
+            return false;
+        copy_str(out->name, sizeof out->name, clo_str_from(given));
+        copy_str(out->digest, sizeof out->digest, clo_json_str(row, "digest", CLO_STR("")));
+        out->bytes = (uint64_t)clo_json_int(row, "bytes", 0);
+        out->modified_unix = clo_json_int(row, "imported_unix", 0);
+        json_decref(row);
+        return true;
+    }
+    clo_str s = clo_str_from(given);
+    while (s.len > 1 && s.ptr[s.len - 1] == '/') s.len--;
+    size_t at = s.len;
+    while (at > 0 && s.ptr[at - 1] != '/') at--;
+    clo_str name = clo_str_from_off(s, at);
+    if (clo_str_ends_with(name, CLO_STR(".gguf"))) name.len -= 5;
+    copy_str(out->name, sizeof out->name, name);
+    out->modified_unix = (int64_t)st.st_mtime;
+    out->bytes = (uint64_t)st.st_size;
+    return clo_path_join(out->path, err, "%s", given);
+}
+
+static bool open_given(clo_models *m, clo_err *err)
+{
+    for (size_t i = 0; i < m->o.n_given; i++) {
+        clo_model_info info;
+        if (!give_info(&info, m, m->o.given[i], err)) return false;
+        if (!clo_models_facts(&info.facts, m, &info, err)) return false;
+        if (info.bytes < info.facts.weight_bytes) info.bytes = info.facts.weight_bytes;
+        pthread_mutex_lock(&m->lock);
+        bool twice = entry_named(m, clo_str_from(info.name)) != NULL;
+        clo_model_entry *e = twice ? NULL : add_entry(m, &info);
+        if (e) e->given = true;
+        bool ok = e && clo_entry_start_opening(e, err);
+        pthread_mutex_unlock(&m->lock);
+        if (twice) return clo_fail(err, CLO_ERR_USAGE, "two models are called '%s'", info.name);
+        if (!ok) return false;
+    }
+    return true;
+}
+
+bool clo_models_open(clo_models **out, const clo_models_opts *o, clo_err *err)
+{
+    clo_models *m = (clo_models *)calloc(1, sizeof *m);
+    if (!m) return clo_fail(err, CLO_ERR_MEMORY, "models");
+    m->o = *o;
+    clo_turn_init(&m->turn);
+    pthread_mutex_init(&m->lock, NULL);
+    pthread_cond_init(&m->changed, NULL);
+    if (o->data_dir) copy_str(m->data_dir, sizeof m->data_dir, clo_str_from(o->data_dir));
+    if (!clo_pool_open(&m->pool, o->n_threads, err) || !open_given(m, err)) goto fail;
+    int rc = pthread_create(&m->minder, NULL, mind, m);
+    if (rc != 0) {
+        clo_fail_sys(err, rc, "start a thread");
+        goto fail;
+    }
+    m->minding = true;
+    *out = m;
+    return true;
+fail:
+    clo_models_close(m);
+    return false;
+}
+
+void clo_models_close(clo_models *m)
+{
+    if (!m) return;
+    pthread_mutex_lock(&m->lock);
+    m->stopping = true;
+    pthread_cond_broadcast(&m->changed);
+    while (m->n_opening > 0) pthread_cond_wait(&m->changed, &m->lock);
+    pthread_mutex_unlock(&m->lock);
+    if (m->minding) pthread_join(m->minder, NULL);
+    while (m->entries) {
+        clo_model_entry *e = m->entries;
+        m->entries = e->next;
+        pthread_mutex_lock(&m->lock);
+        if (e->state == CLO_ENTRY_OPEN) clo_entry_close(e);
+        pthread_mutex_unlock(&m->lock);
+        free(e->waiting);
+        free(e);
+    }
+    clo_pool_close(m->pool);
+    free(m->facts);
+    pthread_mutex_destroy(&m->lock);
+    clo_turn_free(&m->turn);
+    pthread_cond_destroy(&m->changed);
+    free(m);
+}

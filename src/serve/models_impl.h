@@ -1,0 +1,60 @@
+/* What models.c (names, taking, giving, closing) and models_load.c (opening) share. */
+#ifndef CLO_SERVE_MODELS_IMPL_H
+#define CLO_SERVE_MODELS_IMPL_H
+
+#include <pthread.h>
+
+#include "serve/models.h"
+
+typedef enum { CLO_ENTRY_CLOSED, CLO_ENTRY_OPENING, CLO_ENTRY_OPEN, CLO_ENTRY_CLOSING } clo_entry_state;
+
+/* One name that was asked for. Entries stay until the end; the parts in `open` come and go. */
+typedef struct clo_model_entry {
+    clo_open_model open;        /* first: a clo_open_model is its entry */
+    clo_model_info info;
+    char digest[65];            /* hex, once it was open */
+    struct clo_models *models;
+    struct clo_model_entry *next;
+    bool given;                 /* by --model: opened at once, kept */
+    clo_entry_state state;      /* this and all below are guarded by models->lock */
+    size_t n_users;
+    double keep_alive_s, expires_s; /* expires_s: monotonic; HUGE_VAL: never */
+    clo_err fault;              /* why the last opening failed */
+    double fault_until_s;       /* who asks before that is told; later it is tried again */
+    clo_request **waiting;      /* [n_waiting] owned, held */
+    size_t n_waiting, cap_waiting;
+} clo_model_entry;
+
+typedef struct {
+    char path[4096];
+    int64_t modified_unix;
+    uint64_t bytes;
+    clo_facts facts;
+} clo_facts_row;
+
+struct clo_models {
+    clo_models_opts o;
+    char data_dir[4096];        /* empty: none */
+    clo_pool *pool;             /* owned */
+    clo_turn turn;              /* of the pool: held by a pass, or by an opening that packs with all threads */
+    pthread_mutex_t lock;
+    pthread_cond_t changed;     /* a model was opened or closed, or the end has come */
+    clo_model_entry *entries;   /* owned */
+    size_t n_opening;           /* threads that run */
+    clo_facts_row *facts;       /* [n_facts] owned: files that were looked into */
+    size_t n_facts;
+    pthread_t minder;
+    bool minding, stopping;
+};
+
+/* With the lock held: starts a thread that opens the model. */
+bool clo_entry_start_opening(clo_model_entry *e, clo_err *err);
+/* With the lock held, and given up meanwhile: closes an open model that nobody uses. */
+void clo_entry_close(clo_model_entry *e);
+/* With the lock held, and given up meanwhile: closes models that nobody uses, the longest unused first, until so many
+ * bytes are free. False when that is not enough. */
+bool clo_models_make_room(clo_models *m, uint64_t bytes);
+/* Facts of a file, from memory when it has not changed. Takes the lock. */
+bool clo_models_facts(clo_facts *out, clo_models *m, const clo_model_info *info, clo_err *err);
+
+#endif

@@ -1,0 +1,51 @@
+/* The table of routes. Every /v1 path for answers is served without /v1 too, as llama-server does. */
+#include "serve/health.h"
+#include "serve/ollama.h"
+#include "serve/openai.h"
+#include "serve/router.h"
+#include "serve/tokens.h"
+
+#define OPENAI(method, path, run) \
+    {method, "/v1" path, run, CLO_SURFACE_OPENAI, CLO_HTTP_WORKER, false, false}, \
+    {method, path, run, CLO_SURFACE_OPENAI, CLO_HTTP_WORKER, false, false}
+#define OLLAMA(method, path, run) {method, "/api" path, run, CLO_SURFACE_OLLAMA, CLO_HTTP_WORKER, false, false}
+#define TOKENS(method, path, run) {method, path, run, CLO_SURFACE_OPENAI, CLO_HTTP_WORKER, false, false}
+#define PROBE(path, run) {"GET", path, run, CLO_SURFACE_PLAIN, CLO_HTTP_AT_ONCE, true, false}
+
+static const clo_route routes[] = {
+    OPENAI("POST", "/chat/completions", clo_openai_chat),
+    OPENAI("POST", "/completions", clo_openai_completions),
+    OPENAI("GET", "/models", clo_openai_models),
+    OPENAI("GET", "/models/*", clo_openai_model),
+    OPENAI("POST", "/embeddings", clo_openai_embeddings),
+    TOKENS("GET", "/tokenizer_info", clo_tokens_info),
+    TOKENS("POST", "/tokenize", clo_tokens_tokenize),
+    TOKENS("POST", "/detokenize", clo_tokens_detokenize),
+    OLLAMA("GET", "/version", clo_ollama_version),
+    OLLAMA("GET", "/tags", clo_ollama_tags),
+    OLLAMA("GET", "/ps", clo_ollama_ps),
+    OLLAMA("POST", "/show", clo_ollama_show),
+    OLLAMA("POST", "/chat", clo_ollama_chat),
+    OLLAMA("POST", "/generate", clo_ollama_generate),
+    OLLAMA("POST", "/embed", clo_ollama_embed),
+    OLLAMA("POST", "/embeddings", clo_ollama_embed),
+    OLLAMA("POST", "/pull", clo_ollama_refuse),
+    OLLAMA("POST", "/push", clo_ollama_refuse),
+    OLLAMA("POST", "/create", clo_ollama_refuse),
+    PROBE("/", clo_health_root),
+    PROBE("/livez", clo_health_live),
+    PROBE("/readyz", clo_health_ready),
+    PROBE("/health", clo_health_health),
+    PROBE("/v1/health", clo_health_health),
+    PROBE("/ping", clo_health_ping),
+    PROBE("/version", clo_health_version),
+    {"GET", "/metrics", clo_health_metrics, CLO_SURFACE_PLAIN, CLO_HTTP_AT_ONCE, false, false},
+};
+
+_Static_assert(sizeof routes / sizeof *routes < CLO_ROUTES_MAX, "labels for every route and for unknown ones");
+
+const clo_route *clo_routes(size_t *n)
+{
+    *n = sizeof routes / sizeof *routes;
+    return routes;
+}

@@ -1,0 +1,23 @@
+/* What handlers see of the server. */
+#ifndef CLO_SERVE_SERVER_IMPL_H
+#define CLO_SERVE_SERVER_IMPL_H
+
+#include <stdatomic.h>
+
+#include "serve/http.h"
+#include "serve/metrics.h"
+#include "serve/models.h"
+#include "serve/router.h"
+#include "serve/server.h"
+
+struct clo_server {
+    clo_server_opts o;
+    clo_http *http;       /* owned */
+    clo_models *models;   /* owned */
+    clo_metrics *metrics; /* owned */
+    const char *isa;      /* instruction set in use */
+    const char *labels[CLO_ROUTES_MAX]; /* of the metrics */
+    atomic_bool draining;
+};
+
+#endif
