@@ -285,11 +285,12 @@ size_t clo_airgap_try(clo_attempt out[CLO_ATTEMPTS_MAX], const char *data_dir)
     size_t n = 0;
     for (; n < sizeof attempts / sizeof attempts[0]; n++) {
         int why = attempts[n].attempt();
-        out[n] = (clo_attempt){attempts[n].what, why == 0, why};
+        bool writes = attempts[n].attempt == try_write_tmp || attempts[n].attempt == try_write_shm;
+        out[n] = (clo_attempt){attempts[n].what, writes, why == 0, why};
     }
     if (data_dir) {
         int why = try_write_beside(data_dir);
-        out[n++] = (clo_attempt){"write a file beside the data folder", why == 0, why};
+        out[n++] = (clo_attempt){"write a file beside the data folder", true, why == 0, why};
     }
     return n;
 }

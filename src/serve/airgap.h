@@ -21,6 +21,7 @@
 
 typedef struct {
     const char *what; /* static: "connect by TCP" */
+    bool writes;      /* it is a file that it tries to write: Landlock's part of the seal */
     bool got_out;     /* the kernel did it, or let it be tried */
     int sys;          /* errno of the refusal; 0 when got_out */
 } clo_attempt;

@@ -12,7 +12,7 @@
  * Server:
  *   clo_keys *keys = NULL;
  *   if (!clo_keys_open(&keys, data_dir, &err)) ...
- *   if (!clo_keys_check_listen(host, clo_keys_needed(keys), opts.no_keys, &err)) ...        // before listening
+ *   if (!clo_keys_check_listen(url, is_local, clo_keys_needed(keys), opts.no_keys, &err)) ...
  *   for each request: clo_caller who;  clo_refusal no;  clo_grant *g = NULL;
  *       if (!clo_keys_who(&who, keys, authorization, x_api_key, now_s, &no)) answer(no);    // 401
  *       if (!clo_keys_begin(&g, keys, &who, model, n_prompt, now_s, &no)) answer(no);       // 403, 429
@@ -70,10 +70,9 @@ bool clo_keys_needed(clo_keys *k);
 /* From here on nobody is asked for a key (--no-keys). */
 void clo_keys_ask_nobody(clo_keys *k);
 
-/* Whether a server may listen on `host` ("127.0.0.1", "[::1]", "localhost", "unix:/path"): loopback always; any other
- * address when keys are needed, or with no_keys. CLO_ERR_DENIED says what to do. */
-CLO_CHECK bool clo_keys_check_listen(const char *host, bool keys_needed, bool no_keys, clo_err *err);
-bool clo_host_is_local(const char *host);
+/* Whether a server may answer at an address: always when only this machine reaches it, else when keys are needed, or with
+ * no_keys. CLO_ERR_DENIED says what to do. */
+CLO_CHECK bool clo_keys_check_listen(const char *address, bool is_local, bool keys_needed, bool no_keys, clo_err *err);
 
 /* Why a request is refused, in the terms of the OpenAI interface. */
 typedef struct {

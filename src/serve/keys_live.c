@@ -1,6 +1,5 @@
 /* See keys.h: the server's side. The keys lie in memory, sorted by id, and are read again when another process changed
  * them; what a name has used today is read once and counted here from then on. */
-#include <arpa/inet.h>
 #include <openssl/crypto.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -233,28 +232,13 @@ void clo_keys_ask_nobody(clo_keys *k)
     pthread_mutex_unlock(&k->lock);
 }
 
-bool clo_host_is_local(const char *host)
+bool clo_keys_check_listen(const char *address, bool is_local, bool keys_needed, bool no_keys, clo_err *err)
 {
-    struct in_addr v4;
-    struct in6_addr v6;
-    char bare[64];
-    size_t n = strlen(host);
-    if (host[0] == '/' || strncmp(host, "unix:", 5) == 0 || strcmp(host, "localhost") == 0) return true;
-    if (n >= sizeof bare) return false;
-    bool bracket = n > 2 && host[0] == '[' && host[n - 1] == ']';
-    snprintf(bare, sizeof bare, "%.*s", (int)(bracket ? n - 2 : n), host + bracket);
-    if (inet_pton(AF_INET, bare, &v4) == 1) return ntohl(v4.s_addr) >> 24 == 127;
-    if (inet_pton(AF_INET6, bare, &v6) != 1) return false;
-    return IN6_IS_ADDR_LOOPBACK(&v6) || (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127);
-}
-
-bool clo_keys_check_listen(const char *host, bool keys_needed, bool no_keys, clo_err *err)
-{
-    if (clo_host_is_local(host) || keys_needed || no_keys) return true;
+    if (is_local || keys_needed || no_keys) return true;
     return clo_fail(err, CLO_ERR_DENIED,
-                    "'%s' is not this machine alone, and no key was made: 'cloche key add NAME' makes one, --no-keys lets "
-                    "everyone ask",
-                    host);
+                    "other machines reach '%s', and no key was made: 'cloche key add NAME' makes one, --no-keys lets everyone "
+                    "ask",
+                    address);
 }
 
 /* --- who ----------------------------------------------------------------------------------------------------------*/
