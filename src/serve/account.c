@@ -62,6 +62,51 @@ bool clo_account_who(clo_caller *who, clo_server *s, const clo_request *r, clo_a
            fail_as(e, &no);
 }
 
+/* The line of a refusal to somebody who is known. */
+static void log_refusal(clo_server *s, const clo_request *r, const char *key, const char *model, int status, const char *why)
+{
+    const clo_audit_record line = {.at_ms = clo_unix_us() / 1000,
+                                   .event = "refused",
+                                   .key = clo_str_from(key),
+                                   .request = clo_str_from(clo_request_id(r)),
+                                   .route = clo_request_path(r),
+                                   .model = clo_str_from(model),
+                                   .status = status,
+                                   .note = clo_str_from(why)};
+    if (s->ledger) clo_ledger_put(s->ledger, &line, NULL, NULL);
+}
+
+bool clo_account_may_use(clo_server *s, clo_request *r, clo_str name, clo_api_error *e)
+{
+    clo_caller who;
+    clo_model_info *m = NULL;
+    clo_str asked = clo_arena_copy_str(clo_request_arena(r), name);
+    clo_api_error unknown = {0};
+    if (!clo_account_who(&who, s, r, e)) return false;
+    if (!s->keys || !asked.ptr || clo_keys_may_use(s->keys, &who, asked.ptr)) return true;
+    m = CLO_NEW(clo_request_arena(r), clo_model_info, 1); /* another spelling of a name that it may use? */
+    if (m && !clo_models_find(m, s->models, name, &unknown)) return true;
+    if (m && clo_keys_may_use(s->keys, &who, m->name)) return true;
+    clo_api_fail(e, CLO_API_NO_RIGHT, NULL, "This key may not use the model '%.100s'.", asked.ptr);
+    log_refusal(s, r, who.name, asked.ptr, (int)clo_api_status(e->kind), e->message);
+    return false;
+}
+
+size_t clo_account_keep_allowed(clo_model_info *list, size_t n, clo_server *s, const clo_request *r)
+{
+    clo_caller who;
+    clo_api_error e = {0};
+    size_t n_kept = 0;
+    if (!s->keys) return n;
+    if (!clo_account_who(&who, s, r, &e)) return 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!clo_keys_may_use(s->keys, &who, list[i].name)) continue;
+        if (n_kept < i) list[n_kept] = list[i];
+        n_kept++;
+    }
+    return n_kept;
+}
+
 /* --- beginning ----------------------------------------------------------------------------------------------------*/
 
 static void copy_str(char *out, size_t size, clo_str s)
@@ -115,10 +160,7 @@ bool clo_account_begin(clo_account **out, clo_server *s, const clo_request *r, c
         *out = a;
         return true;
     }
-    clo_audit_record line = {.event = "refused", .model = clo_str_from(model), .status = no.status,
-                             .note = clo_str_from(no.message)};
-    fill_in(a, &line);
-    if (s->ledger) clo_ledger_put(s->ledger, &line, NULL, NULL);
+    log_refusal(s, r, who.name, model, no.status, no.message);
     drop_hold(a);
     return fail_as(e, &no);
 }

@@ -15,10 +15,18 @@
 #include "serve/audit.h"
 #include "serve/http.h"
 #include "serve/keys.h"
+#include "serve/models.h"
 #include "serve/server.h"
 
 /* The router's: whether the request comes with a key that is valid, or needs none. */
 bool clo_account_who(clo_caller *who, clo_server *s, const clo_request *r, clo_api_error *e);
+
+/* Whether the one who asks may have this model, before it is opened for it. A name that is no model's passes: it is for
+ * clo_models_take to say so. */
+bool clo_account_may_use(clo_server *s, clo_request *r, clo_str name, clo_api_error *e);
+
+/* Leaves in a list those that the one who asks may have; how many. */
+size_t clo_account_keep_allowed(clo_model_info *list, size_t n, clo_server *s, const clo_request *r);
 
 typedef struct clo_account clo_account;
 

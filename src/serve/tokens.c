@@ -1,4 +1,5 @@
 /* See tokens.h. A request that names no model means the only one that is open, or given by --model. */
+#include "serve/account.h"
 #include "serve/tokens.h"
 
 #include <math.h>
@@ -53,6 +54,7 @@ static bool take_model(const clo_open_model **model, json_t **body, clo_server *
         ok = default_name(&only, s, &e);
         name = clo_str_from(only.name);
     }
+    ok = ok && clo_account_may_use(s, r, name, &e);
     if (ok) how = clo_models_take(model, s->models, name, r, &e);
     if (how == CLO_MODEL_READY) return true;
     if (body) json_decref(*body);

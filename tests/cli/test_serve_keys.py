@@ -116,6 +116,12 @@ def test_quotas_refuse_as_the_specification_says():
     s = Server(data)
     status, _, text = s.ask(CHAT, chat(), key=other)
     assert (status, json.loads(text)["error"]["code"]) == (403, "permission_denied"), text
+    for path, body in (("/tokenize", {"model": "tiny", "prompt": "x"}), ("/api/chat", {"model": "tiny", "messages": []}),
+                       ("/api/generate", {"model": "TINY:latest", "keep_alive": 0})):
+        assert s.ask(path, body, key=other)[0] == 403, path
+    assert json.loads(s.ask("/v1/models", key=other)[2])["data"] == [] == json.loads(s.ask("/api/tags", key=other)[2])["models"]
+    assert len(json.loads(s.ask("/v1/models", key=day)[2])["data"]) == 1
+    assert s.ask(CHAT, chat(model="nope"), key=day)[0] == 404
     status, _, text = s.ask(CHAT, chat(10), key=day)
     n = json.loads(text)["usage"]["total_tokens"]
     assert status == 200 and n == 25, text
@@ -131,7 +137,7 @@ def test_quotas_refuse_as_the_specification_says():
     assert s.ask(CHAT, chat(), key=day)[0] == 429
     s.stop()
     assert used(data, "day") == {"prompt": 30, "output": 30, "requests": 2}
-    assert [(x["key"], x["status"]) for x in lines(data, "refused")] == [("other", 403), ("day", 429), ("day", 429)]
+    assert [(x["key"], x["status"]) for x in lines(data, "refused")] == [("other", 403)] * 4 + [("day", 429)] * 2
 
 
 def test_concurrent_requests_of_a_key_are_limited():
