@@ -121,7 +121,7 @@ static void fill(uint8_t *rows, size_t i_type, size_t n_blocks)
 
 static void bench(const clo_kernels *k, size_t i_type, size_t n_rows, size_t n_cols)
 {
-    static const size_t n_toks[] = {2, 4, 8, 16, 128, 512};
+    static const size_t n_toks[] = {2, 4, 8, 12, 16, 24, 32, 48, 64, 512};
     size_t n_panels = n_rows / 16, w_bytes = clo_pack_bytes(types[i_type].t, n_rows, n_cols);
     size_t n_copies = STREAM_BYTES / w_bytes + 1, n_blocks = n_rows * n_cols / types[i_type].len;
     uint8_t *packed = big_alloc(n_copies * w_bytes + 65536), *rows = malloc(n_blocks * types[i_type].bytes);

@@ -22,6 +22,8 @@
 #define N_TOK_DEFAULT 512
 #define FFN_GROUP_COLS 64    /* gate and up columns that a thread holds at once when there are many tokens */
 #define ATTEND_TOKENS 32     /* tokens of an attention work item */
+#define GROUP_COST 4         /* so many query heads more, attended to together, double the time of one (of a single token) */
+#define PACK_BY_ROW_MIN 24   /* tokens a thread from which on activations are prepared by row, fewer by column */
 #define SHARES_PER_THREAD 8  /* into which the panels of a product of many tokens are cut */
 #define SETTLE_BYTES ((size_t)32 << 20) /* moved before a pass of one token: a few milliseconds */
 #define SETTLE_TOKENS 64                /* each so many tokens of a longer pass let as much again be moved */
@@ -255,12 +257,25 @@ static void sync(struct view *w)
     clo_pool_barrier(w->d->pool);
 }
 
-/* Rows become activations in the forms that matrices need; with many tokens, all threads see all of them after. */
-static void pack_acts(struct view *w, void *const acts[2], const float *x, size_t ldx, size_t n_cols)
+/* All rows become activations in the forms that matrices need, and all threads see all of them after. by_row: this thread's
+ * rows of x were written by itself, no others are ready yet. */
+static void pack_acts(struct view *w, void *const acts[2], const float *x, size_t ldx, size_t n_tok, size_t n_cols,
+                      bool by_row)
 {
-    for (int kind = 0; kind < 2; kind++)
-        if (w->d->kinds[kind])
-            w->k->acts_pack((clo_acts_kind)kind, acts[kind], x, ldx, w->d->n_tok, n_cols, w->begin, w->end);
+    size_t begin, end;
+    bool few = !w->single && n_tok < PACK_BY_ROW_MIN * w->n_threads;
+    if (few && by_row) sync(w);
+    if (few)
+        clo_split(n_cols, CLO_ACT_BLOCK, w->i_thread, w->n_threads, &begin, &end);
+    else
+        clo_split(n_tok, 1, w->single ? 0 : w->i_thread, w->single ? 1 : w->n_threads, &begin, &end);
+    for (int kind = 0; kind < 2; kind++) {
+        if (!w->d->kinds[kind]) continue;
+        if (few)
+            clo_acts_pack_cols(w->k, (clo_acts_kind)kind, acts[kind], x, ldx, n_tok, n_cols, begin, end);
+        else
+            w->k->acts_pack((clo_acts_kind)kind, acts[kind], x, ldx, n_tok, n_cols, begin, end);
+    }
     if (!w->single) sync(w);
 }
 
@@ -331,7 +346,7 @@ static void norm_and_pack(struct view *w, bool normed, const float *weight)
         for (size_t t = w->begin; t < w->end; t++) norm_row(w, w->rows.x + t * ld, w->rows.h + t * ld, weight, n);
         src = w->rows.x;
     }
-    pack_acts(w, w->rows.acts, src, ld, n);
+    pack_acts(w, w->rows.acts, src, ld, w->d->n_tok, n, true);
 }
 
 /* h += residual_scale * (post norm of out), row by row. */
@@ -435,11 +450,18 @@ static void finish_qkv(struct view *w, const clo_layer *l, uint32_t i_layer)
     }
 }
 
-/* Query heads of a work item: all that share a kv head, unless the kv heads cannot be dealt out evenly. */
+/* Query heads of a work item: all that share a kv head read it together, which for a single token costs little more than
+ * one head alone; but not where that would leave threads without work. */
 static size_t heads_per_item(const struct view *w)
 {
-    size_t group = w->s->n_head / w->s->n_kv_head;
-    return w->s->n_kv_head % w->n_threads == 0 ? group : 1;
+    const clo_decoder *d = w->d;
+    size_t group = w->s->n_head / w->s->n_kv_head, n_chunks = 0;
+    for (size_t g = 0; g < d->n_segments; g++) n_chunks += clo_ceil_div(d->segments[g].n, ATTEND_TOKENS);
+    size_t head_cost = GROUP_COST + 1, group_cost = d->n_segments == d->n_tok ? GROUP_COST + group : head_cost * group;
+    return clo_ceil_div(n_chunks * w->s->n_kv_head, w->n_threads) * group_cost <=
+                   clo_ceil_div(n_chunks * w->s->n_head, w->n_threads) * head_cost
+               ? group
+               : 1;
 }
 
 static void attend_item(struct view *w, uint32_t i_layer, const struct segment *seg, size_t t0, size_t n_tok,
@@ -492,7 +514,7 @@ static void attention_layer(struct view *w, const clo_layer *l, uint32_t i_layer
     sync(w);
     attention(w, i_layer);
     sync(w);
-    pack_acts(w, acts, d->o, d->q_cols, (size_t)w->s->n_head * w->s->head_dim);
+    pack_acts(w, acts, d->o, d->q_cols, d->n_tok, (size_t)w->s->n_head * w->s->head_dim, false);
     shared_product(w, SHARED_O, d->out, pad16(w->s->n_dim), &l->o, l->o_bias, acts);
     sync(w);
     add_residual(w, w->s->post_attn_norm, l->post_attn_norm);
@@ -528,7 +550,7 @@ static void ffn_layer(struct view *w, const clo_layer *l)
     for (size_t begin, end = 0; next_share(w, SHARED_FFN, panel_count(&l->gate), &begin, &end);)
         gate_up_group(w, l, begin, end - begin);
     sync(w);
-    pack_acts(w, acts, d->f, d->ff_cols, w->s->n_ff);
+    pack_acts(w, acts, d->f, d->ff_cols, d->n_tok, w->s->n_ff, false);
     shared_product(w, SHARED_DOWN, d->out, pad16(w->s->n_dim), &l->down, l->down_bias, acts);
     sync(w);
     add_residual(w, w->s->post_ffn_norm, l->post_ffn_norm);
@@ -590,7 +612,7 @@ static void head_layer(struct view *w)
     if (w->single) {
         if (d->n_out == 0) return;
         norm_row(w, w->rows.x, w->rows.h, weight, n);
-        pack_acts(w, w->rows.acts, w->rows.x, ld, n);
+        pack_acts(w, w->rows.acts, w->rows.x, ld, 1, n, true);
         head_product(w, d->tokens[0].logits, 1, w->rows.acts);
         return;
     }
@@ -603,10 +625,7 @@ static void head_layer(struct view *w)
         clo_split(run, 1, w->i_thread, w->n_threads, &begin, &end);
         for (size_t i = begin; i < end; i++)
             norm_row(w, d->rows.x + i * ld, d->rows.h + d->out_rows[first + i] * ld, weight, n);
-        for (int kind = 0; kind < 2; kind++)
-            if (d->kinds[kind])
-                w->k->acts_pack((clo_acts_kind)kind, d->rows.acts[kind], d->rows.x, ld, run, n, begin, end);
-        sync(w);
+        pack_acts(w, d->rows.acts, d->rows.x, ld, run, n, true);
         head_product(w, logits, run, d->rows.acts);
         sync(w);
     }

@@ -7,7 +7,7 @@
 #include "infer/scheduler_impl.h"
 
 #define AHEAD_S 0.02      /* of the key that is furthest behind, that others in a pass may be */
-#define PASS_S 0.1        /* that prompts may make a pass take, */
+#define PASS_S 0.06       /* that prompts may make a pass take, */
 #define PASS_TOKENS_MIN 32 /* but for so many tokens */
 
 double clo_sched_now_s(void)
@@ -177,6 +177,7 @@ void clo_sched_settle(clo_sched *s, double seconds)
         t->share->used_s += seconds * (double)s->slots[i].want.n / (double)n_tok / t->share->weight;
         if (!t->failed) clo_sched_keep(s, t);
     }
+    s->shares.floor_s = clo_shares_least(&s->shares, false);
     s->stats.n_passes++;
     s->stats.n_pass_tokens += n_tok;
     if (n_tok < PASS_TOKENS_MIN + s->n_running) return;

@@ -194,6 +194,19 @@ static void end_task(clo_task *t)
     clo_answer_result(t->answer, &t->result.gen);
 }
 
+static void receive_visit(clo_sched *s)
+{
+    clo_visit *v = s->visits;
+    s->visits = v->next;
+    pthread_mutex_unlock(&s->lock);
+    if (s->o.turn) clo_turn_take(s->o.turn);
+    v->fn(v->ctx, s->decoder);
+    if (s->o.turn) clo_turn_give(s->o.turn);
+    pthread_mutex_lock(&s->lock);
+    v->done = true;
+    pthread_cond_broadcast(&s->quiet);
+}
+
 /* With the lock held, but for the work. */
 static void turn(clo_sched *s)
 {
@@ -230,8 +243,11 @@ static void *sched_main(void *arg)
     clo_sched *s = arg;
     pthread_mutex_lock(&s->lock);
     for (;;) {
+        if (s->visits) receive_visit(s);
         if (s->n_tasks > 0)
             turn(s);
+        else if (s->visits)
+            continue;
         else if (s->closing)
             break;
         else
@@ -378,6 +394,23 @@ const clo_decoder *clo_sched_decoder(const clo_sched *s)
 size_t clo_sched_ctx(const clo_sched *s)
 {
     return s->o.n_ctx;
+}
+
+bool clo_sched_run(clo_sched *s, void (*fn)(void *ctx, clo_decoder *d), void *ctx, clo_err *err)
+{
+    clo_visit v = {.fn = fn, .ctx = ctx};
+    pthread_mutex_lock(&s->lock);
+    bool closing = s->closing;
+    if (!closing) {
+        clo_visit **at = &s->visits;
+        while (*at) at = &(*at)->next;
+        *at = &v;
+        pthread_cond_signal(&s->wake);
+        while (!v.done)
+            pthread_cond_wait(&s->quiet, &s->lock);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return !closing || clo_fail(err, CLO_ERR_DENIED, "closing");
 }
 
 void clo_sched_stats_of(clo_sched *s, clo_sched_stats *out)

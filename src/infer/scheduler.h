@@ -18,7 +18,7 @@
  * that came last gives its own back and computes them again later: the same bits.
  *
  * A scheduler has one thread of its own, which computes. All functions here may be called from any thread (take, state,
- * result and close of one task: by one at a time), and none but clo_sched_open and clo_sched_close waits for the decoder. */
+ * result and close of one task: by one at a time), and none but clo_sched_open, _close and _run waits for the decoder. */
 #ifndef CLO_INFER_SCHEDULER_H
 #define CLO_INFER_SCHEDULER_H
 
@@ -52,8 +52,12 @@ CLO_CHECK bool clo_sched_open(clo_sched **out, clo_model *m, clo_pool *pool, clo
 void clo_sched_close(clo_sched *s);
 const clo_model *clo_sched_model(const clo_sched *s);
 size_t clo_sched_ctx(const clo_sched *s);
-/* What clo_receipt_make asks of it; it is not to be run. */
+/* What clo_receipt_make asks of it; only clo_sched_run may run it. */
 const clo_decoder *clo_sched_decoder(const clo_sched *s);
+
+/* Calls fn on the scheduler's thread between two passes and waits for it: to replay a receipt, to measure. The decoder is
+ * fn's own meanwhile, nothing else is computed. Not from a notify. CLO_ERR_DENIED when the scheduler is closing. */
+CLO_CHECK bool clo_sched_run(clo_sched *s, void (*fn)(void *ctx, clo_decoder *d), void *ctx, clo_err *err);
 
 typedef struct {
     size_t n_running, n_waiting;

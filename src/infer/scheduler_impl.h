@@ -43,7 +43,7 @@ typedef struct {
 typedef struct {
     clo_share *at; /* [n] owned array of n_max: more than there can be keys with work */
     size_t n, n_max;
-    double floor_s; /* used_s of the key that was furthest behind when there last was work */
+    double floor_s; /* used_s of the key with work that was furthest behind, after the last pass */
 } clo_shares;
 
 /* The key's share, for a task that comes. */
@@ -98,6 +98,14 @@ typedef struct {
     float *logits; /* [want.n_logits, stride] */
 } clo_slot;
 
+/* A call of clo_sched_run, on its caller's stack. */
+typedef struct visit {
+    void (*fn)(void *ctx, clo_decoder *d);
+    void *ctx;
+    bool done;
+    struct visit *next;
+} clo_visit;
+
 struct clo_sched {
     clo_model *model;     /* borrowed */
     clo_pool *pool;       /* borrowed */
@@ -107,7 +115,7 @@ struct clo_sched {
 
     pthread_mutex_t lock;
     pthread_cond_t wake;  /* there is work, or closing */
-    pthread_cond_t quiet; /* notify was called */
+    pthread_cond_t quiet; /* notify was called, or a visit is over */
     /* Guarded by lock. */
     size_t n_refs;        /* its own and one of each task; the last one frees */
     bool closing;
@@ -115,6 +123,7 @@ struct clo_sched {
     size_t n_waiting, n_tasks; /* in line; not let go of */
     uint64_t n_numbers;
     clo_sched_stats stats;
+    clo_visit *visits;    /* in line, first come first */
 
     /* The thread's own. */
     clo_kv kv;

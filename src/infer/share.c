@@ -8,7 +8,7 @@
 
 #include "base/check.h"
 
-#define CREDIT_S 0.5 /* that a key may be behind when it comes with work */
+#define CREDIT_S 0.2 /* that a key may be behind when it comes with work */
 
 static bool has_work(const clo_share *k)
 {
@@ -29,7 +29,6 @@ double clo_shares_least(clo_shares *all, bool running)
 clo_share *clo_share_of(clo_shares *all, const char *name, double weight)
 {
     clo_share *k = NULL, *idle = NULL;
-    all->floor_s = clo_shares_least(all, false);
     for (size_t i = 0; i < all->n && !k; i++) {
         clo_share *other = &all->at[i];
         if (strcmp(other->name, name) == 0) k = other;

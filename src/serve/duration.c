@@ -40,7 +40,7 @@ bool clo_duration_parse(double *out_s, clo_str text)
         char *end = NULL;
         if ((*p < '0' || *p > '9') && *p != '.') return false;
         double v = strtod(p, &end);
-        if (end == p) return false;
+        if (end == p || (size_t)(end - p) != strspn(p, "0123456789.")) return false; /* no exponent, no hexadecimal */
         p = end;
         double unit = bare ? 1 : take_unit(&p);
         if (unit == 0) return false;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "infer/matcher.h"
 #include "serve/http_impl.h"
 #include "serve/json_out.h"
 #include "serve/router.h"
@@ -59,9 +60,10 @@ clo_generation *clo_generation_make(clo_server *s, clo_request *r, const clo_ope
     return g;
 }
 
-static clo_ended ended_as(const clo_task_result *res)
+static clo_ended ended_as(const clo_choice *c, const clo_task_result *res)
 {
     if (!res->ok) return CLO_ENDED_ERROR;
+    if (c->n_calls > 0) return CLO_ENDED_TOOL_CALLS;
     switch (res->gen.finish) {
     case CLO_FINISH_LENGTH: return CLO_ENDED_LENGTH;
     case CLO_FINISH_CANCELLED: return CLO_ENDED_CANCELLED;
@@ -80,7 +82,7 @@ static void count_choice(clo_choice *c)
     if (!c->task || c->counted) return;
     c->counted = true;
     if (res) {
-        t.ended = ended_as(res);
+        t.ended = ended_as(c, res);
         t.n_cached = res->gen.n_reused;
         t.n_output = res->gen.n_ids;
         t.queue_s = res->queue_s;
@@ -95,6 +97,13 @@ static void free_choice(clo_choice *c)
 {
     count_choice(c);
     clo_task_close(c->task);
+    clo_tool_reader_close(c->reader);
+    for (size_t i = 0; i < c->n_calls; i++) {
+        clo_buf_free(&c->calls[i].name);
+        clo_buf_free(&c->calls[i].args);
+    }
+    free(c->calls);
+    clo_buf_free(&c->fresh);
     clo_buf_free(&c->thought);
     clo_buf_free(&c->said);
     free(c->entries);
@@ -179,6 +188,7 @@ void clo_generation_end(clo_generation *g)
     for (size_t i = 0; i < g->n_choices; i++) free_choice(&g->choices[i]);
     for (size_t i = 0; i < g->n_prompts; i++) clo_ids_free(&g->prompts[i]);
     free(g->prompts);
+    clo_grammar_close(g->grammar);
     clo_models_give(g->s->models, g->model, g->keep_alive_s);
     json_decref(g->body);
     pthread_mutex_destroy(&g->lock);
@@ -199,6 +209,11 @@ bool clo_generation_add_prompt(clo_generation *g, clo_ids *ids)
 }
 
 /* --- tokens come --------------------------------------------------------------------------------------------------*/
+
+static void no_memory(clo_generation *g)
+{
+    if (g->fault.kind == CLO_API_OK) clo_api_fail(&g->fault, CLO_API_BUSY, NULL, "no memory is left");
+}
 
 static bool grow(void **p, size_t size, size_t n, size_t *cap)
 {
@@ -222,10 +237,12 @@ static bool keep_entry(clo_choice *c, const clo_task_event *e)
     return true;
 }
 
+/* Text to thoughts, and to what is looked at for calls. */
 static void take_text(clo_choice *c, clo_str text)
 {
-    if (c->g->face->splits_thinking) clo_thinking_add(&c->thinking, text, &c->thought, &c->said);
-    else clo_buf_add(&c->said, text);
+    clo_buf *said = c->reader ? &c->fresh : &c->said;
+    if (c->g->face->splits_thinking) clo_thinking_add(&c->thinking, text, &c->thought, said);
+    else clo_buf_add(said, text);
 }
 
 static bool take_event(clo_choice *c, const clo_task_event *e)
@@ -236,29 +253,34 @@ static bool take_event(clo_choice *c, const clo_task_event *e)
     }
     if (e->id >= 0 && c->g->params.logprobs && !keep_entry(c, e)) return false;
     if (!e->from_prompt) take_text(c, e->text);
-    return !c->said.failed && !c->thought.failed;
+    return !c->said.failed && !c->thought.failed && !c->fresh.failed;
 }
 
-/* Once the task is done. */
-static void finish_choice(clo_choice *c)
+static clo_call *add_call(clo_choice *c)
 {
-    clo_generation *g = c->g;
-    c->result = clo_task_result_of(c->task);
-    if (g->face->splits_thinking) clo_thinking_end(&c->thinking, &c->thought, &c->said);
-    c->finished = true;
-    g->n_finished++;
-    if (g->fault.kind != CLO_API_OK) return;
-    if (!c->result->ok) clo_api_fail_err(&g->fault, &c->result->err);
-    else if (c->result->gen.finish == CLO_FINISH_CANCELLED)
-        clo_api_fail(&g->fault, CLO_API_BUSY, NULL, "request canceled: the server is stopping");
+    clo_call *more = (clo_call *)realloc(c->calls, (c->n_calls + 1) * sizeof *more);
+    if (!more) return NULL;
+    c->calls = more;
+    clo_call *call = &more[c->n_calls++];
+    *call = (clo_call){0};
+    snprintf(call->id, sizeof call->id, "call_%016llx", (unsigned long long)random_bits(64));
+    return call;
 }
 
-static void no_memory(clo_generation *g)
+/* Keeps what a call is about; true when the answer should end here. */
+static bool take_call(clo_choice *c, const clo_tool_event *e)
 {
-    if (g->fault.kind == CLO_API_OK) clo_api_fail(&g->fault, CLO_API_BUSY, NULL, "no memory is left");
+    clo_call *call = e->kind == CLO_TOOL_BEGIN ? add_call(c) : &c->calls[c->n_calls - 1];
+    if (!call) {
+        no_memory(c->g);
+        return true;
+    }
+    if (e->kind == CLO_TOOL_BEGIN) clo_buf_add(&call->name, e->text);
+    if (e->kind == CLO_TOOL_ARGS) clo_buf_add(&call->args, e->text);
+    call->whole = call->whole || e->kind == CLO_TOOL_END;
+    if (call->name.failed || call->args.failed) no_memory(c->g);
+    return call->whole && c->g->one_call;
 }
-
-/* --- a stream -----------------------------------------------------------------------------------------------------*/
 
 static bool has_piece(const clo_choice *c)
 {
@@ -272,16 +294,57 @@ static void write_piece(clo_choice *c, clo_buf *out)
     c->n_entries = c->n_tops = 0;
 }
 
+/* Looks at what was said for calls; out NULL: a whole answer, nothing is written yet. */
+static void read_calls(clo_choice *c, bool at_end, clo_buf *out)
+{
+    clo_tool_event e;
+    clo_err err = {0};
+    if (!c->reader || c->cut) return;
+    if (c->fresh.len > 0) clo_tool_reader_add(c->reader, clo_buf_str(&c->fresh));
+    c->fresh.len = 0;
+    if (at_end) clo_tool_reader_end(c->reader);
+    while (!c->cut && clo_tool_reader_take(c->reader, &e)) {
+        if (e.kind == CLO_TOOL_TEXT) {
+            clo_buf_add(&c->said, e.text);
+            continue;
+        }
+        c->cut = take_call(c, &e);
+        if (out && has_piece(c)) write_piece(c, out); /* what was said before it */
+        if (out && c->g->fault.kind == CLO_API_OK) c->g->face->call(c, &e, out);
+    }
+    if (!clo_tool_reader_ok(c->reader, &err)) no_memory(c->g);
+    if (c->cut) clo_task_cancel(c->task);
+}
+
+/* Once the task is done; out NULL: a whole answer. */
+static void finish_choice(clo_choice *c, clo_buf *out)
+{
+    clo_generation *g = c->g;
+    c->result = clo_task_result_of(c->task);
+    if (g->face->splits_thinking) clo_thinking_end(&c->thinking, &c->thought, c->reader ? &c->fresh : &c->said);
+    read_calls(c, true, out);
+    c->finished = true;
+    g->n_finished++;
+    if (g->fault.kind != CLO_API_OK) return;
+    if (!c->result->ok) clo_api_fail_err(&g->fault, &c->result->err);
+    else if (c->result->gen.finish == CLO_FINISH_CANCELLED && !c->cut)
+        clo_api_fail(&g->fault, CLO_API_BUSY, NULL, "request canceled: the server is stopping");
+}
+
+/* --- a stream -----------------------------------------------------------------------------------------------------*/
+
 /* Writes what has come of one choice. */
 static void pump_choice(clo_choice *c, clo_buf *out)
 {
     clo_task_event e;
     while (clo_task_take(c->task, &e)) {
+        if (c->cut) continue;
         if (!take_event(c, &e)) no_memory(c->g);
+        read_calls(c, false, out);
         if (has_piece(c)) write_piece(c, out);
     }
     if (clo_task_state(c->task, NULL) != CLO_TASK_DONE) return;
-    finish_choice(c);
+    finish_choice(c, out);
     if (c->g->fault.kind != CLO_API_OK) return;
     if (has_piece(c)) write_piece(c, out);
     c->g->face->finish(c, out);
@@ -346,9 +409,12 @@ static void take_whole(clo_choice *c)
     clo_generation *g = c->g;
     clo_task_event e;
     pthread_mutex_lock(&g->lock);
-    while (!c->finished && clo_task_take(c->task, &e))
+    while (!c->finished && clo_task_take(c->task, &e)) {
+        if (c->cut) continue;
         if (!take_event(c, &e)) no_memory(g);
-    if (!c->finished && clo_task_state(c->task, NULL) == CLO_TASK_DONE) finish_choice(c);
+        read_calls(c, false, NULL);
+    }
+    if (!c->finished && clo_task_state(c->task, NULL) == CLO_TASK_DONE) finish_choice(c, NULL);
     bool reply = g->started && !g->replied && (g->n_finished == g->n_choices || g->fault.kind != CLO_API_OK);
     if (reply) g->replied = true;
     pthread_mutex_unlock(&g->lock);
@@ -387,13 +453,30 @@ static bool check_lengths(clo_generation *g, clo_api_error *e)
     return true;
 }
 
-/* Whether the prompt's end has opened the model's thinking. */
+/* Whether the prompt's end has opened the model's thinking, and not closed it. */
 static bool thinking_begun(const clo_generation *g, const clo_ids *prompt)
 {
-    int32_t id = clo_tok_id(g->model->tok, CLO_STR("<think>"));
-    for (size_t i = prompt->n; id >= 0 && i-- > 0 && i + 4 > prompt->n;)
-        if (prompt->ids[i] == id) return true;
+    int32_t open = clo_tok_id(g->model->tok, CLO_STR("<think>")), close = clo_tok_id(g->model->tok, CLO_STR("</think>"));
+    for (size_t i = prompt->n; open >= 0 && i-- > 0 && i + 4 > prompt->n;) {
+        if (prompt->ids[i] == close) return false;
+        if (prompt->ids[i] == open) return true;
+    }
     return false;
+}
+
+/* What holds the choice to a grammar, and reads its calls. */
+static bool open_structure(clo_choice *c, clo_matcher **m, clo_api_error *e)
+{
+    const clo_open_model *model = c->g->model;
+    clo_err err = {0};
+    bool begun = thinking_begun(c->g, &c->g->prompts[c->i_prompt]);
+    c->thinking = clo_thinking_make(begun);
+    if (c->g->grammar && !clo_matcher_open(m, c->g->grammar, model->trie, model->stop_ids, model->n_stop_ids, &err))
+        return clo_api_fail_err(e, &err);
+    if (c->g->grammar) c->thinking.state = CLO_THINK_AFTER; /* the grammar leaves no room for thoughts */
+    if (!c->g->tools || clo_tool_reader_open(&c->reader, model->tool_syntax, c->g->tools, &err)) return true;
+    clo_matcher_close(*m);
+    return clo_api_fail_err(e, &err);
 }
 
 static bool start_choice(clo_choice *c, clo_api_error *e)
@@ -404,6 +487,9 @@ static bool start_choice(clo_choice *c, clo_api_error *e)
     size_t room = clo_sched_ctx(g->model->sched) - prompt->n;
     size_t allowed = clo_account_output_max(g->account) / (g->n_prompts * (size_t)p->n);
     clo_err err = {0};
+    clo_matcher *m = NULL;
+    c->start_s = clo_http_now();
+    if (!open_structure(c, &m, e)) return false;
     const clo_task_opts o = {.prompt = prompt->ids,
                              .n_prompt = prompt->n,
                              .sampler = &g->sampler,
@@ -412,15 +498,17 @@ static bool start_choice(clo_choice *c, clo_api_error *e)
                              .prompt_only = g->prompt_only,
                              .stops = p->stops,
                              .n_stops = p->n_stops,
-                             .ignore_stop_ids = p->ignore_eos,
+                             .ignore_stop_ids = p->ignore_eos && !m,
+                             .show_special = g->tools && clo_tool_syntax_shows_special(g->model->tool_syntax),
+                             .mask = m ? clo_matcher_keep : NULL,
+                             .mask_free = m ? clo_matcher_free : NULL,
+                             .mask_ctx = m,
                              .lookup = true,
                              .key = clo_account_key(g->account),
                              .n_top = p->logprobs ? (int)(p->n_top == CLO_PARAMS_NONE ? 0 : p->n_top) : -1,
                              .prompt_logprobs = p->echo && p->logprobs,
                              .notify = on_event,
                              .ctx = c};
-    c->start_s = clo_http_now();
-    c->thinking = clo_thinking_make(thinking_begun(g, prompt));
     if (clo_task_start(&c->task, g->model->sched, &o, &err)) return true;
     if (err.code == CLO_ERR_DENIED)
         return clo_api_fail(e, CLO_API_BUSY, NULL, "server busy, please try again.  maximum pending requests exceeded");
@@ -495,7 +583,8 @@ clo_usage clo_generation_usage(const clo_generation *g)
 
 const char *clo_choice_finish(const clo_choice *c)
 {
-    return clo_finish_name(c->result->gen.finish);
+    bool calls = c->n_calls > 0 && (c->calls[c->n_calls - 1].whole || c->result->gen.finish != CLO_FINISH_LENGTH);
+    return calls ? "tool_calls" : clo_finish_name(c->result->gen.finish);
 }
 
 bool clo_is_stop_id(const clo_open_model *m, int32_t id)

@@ -32,6 +32,13 @@ typedef struct {
     size_t i_top, n_top;    /* in the choice's tops */
 } clo_entry;
 
+/* A call that the answer makes. */
+typedef struct {
+    char id[32];
+    clo_buf name, args;     /* args: JSON text so far */
+    bool whole;
+} clo_call;
+
 struct clo_choice {
     clo_generation *g;
     size_t index, i_prompt;
@@ -43,6 +50,11 @@ struct clo_choice {
     clo_thinking thinking;
     /* A stream: what is to be written now. A whole answer: all of it. */
     clo_buf thought, said;
+    clo_buf fresh;          /* said, but not yet looked at for calls */
+    clo_tool_reader *reader; /* owned; NULL: there are no tools */
+    clo_call *calls;        /* [n_calls] owned: all of them, in a stream too */
+    size_t n_calls;
+    bool cut;               /* ended after its first call, as asked */
     clo_entry *entries;     /* [n_entries] owned */
     size_t n_entries, cap_entries;
     clo_task_logprob *tops; /* owned */
@@ -56,6 +68,8 @@ typedef struct {
     const char *stream_type;
     void (*head)(clo_generation *g, clo_buf *out);
     void (*piece)(clo_choice *c, clo_buf *out);  /* c->thought, c->said, c->entries; emptied afterwards */
+    /* Something came of the last of c->calls: its name, args (a piece of its arguments), or its end. */
+    void (*call)(clo_choice *c, const clo_tool_event *e, clo_buf *out);
     void (*finish)(clo_choice *c, clo_buf *out);
     void (*tail)(clo_generation *g, clo_buf *out);
     void (*fault)(clo_generation *g, const clo_api_error *e, clo_buf *out); /* instead of what is missing */
@@ -79,6 +93,9 @@ struct clo_generation {
     double begin_s;              /* monotonic */
     double keep_alive_s;         /* for clo_models_give */
     size_t n_truncated;          /* messages that were left out */
+    clo_grammar *grammar;        /* owned; NULL: any text */
+    json_t *tools;               /* that may be called; borrowed from body; NULL: none */
+    bool one_call;               /* the answer ends after its first call */
     json_t *body;                /* owned: what params and the interface point into */
     clo_ids *prompts;            /* [n_prompts] owned */
     size_t n_prompts;
@@ -118,7 +135,7 @@ typedef struct {
 } clo_usage;
 /* Over all choices, prompts once. */
 clo_usage clo_generation_usage(const clo_generation *g);
-/* "stop" or "length". */
+/* "stop", "length" or "tool_calls". */
 const char *clo_choice_finish(const clo_choice *c);
 /* True when this token ends answers and is not shown. */
 bool clo_is_stop_id(const clo_open_model *m, int32_t id);

@@ -7,10 +7,10 @@
 #define CLO_SERVE_MESSAGES_H
 
 #include "base/json.h"
+#include "infer/tool_call.h"
 #include "serve/api_error.h"
 
 #define CLO_MESSAGES_MAX 16384
-#define CLO_TOOLS_MAX 128
 
 /* *out is owned. At least one message. */
 bool clo_messages_read(json_t **out, const json_t *messages, clo_api_error *e);

@@ -20,6 +20,8 @@
 #include "infer/facts.h"
 #include "infer/library.h"
 #include "infer/scheduler.h"
+#include "infer/tool_call.h"
+#include "infer/vocab_trie.h"
 #include "serve/api_error.h"
 #include "serve/metrics.h"
 
@@ -58,6 +60,8 @@ typedef struct {
     clo_sched *sched;
     clo_chat *chat;             /* NULL: the model has no template */
     clo_chat *chat_tools;       /* its template for tools, often the same one */
+    clo_tool_syntax tool_syntax; /* how it writes calls */
+    clo_vocab_trie *trie;       /* for grammars */
     clo_sampler_params advice;  /* the publisher's, over temperature 1 and nothing else */
     int32_t stop_ids[CLO_STOP_IDS_SHOWN_MAX];
     size_t n_stop_ids;

@@ -79,9 +79,11 @@ static void close_parts(clo_open_model *o)
     clo_sched_close(o->sched);
     clo_chat_close(o->chat);
     clo_chat_close(o->chat_tools);
+    clo_vocab_trie_close(o->trie);
     clo_model_close(o->model);
     o->sched = NULL;
     o->chat = o->chat_tools = NULL;
+    o->trie = NULL;
     o->model = NULL;
 }
 
@@ -107,6 +109,8 @@ static bool open_parts(clo_open_model *o, clo_models *m, const clo_model_info *i
     if (!open_weights(o, m, info->path, alone, err) || !clo_facts_sampler(&o->advice, info->path, err)) return false;
     o->tok = clo_model_tokenizer(o->model);
     if (!o->tok) return clo_fail(err, CLO_ERR_UNSUPPORTED, "the model has no tokenizer");
+    o->tool_syntax = clo_tool_syntax_of(clo_tok_template(o->tok, true));
+    if (!clo_vocab_trie_open(&o->trie, o->tok, clo_gen_vocab(o->model), err)) return false;
     if (!open_chats(o, err) || !clo_sched_open(&o->sched, o->model, m->pool, so, err)) return false;
     o->n_stop_ids = clo_gen_stop_ids(o->model, o->stop_ids, CLO_STOP_IDS_SHOWN_MAX);
     make_fingerprint(o);

@@ -9,6 +9,7 @@
 #include "serve/ollama.h"
 #include "serve/openai.h"
 #include "serve/server_impl.h"
+#include "serve/structured.h"
 
 /* --- writing ------------------------------------------------------------------------------------------------------*/
 
@@ -32,12 +33,32 @@ static void add_end(const clo_generation *g, clo_buf *out)
     clo_buf_addf(out,
                  ",\"done\":true,\"done_reason\":\"%s\",\"total_duration\":%lld,\"load_duration\":%lld,"
                  "\"prompt_eval_count\":%zu,\"prompt_eval_duration\":%lld,\"eval_count\":%zu,\"eval_duration\":%lld",
-                 clo_choice_finish(&g->choices[0]), nanoseconds(clo_http_now() - g->begin_s),
+                 g->choices[0].n_calls > 0 ? "stop" : clo_choice_finish(&g->choices[0]), nanoseconds(clo_http_now() - g->begin_s),
                  nanoseconds(g->choices[0].start_s - g->begin_s), u.n_prompt, nanoseconds(u.prefill_s), u.n_output,
                  nanoseconds(u.decode_s));
     clo_buf_addf(out, ",\"x_seed\":%llu", (unsigned long long)g->seed);
     if (g->n_truncated) clo_buf_addf(out, ",\"x_truncated\":%zu", g->n_truncated);
     clo_buf_add_char(out, '}');
+}
+
+/* One that the limit has cut off is left out. */
+static size_t n_whole_calls(const clo_choice *c)
+{
+    return c->n_calls > 0 && !c->calls[c->n_calls - 1].whole ? c->n_calls - 1 : c->n_calls;
+}
+
+/* {"id","function":{"index","name","arguments":{...}}} of calls [from, to). */
+static void add_calls(const clo_choice *c, size_t from, size_t to, clo_buf *out)
+{
+    clo_buf_add(out, CLO_STR("\"tool_calls\":["));
+    for (size_t i = from; i < to; i++) {
+        clo_buf_addf(out, "%s{\"id\":\"%s\",\"function\":{\"index\":%zu,", i > from ? "," : "", c->calls[i].id, i);
+        clo_json_add_pair(out, "name", clo_buf_str(&c->calls[i].name));
+        clo_buf_add(out, CLO_STR(",\"arguments\":"));
+        clo_buf_add(out, c->calls[i].args.len > 0 ? clo_buf_str(&c->calls[i].args) : CLO_STR("{}"));
+        clo_buf_add(out, CLO_STR("}}"));
+    }
+    clo_buf_add_char(out, ']');
 }
 
 static void add_chat_message(const clo_choice *c, clo_buf *out)
@@ -47,6 +68,10 @@ static void add_chat_message(const clo_choice *c, clo_buf *out)
     if (c && c->thought.len > 0) {
         clo_buf_add_char(out, ',');
         clo_json_add_pair(out, "thinking", clo_buf_str(&c->thought));
+    }
+    if (c && !c->g->params.stream && n_whole_calls(c) > 0) {
+        clo_buf_add_char(out, ',');
+        add_calls(c, 0, n_whole_calls(c), out);
     }
     clo_buf_add_char(out, '}');
 }
@@ -86,6 +111,16 @@ static void write_piece(clo_choice *c, clo_buf *out)
     clo_buf_add(out, CLO_STR(",\"done\":false}\n"));
 }
 
+/* Calls come whole. */
+static void write_call(clo_choice *c, const clo_tool_event *e, clo_buf *out)
+{
+    if (e->kind != CLO_TOOL_END) return;
+    begin_line(c->g, out);
+    clo_buf_add(out, CLO_STR(",\"message\":{\"role\":\"assistant\",\"content\":\"\","));
+    add_calls(c, c->n_calls - 1, c->n_calls, out);
+    clo_buf_add(out, CLO_STR("},\"done\":false}\n"));
+}
+
 static void write_finish(clo_choice *c, clo_buf *out)
 {
     begin_line(c->g, out);
@@ -117,7 +152,7 @@ static void write_whole(clo_generation *g, clo_buf *out)
 }
 
 #define FACE                                                                                                        \
-    {.stream_type = CLO_TYPE_LINES, .head = no_head, .piece = write_piece, .finish = write_finish, .tail = no_head, \
+    {.stream_type = CLO_TYPE_LINES, .head = no_head, .piece = write_piece, .call = write_call, .finish = write_finish, .tail = no_head, \
      .fault = write_fault, .ping = write_ping, .whole = write_whole, .surface = CLO_SURFACE_OLLAMA,                 \
      .splits_thinking = true}
 static const clo_face chat_face = FACE, generate_face = FACE;
@@ -166,13 +201,6 @@ static bool read_params(clo_generation *g, clo_api_error *e)
     if (options && !clo_params_read(&g->params, options, CLO_PARAMS_OPTIONS, a, e)) return false;
     if (g->params.n_top != CLO_PARAMS_NONE && g->params.n_top > 0) g->params.logprobs = true;
     return clo_ollama_keep_alive(&g->keep_alive_s, g->body, e) && clo_params_sampler(&g->sampler, &g->params, &habit, e);
-}
-
-static bool check_format(const clo_generation *g, clo_api_error *e)
-{
-    const json_t *v = json_object_get(g->body, "format");
-    if (!v || json_is_null(v) || (json_is_string(v) && json_string_length(v) == 0)) return true;
-    return clo_api_fail(e, CLO_API_UNSUPPORTED, "format", "format is not supported");
 }
 
 /* --- messages that fit --------------------------------------------------------------------------------------------*/
@@ -234,21 +262,19 @@ static size_t tokens_allowed(const clo_generation *g)
     return n_ctx - 1;
 }
 
-static bool encode_messages(clo_ids *ids, clo_generation *g, const json_t *messages, json_t *tools, clo_api_error *e)
+static bool encode_messages(clo_ids *ids, clo_generation *g, const json_t *messages, clo_api_error *e)
 {
     json_t *vars = json_object();
-    bool ok = vars && read_think(vars, g, e);
-    bool with_tools = json_array_size(tools) > 0;
-    const clo_chat *chat = with_tools ? g->model->chat_tools : g->model->chat;
-    if (ok && with_tools && !g->model->info->facts.shows_tools)
-        ok = clo_api_fail(e, CLO_API_UNSUPPORTED, "tools", "\"%.*s\" does not support tools", (int)g->model_name.len,
-                          g->model_name.ptr);
+    bool ok = vars != NULL;
+    if (ok && g->grammar) json_object_set_new(vars, "enable_thinking", json_false());
+    ok = ok && read_think(vars, g, e);
+    const clo_chat *chat = g->tools ? g->model->chat_tools : g->model->chat;
     if (ok && !chat)
         ok = clo_api_fail(e, CLO_API_UNSUPPORTED, NULL, "\"%.*s\" does not support chat", (int)g->model_name.len,
                           g->model_name.ptr);
     if (ok) {
         const encoding x = {g, chat, messages,
-                            {.tools = with_tools ? tools : NULL, .vars = vars, .go_on = clo_messages_go_on(messages)},
+                            {.tools = g->tools, .vars = vars, .go_on = clo_messages_go_on(messages)},
                             tokens_allowed(g)};
         ok = encode_fitting(ids, g, &x, e);
     }
@@ -269,13 +295,14 @@ static bool read_chat(clo_ids *ids, clo_generation *g, clo_api_error *e)
     json_t *list = NULL, *tools = NULL, *messages = NULL;
     const json_t *m;
     size_t i;
-    if (!check_format(g, e) || !clo_body_array(&list, g->body, "messages", e) || !clo_body_array(&tools, g->body, "tools", e) ||
-        !clo_tools_check(tools, e))
+    if (!clo_structured_format(g, json_object_get(g->body, "format"), e) ||
+        !clo_body_array(&list, g->body, "messages", e) || !clo_body_array(&tools, g->body, "tools", e) ||
+        !clo_structured_tools(g, tools, NULL, true, e))
         return false;
     json_array_foreach (list, i, m)
         if (!refuse_images(m, e)) return false;
     if (!clo_messages_read(&messages, list, e)) return false;
-    bool ok = encode_messages(ids, g, messages, tools, e);
+    bool ok = encode_messages(ids, g, messages, e);
     json_decref(messages);
     return ok;
 }
@@ -285,7 +312,7 @@ static bool read_generate(clo_ids *ids, clo_generation *g, clo_api_error *e)
 {
     clo_str prompt, system, suffix, tpl;
     clo_err err = {0};
-    if (!check_format(g, e) || !refuse_images(g->body, e) || !clo_body_str(&prompt, g->body, "prompt", true, e) ||
+    if (!clo_structured_format(g, json_object_get(g->body, "format"), e) || !refuse_images(g->body, e) || !clo_body_str(&prompt, g->body, "prompt", true, e) ||
         !clo_body_str(&system, g->body, "system", false, e) || !clo_body_str(&suffix, g->body, "suffix", false, e) ||
         !clo_body_str(&tpl, g->body, "template", false, e))
         return false;
@@ -302,7 +329,7 @@ static bool read_generate(clo_ids *ids, clo_generation *g, clo_api_error *e)
     json_t *messages = system.len > 0 ? json_pack("[{s:s, s:s%}, {s:s, s:s%}]", "role", "system", "content", system.ptr,
                                                   system.len, "role", "user", "content", prompt.ptr, prompt.len)
                                       : json_pack("[{s:s, s:s%}]", "role", "user", "content", prompt.ptr, prompt.len);
-    bool ok = messages ? encode_messages(ids, g, messages, NULL, e) : clo_api_fail(e, CLO_API_BUSY, NULL, "no memory is left");
+    bool ok = messages ? encode_messages(ids, g, messages, e) : clo_api_fail(e, CLO_API_BUSY, NULL, "no memory is left");
     json_decref(messages);
     return ok;
 }

@@ -5,6 +5,7 @@
 #include "serve/messages.h"
 #include "serve/openai.h"
 #include "serve/server_impl.h"
+#include "serve/structured.h"
 
 #define CHUNK "chat.completion.chunk"
 
@@ -59,6 +60,25 @@ static void write_piece(clo_choice *c, clo_buf *out)
     }
 }
 
+/* The first delta of a call has its id and name; index is in every one. */
+static void write_call(clo_choice *c, const clo_tool_event *e, clo_buf *out)
+{
+    const clo_call *call = &c->calls[c->n_calls - 1];
+    if (e->kind == CLO_TOOL_END) return;
+    begin_delta(c, out);
+    clo_buf_addf(out, "\"tool_calls\":[{\"index\":%zu,", c->n_calls - 1);
+    if (e->kind == CLO_TOOL_BEGIN) {
+        clo_buf_addf(out, "\"id\":\"%s\",\"type\":\"function\",\"function\":{", call->id);
+        clo_json_add_pair(out, "name", e->text);
+        clo_buf_add(out, CLO_STR(",\"arguments\":\"\"}}]"));
+    } else {
+        clo_buf_add(out, CLO_STR("\"function\":{"));
+        clo_json_add_pair(out, "arguments", e->text);
+        clo_buf_add(out, CLO_STR("}}]"));
+    }
+    end_delta(c, false, NULL, out);
+}
+
 static void write_finish(clo_choice *c, clo_buf *out)
 {
     begin_delta(c, out);
@@ -70,14 +90,31 @@ static void write_tail(clo_generation *g, clo_buf *out)
     clo_openai_tail(g, CHUNK, out);
 }
 
+static void add_calls(const clo_choice *c, clo_buf *out)
+{
+    if (c->n_calls == 0) return;
+    clo_buf_add(out, CLO_STR(",\"tool_calls\":["));
+    for (size_t i = 0; i < c->n_calls; i++) {
+        const clo_call *call = &c->calls[i];
+        clo_buf_addf(out, "%s{\"id\":\"%s\",\"type\":\"function\",\"function\":{", i ? "," : "", call->id);
+        clo_json_add_pair(out, "name", clo_buf_str(&call->name));
+        clo_buf_add_char(out, ',');
+        clo_json_add_pair(out, "arguments", clo_buf_str(&call->args));
+        clo_buf_add(out, CLO_STR("}}"));
+    }
+    clo_buf_add_char(out, ']');
+}
+
 static void write_whole(clo_generation *g, clo_buf *out)
 {
     clo_openai_whole_begin(g, "chat.completion", out);
     for (size_t i = 0; i < g->n_choices; i++) {
         const clo_choice *c = &g->choices[i];
         clo_buf_addf(out, "%s{\"index\":%zu,\"message\":{\"role\":\"assistant\",", i ? "," : "", c->index);
-        clo_json_add_pair(out, "content", clo_buf_str(&c->said));
+        if (c->n_calls > 0 && c->said.len == 0) clo_buf_add(out, CLO_STR("\"content\":null"));
+        else clo_json_add_pair(out, "content", clo_buf_str(&c->said));
         clo_buf_add(out, CLO_STR(",\"refusal\":null"));
+        add_calls(c, out);
         if (c->thought.len > 0) {
             clo_buf_add_char(out, ',');
             add_thought(c, out);
@@ -92,6 +129,7 @@ static void write_whole(clo_generation *g, clo_buf *out)
 static const clo_face chat_face = {.stream_type = CLO_TYPE_EVENTS,
                                    .head = write_head,
                                    .piece = write_piece,
+                                   .call = write_call,
                                    .finish = write_finish,
                                    .tail = write_tail,
                                    .fault = clo_openai_fault,
@@ -102,32 +140,31 @@ static const clo_face chat_face = {.stream_type = CLO_TYPE_EVENTS,
 
 /* --- reading ------------------------------------------------------------------------------------------------------*/
 
-static bool check_format(const json_t *body, clo_api_error *e)
+/* The older functions and function_call, as tools and tool_choice. */
+static bool translate_old(json_t *body, clo_api_error *e)
 {
-    json_t *format = NULL;
-    if (!clo_body_object(&format, body, "response_format", e)) return false;
-    clo_str type = clo_json_str(format, "type", CLO_STR("text"));
-    if (clo_str_eq(type, CLO_STR("text"))) return true;
-    if (clo_str_eq(type, CLO_STR("json_object")) || clo_str_eq(type, CLO_STR("json_schema")))
-        return clo_api_fail(e, CLO_API_UNSUPPORTED, "response_format", "'response_format' of type '%.20s' is not supported",
-                            type.ptr);
-    return clo_api_fail(e, CLO_API_INVALID, "response_format",
-                        "'response_format': type text, json_object or json_schema is expected");
+    json_t *functions = NULL, *f, *call = json_object_get(body, "function_call");
+    size_t i;
+    if (!clo_body_array(&functions, body, "functions", e)) return false;
+    if (!functions || json_object_get(body, "tools")) return true;
+    json_t *tools = json_array();
+    json_array_foreach (functions, i, f)
+        json_array_append_new(tools, json_pack("{s:s, s:O}", "type", "function", "function", f));
+    json_object_set_new(body, "tools", tools);
+    if (json_is_string(call)) json_object_set(body, "tool_choice", call);
+    else if (json_is_object(call))
+        json_object_set_new(body, "tool_choice", json_pack("{s:s, s:O}", "type", "function", "function", call));
+    return true;
 }
 
-/* Tools that the template is to show, or NULL. */
-static bool read_tools(json_t **out, const json_t *body, clo_api_error *e)
+static bool read_structure(clo_generation *g, clo_api_error *e)
 {
-    json_t *tools = NULL;
-    const json_t *choice = json_object_get(body, "tool_choice");
-    *out = NULL;
-    if (!clo_body_array(&tools, body, "tools", e) || !clo_tools_check(tools, e)) return false;
-    if (json_array_size(tools) == 0) return true;
-    if (json_is_string(choice) && strcmp(json_string_value(choice), "none") == 0) return true;
-    if (choice && !json_is_null(choice) && !(json_is_string(choice) && strcmp(json_string_value(choice), "auto") == 0))
-        return clo_api_fail(e, CLO_API_UNSUPPORTED, "tool_choice", "'tool_choice': only none and auto are supported");
-    *out = tools;
-    return true;
+    json_t *format = NULL, *tools = NULL;
+    bool parallel = true;
+    return clo_body_object(&format, g->body, "response_format", e) && clo_structured_response_format(g, format, e) &&
+           translate_old(g->body, e) && clo_body_array(&tools, g->body, "tools", e) &&
+           clo_body_bool(&parallel, g->body, "parallel_tool_calls", e) &&
+           clo_structured_tools(g, tools, json_object_get(g->body, "tool_choice"), parallel, e);
 }
 
 static bool set_effort(json_t *vars, clo_str effort, clo_api_error *e)
@@ -148,19 +185,20 @@ static bool set_effort(json_t *vars, clo_str effort, clo_api_error *e)
 
 static bool encode(clo_ids *ids, clo_generation *g, clo_api_error *e)
 {
-    json_t *messages = NULL, *list = NULL, *tools = NULL, *kwargs = NULL, *vars = json_object();
+    json_t *messages = NULL, *list = NULL, *kwargs = NULL, *vars = json_object();
     clo_str effort;
     clo_err err = {0};
     bool ok = vars && clo_body_array(&list, g->body, "messages", e) && clo_messages_read(&messages, list, e) &&
-              read_tools(&tools, g->body, e) && clo_body_str(&effort, g->body, "reasoning_effort", false, e) &&
+              read_structure(g, e) && clo_body_str(&effort, g->body, "reasoning_effort", false, e) &&
               set_effort(vars, effort, e) && clo_body_object(&kwargs, g->body, "chat_template_kwargs", e);
-    const clo_chat *chat = tools ? g->model->chat_tools : g->model->chat;
+    const clo_chat *chat = g->tools ? g->model->chat_tools : g->model->chat;
     if (ok && !chat)
         ok = clo_api_fail(e, CLO_API_UNSUPPORTED, "model", "model '%s' has no chat template: use /v1/completions",
                           g->model->info->name);
     if (ok) {
+        if (g->grammar && !effort.ptr) json_object_set_new(vars, "enable_thinking", json_false());
         if (kwargs) json_object_update(vars, kwargs);
-        const clo_chat_opts o = {.tools = tools, .vars = vars, .go_on = clo_messages_go_on(messages)};
+        const clo_chat_opts o = {.tools = g->tools, .vars = vars, .go_on = clo_messages_go_on(messages)};
         ok = clo_chat_encode(chat, ids, messages, o, &err) || clo_api_fail_err(e, &err);
     }
     json_decref(messages);
@@ -181,7 +219,7 @@ void clo_openai_chat(clo_server *s, clo_request *r, clo_str rest)
     if (!g) return;
     g->model_name = name;
     bool ok = clo_params_read(&g->params, body, CLO_PARAMS_CHAT, clo_request_arena(r), &e) &&
-              clo_params_sampler(&g->sampler, &g->params, &model->advice, &e) && check_format(body, &e) &&
+              clo_params_sampler(&g->sampler, &g->params, &model->advice, &e) &&
               encode(&ids, g, &e);
     if (ok && !clo_generation_add_prompt(g, &ids)) ok = clo_api_fail(&e, CLO_API_BUSY, NULL, "no memory is left");
     clo_ids_free(&ids);

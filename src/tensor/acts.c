@@ -15,6 +15,21 @@ size_t clo_acts_bytes(clo_acts_kind kind, size_t n_tok, size_t n_cols)
     return bytes & ~(size_t)63;
 }
 
+/* A slice of a group's columns is laid out as that slice of a product with only these rows would be. */
+void clo_acts_pack_cols(const clo_kernels *k, clo_acts_kind kind, void *acts, const float *x, size_t ldx, size_t n_tok,
+                        size_t n_cols, size_t col_begin, size_t col_end)
+{
+    const size_t n_group = kind == CLO_ACTS_Q8 ? CLO_Q8_GROUP : CLO_ACTS_GROUP, n = col_end - col_begin;
+    for (size_t t = 0; t < n_tok && n > 0; t += n_group) {
+        size_t n_row = clo_min(n_group, n_tok - t), off;
+        if (kind == CLO_ACTS_Q8)
+            off = clo_q8_group_off(n_cols, t) + col_begin / CLO_ACT_BLOCK * CLO_Q8_BLOCK_BYTES * clo_q8_stride(n_row);
+        else
+            off = (t * n_cols + col_begin * n_row) * sizeof(float);
+        k->acts_pack(kind, (uint8_t *)acts + off, x + t * ldx + col_begin, ldx, n_row, n, 0, n_row);
+    }
+}
+
 size_t clo_matmul_scratch_bytes(size_t n_cols_max)
 {
     return clo_matmul_q_scratch_bytes(n_cols_max); /* float products need none */

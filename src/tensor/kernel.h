@@ -136,6 +136,10 @@ CLO_CHECK bool clo_kernels_pick(const clo_kernels **out, clo_err *err);
 const clo_kernels *clo_kernels_at(size_t i);
 
 size_t clo_acts_bytes(clo_acts_kind kind, size_t n_tok, size_t n_cols);
+/* k->acts_pack of columns [col_begin, col_end), multiples of 32 but for n_cols itself, of all rows. Rows stand side by side
+ * in `acts`, so threads that shared few rows by row would write to each other's cache lines; by columns they do not. */
+void clo_acts_pack_cols(const clo_kernels *k, clo_acts_kind kind, void *acts, const float *x, size_t ldx, size_t n_tok,
+                        size_t n_cols, size_t col_begin, size_t col_end);
 size_t clo_matmul_scratch_bytes(size_t n_cols_max);
 size_t clo_attend_scratch_bytes(size_t head_dim);
 

@@ -11,7 +11,8 @@
  *   v_load v_store v_and v_or v_xor v_add8 v_set8 v_sh v_lut | f_f16 f_i8 f_exp f_load f_store f_set f_mul f_neg f_fma
  *   f_cvt | i_set i_sum | b_load b_store b_and b_or b_sub b_sh | q_load d_start d_step d_half d_end | quant_block
  *
- * Two ways: up to Q_FUSED_MAX tokens a panel is read once, codes go from memory through registers into the sums. More
+ * Two ways: up to Q_FUSED_MAX tokens codes go from memory (for the second and later groups of 12 tokens from the caches)
+ * through registers into the sums. More
  * tokens: a slice of k of a panel is unpacked to bytes and float scales (in L1) and used by all groups of tokens; tokens
  * go in chunks whose activations stay in L2, and sums go on through y from slice to slice, in the law's order.
  *
@@ -213,7 +214,7 @@ AI void fused_step(clo_dtype t, size_t nt, vf acc[][Q_VN], const super_scales *s
     const clo_q_layout *l = &clo_q_layouts[t];
     const q_class cls = class_of(t);
     const int bias = bias_of(t);
-    dot ia[8][Q_VN];
+    dot ia[CLO_Q8_GROUP][Q_VN];
 
     UNROLL for (size_t half = 0; half < 2; half++) {
         const size_t part = l->n_group == 2 ? 1 + half : 0;
@@ -278,7 +279,7 @@ AI void fused_streams(clo_dtype t, size_t nt, size_t n_stream, float *y, size_t 
     const size_t n_tiles = clo_q_n_tiles(l, w->n_cols), panel_bytes = clo_q_panel_bytes(l, w->n_cols);
     const size_t tile_blocks = l->tile_cols / 32, n_blocks = w->n_cols / 32;
     const uint8_t *head = w->data + p * panel_bytes, *tile = head + clo_q_head_bytes(l, n_tiles);
-    vf acc[Q_STREAMS][8][Q_VN];
+    vf acc[Q_STREAMS][CLO_Q8_GROUP][Q_VN];
 
     for (size_t s = 0; s < n_stream; s++)
         UNROLL_TILE for (size_t i = 0; i < nt; i++) UNROLL_TILE for (size_t h = 0; h < Q_VN; h++) acc[s][i][h] = f_zero();
@@ -430,12 +431,12 @@ typedef void tile_fn(float *y, size_t ldy, size_t n_valid, const uint8_t *u, con
     {                                                                                                                  \
         fused_panels(CLO_DTYPE_##type, n, y, ldy, w, acts, n_tok, p0, p1);                                             \
     }
-#if Q_FUSED_MAX == 8
-#define FUSED_ALL(type) FUSED(type, 1) FUSED(type, 2) FUSED(type, 4) FUSED(type, 8)
-#define FUSED_ROW(type) {fused_##type##_1, fused_##type##_2, fused_##type##_4, fused_##type##_8}
+#if Q_FUSED_MAX > 2
+#define FUSED_ALL(type) FUSED(type, 1) FUSED(type, 2) FUSED(type, 4) FUSED(type, 8) FUSED(type, 12)
+#define FUSED_ROW(type) {fused_##type##_1, fused_##type##_2, fused_##type##_4, fused_##type##_8, fused_##type##_12}
 #else
 #define FUSED_ALL(type) FUSED(type, 1) FUSED(type, 2)
-#define FUSED_ROW(type) {fused_##type##_1, fused_##type##_2, NULL, NULL}
+#define FUSED_ROW(type) {fused_##type##_1, fused_##type##_2, NULL, NULL, NULL}
 #endif
 #define TILE(type, n)                                                                                                  \
     static void tile_##type##_##n(float *y, size_t ldy, size_t n_valid, const uint8_t *u, const uint8_t *a,            \
@@ -463,7 +464,7 @@ TILE_ALL(Q4_0) TILE_ALL(Q4_1) TILE_ALL(Q5_1) TILE_ALL(Q8_0) TILE_ALL(Q6_K) TILE_
 
 #define ROW(type, kind) [CLO_DTYPE_##type] = {FUSED_ROW(type), unpack_##type, TILE_ROW(kind)}
 static const struct {
-    fused_fn *fused[4];
+    fused_fn *fused[5];
     unpack_fn *unpack;
     tile_fn *tile[5];
 } type_rows[CLO_DTYPE_COUNT] = {
@@ -534,13 +535,26 @@ static void matmul_chunk(const q_job *job, size_t p0, size_t p1)
     }
 }
 
+/* Panel by panel, each read once for every group of tokens: from memory the first time, then from the caches. */
+static void matmul_fused(float *y, size_t ldy, const clo_matrix *w, const uint8_t *acts, size_t n_tok, size_t p0, size_t p1)
+{
+    const size_t run = n_tok > CLO_Q8_GROUP ? 1 : p1 - p0;
+
+    for (size_t p = p0; p < p1; p += run) {
+        for (size_t t = 0, stride; t < n_tok; t += stride) {
+            stride = clo_q8_group_stride(n_tok, t);
+            type_rows[w->dtype].fused[stride_index(stride)](y + t * ldy, ldy, w, acts + clo_q8_group_off(w->n_cols, t),
+                                                            n_tok - t, p, p + run);
+        }
+    }
+}
+
 void Q_NAME(clo_matmul_q)(float *y, size_t ldy, const clo_matrix *w, const void *acts, size_t n_tok, size_t panel_begin,
                           size_t panel_end, void *scratch)
 {
     if (n_tok == 0 || panel_begin >= panel_end) return;
     if (n_tok <= Q_FUSED_MAX) {
-        size_t i = stride_index(clo_q8_stride(n_tok));
-        type_rows[w->dtype].fused[i](y, ldy, w, (const uint8_t *)acts, n_tok, panel_begin, panel_end);
+        matmul_fused(y, ldy, w, (const uint8_t *)acts, n_tok, panel_begin, panel_end);
         return;
     }
     size_t cols = w->n_cols < 32 * TILE_STEPS ? w->n_cols : 32 * TILE_STEPS;

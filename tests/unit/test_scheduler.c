@@ -14,7 +14,8 @@
 #include "base/random.h"
 #include "base/utf8.h"
 #include "infer/generate.h"
-#include "infer/scheduler.h"
+#include "infer/receipt.h"
+#include "infer/scheduler_impl.h"
 #include "tiny_model.h"
 
 #define N_PROMPT_MAX 300
@@ -377,6 +378,143 @@ static void a_task_knows_its_place_in_line(void **state)
     tiny_close(&t);
 }
 
+typedef struct {
+    const clo_receipt *receipt;
+    clo_replay_verdict verdict;
+    bool ok;
+} replay;
+
+static void run_replay(void *ctx, clo_decoder *d)
+{
+    replay *r = ctx;
+    r->ok = clo_receipt_replay(r->receipt, d, NULL, NULL, &r->verdict, NULL);
+}
+
+/* A task's answer makes a receipt that replays, while others run and with its prompt partly cached. */
+static void a_receipt_from_among_many_replays(void **state)
+{
+    (void)state;
+    static const clo_sampler_params p = {.temp = 0.9f, .top_p = 0.9f};
+    enum { N = 6, N_PROMPT = 150 };
+    tiny_model t;
+    clo_sched *s = NULL;
+    clo_task *tasks[N];
+    int32_t ids[N_PROMPT];
+    clo_err err = {0};
+    tiny_text_open(&t, "q8_0", 2);
+    for (size_t i = 0; i < N_PROMPT; i++) ids[i] = (int32_t)draw(9, i, clo_gen_vocab(t.model));
+    assert_true(clo_sched_open(&s, t.model, t.pool, (clo_sched_opts){.n_ctx = 512}, NULL));
+    for (size_t i = 0; i < N; i++) {
+        const clo_task_opts o = {.prompt = ids, .n_prompt = N_PROMPT, .sampler = &p, .seed = i, .n_max = 50 + 60 * i,
+                                 .ignore_stop_ids = true, .chain = true, .n_top = -1};
+        assert_true(clo_task_start(&tasks[i], s, &o, NULL));
+        if (i == 0) nap(50000);
+    }
+    for (size_t i = 0; i < N; i++) {
+        clo_task_event e;
+        while (clo_task_state(tasks[i], NULL) != CLO_TASK_DONE)
+            if (!clo_task_take(tasks[i], &e)) nap(200);
+        const clo_task_result *r = clo_task_result_of(tasks[i]);
+        const clo_receipt_facts facts = {.result = &r->gen, .prompt = ids, .sampler = &p, .seed = i, .version = "0"};
+        clo_receipt receipt = {0};
+        replay check = {.receipt = &receipt};
+        assert_true(r->ok && r->gen.n_ids == 50 + 60 * i);
+        if (!clo_receipt_make(&receipt, clo_sched_decoder(s), &facts, &err)) fail_msg("%s", err.text);
+        assert_true(clo_sched_run(s, run_replay, &check, NULL) && check.ok);
+        if (!check.verdict.same) fail_msg("task %zu: %s differs at %zu", i, check.verdict.what, check.verdict.at);
+        assert_int_equal(check.verdict.n_checked, 50 + 60 * i);
+        receipt.output.ids[20] = receipt.output.ids[20] == 0;
+        assert_true(clo_sched_run(s, run_replay, &check, NULL) && check.ok && !check.verdict.same);
+        clo_receipt_free(&receipt);
+        clo_task_close(tasks[i]);
+    }
+    clo_sched_close(s);
+    tiny_close(&t);
+}
+
+/* --- shares, without a machine --------------------------------------------------------------------------------------*/
+
+static void keys_get_their_shares(void **state)
+{
+    (void)state;
+    clo_share at[3] = {0};
+    clo_shares all = {.at = at, .n_max = 3};
+    clo_task tasks[5] = {0};
+    clo_share *a = clo_share_of(&all, "a", 1);
+    for (size_t i = 0; i < 4; i++) {
+        tasks[i].share = a;
+        clo_share_line_up(&tasks[i], false);
+    }
+    clo_share *b = clo_share_of(&all, "b", 2);
+    tasks[4].share = b;
+    clo_share_line_up(&tasks[4], false);
+    a->used_s = all.floor_s = 7;
+    b->used_s = 6;
+    assert_ptr_equal(clo_shares_next(&all), b); /* who used less goes first */
+    assert_int_equal(clo_shares_place(&all, &tasks[4]), 0);
+    assert_int_equal(clo_shares_place(&all, &tasks[0]), 1);
+    assert_int_equal(clo_shares_place(&all, &tasks[3]), 4);
+    clo_share_leave(&tasks[1]);
+    assert_int_equal(clo_shares_place(&all, &tasks[3]), 3);
+    clo_share_line_up(&tasks[1], true); /* one that gave its place up comes back first */
+    assert_int_equal(clo_shares_place(&all, &tasks[1]), 1);
+    clo_share_leave(&tasks[4]);
+    assert_true(clo_shares_least(&all, false) == 7);
+    assert_ptr_equal(clo_share_of(&all, "b", 2), b);
+    assert_true(b->used_s < 7 && b->used_s > 6); /* time without work is owed to nobody, but for a little */
+    b->used_s = 9;
+    assert_ptr_equal(clo_share_of(&all, "b", 2), b);
+    assert_true(b->used_s == 9); /* and debts stay */
+    clo_share *c = clo_share_of(&all, "c", 1);
+    assert_ptr_not_equal(c, b);
+    c->used_s = 8;
+    clo_share *d = clo_share_of(&all, "d", 1); /* a full table: of the idle ones, who used least is forgotten */
+    assert_ptr_equal(d, c);
+    assert_string_equal(d->name, "d");
+}
+
+/* One task beside fifty of another key takes at most twice the time that it takes alone. The machine may be busy with
+ * other things, so it gets three tries. */
+static void one_beside_fifty_is_not_kept_waiting(void **state)
+{
+    (void)state;
+    int32_t ids[100];
+    tiny_model t;
+    clo_sched *s = NULL;
+    double times = 0;
+    tiny_text_open(&t, "q4_0", 2);
+    assert_true(clo_sched_open(&s, t.model, t.pool, (clo_sched_opts){.n_ctx = 1024}, NULL));
+    for (size_t i = 0; i < 100; i++) ids[i] = (int32_t)draw(8, i, clo_gen_vocab(t.model));
+    for (int attempt = 0; attempt < 3 && (attempt == 0 || times > 2); attempt++) {
+        clo_task *tasks[51];
+        double seconds[2];
+        for (size_t beside = 0; beside < 2; beside++) {
+            clo_task_opts o = {.prompt = ids, .n_prompt = 100, .n_max = 800, .ignore_stop_ids = true, .n_top = -1};
+            for (size_t i = 1; beside && i < 51; i++) {
+                ids[0] = (int32_t)i; /* no two begin alike */
+                o.key = "many";
+                assert_true(clo_task_start(&tasks[i], s, &o, NULL));
+            }
+            if (beside) nap(300000);
+            o.key = "one";
+            ids[0] = (int32_t)(100 + 2 * attempt + (int)beside);
+            double begin = clo_sched_now_s();
+            assert_true(clo_task_start(&tasks[0], s, &o, NULL));
+            clo_task_event e;
+            while (clo_task_state(tasks[0], NULL) != CLO_TASK_DONE)
+                if (!clo_task_take(tasks[0], &e)) nap(500);
+            seconds[beside] = clo_sched_now_s() - begin;
+            assert_int_equal(clo_task_result_of(tasks[0])->gen.n_ids, 800);
+            for (size_t i = 0; i < (beside ? 51 : 1); i++) clo_task_close(tasks[i]);
+        }
+        times = seconds[1] / seconds[0];
+        print_message("one beside fifty: %.2f s, alone %.2f s: %.2f times\n", seconds[1], seconds[0], times);
+    }
+    assert_true(times <= 2);
+    clo_sched_close(s);
+    tiny_close(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -384,6 +522,9 @@ int main(void)
         cmocka_unit_test(what_cannot_run_is_refused),
         cmocka_unit_test(a_prompt_alone_can_be_scored),
         cmocka_unit_test(a_task_knows_its_place_in_line),
+        cmocka_unit_test(a_receipt_from_among_many_replays),
+        cmocka_unit_test(keys_get_their_shares),
+        cmocka_unit_test(one_beside_fifty_is_not_kept_waiting),
     };
     return cmocka_run_group_tests(tests, tiny_text_make, tiny_text_remove);
 }

@@ -8,7 +8,7 @@
 #define Q_NT_MAX 6
 #define Q_NT_EVEN 4
 #define Q_PANELS 2
-#define Q_FUSED_MAX 8
+#define Q_FUSED_MAX 48
 #define Q_STREAMS 1
 #define Q_STREAMS_SUPER 1
 #define Q_AHEAD 4096
