@@ -15,6 +15,7 @@
 
 #include <pthread.h>
 
+#include "serve/account.h"
 #include "serve/models.h"
 #include "serve/params.h"
 #include "serve/server.h"
@@ -105,6 +106,7 @@ struct clo_generation {
 
     pthread_mutex_t lock;        /* guards the choices of a whole answer while it comes, and what follows */
     size_t n_finished;
+    clo_account *account;        /* owned; NULL until it starts */
     bool started, replied;
     clo_api_error fault;         /* kind OK: none */
     bool head_written;
