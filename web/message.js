@@ -118,7 +118,7 @@ function factsLine(m) {
   if (m.stats?.tokens) parts.push(`${m.stats.tokens} tokens`);
   if (m.stats?.rate) parts.push(`${m.stats.rate.toFixed(1)} tokens/s`);
   if (m.stats?.first) parts.push(`first after ${(m.stats.first / 1000).toFixed(2)} s`);
-  if (m.finish === "length") parts.push("cut off at the length asked for");
+  if (m.finish === "length") parts.push("length reached");
   if (m.finish === "stopped") parts.push("stopped");
   return parts.join(" · ");
 }

@@ -16,6 +16,7 @@
 #include <pthread.h>
 
 #include "infer/receipt.h"
+#include "serve/account.h"
 #include "serve/models.h"
 #include "serve/params.h"
 #include "serve/server.h"
@@ -63,6 +64,7 @@ struct clo_choice {
     bool counted;           /* in the metrics */
     size_t place;           /* in line, as it was told last: 1 is the next to run, 0 in line no more */
     char receipt_id[67];    /* "r_" and 64 hex digits; empty: none */
+    clo_sha256 receipt_digest;
     clo_buf receipt;        /* its text */
 };
 
@@ -113,6 +115,7 @@ struct clo_generation {
 
     pthread_mutex_t lock;        /* guards the choices of a whole answer while it comes, and what follows */
     size_t n_finished;
+    clo_account *account;        /* owned; NULL until it starts */
     bool started, replied;
     clo_api_error fault;         /* kind OK: none */
     bool head_written;

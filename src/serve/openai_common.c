@@ -1,4 +1,5 @@
 /* What handlers of the OpenAI interface share. See openai.h. */
+#include "serve/account.h"
 #include "serve/json_out.h"
 #include "serve/openai.h"
 #include "serve/server_impl.h"
@@ -9,6 +10,7 @@ bool clo_openai_begin(json_t **body, clo_str *model_name, const clo_open_model *
     clo_model_taken how = CLO_MODEL_NONE;
     *body = NULL;
     bool ok = clo_body_parse(body, clo_request_body(r), &e) && clo_body_str(model_name, *body, "model", true, &e);
+    ok = ok && clo_account_may_use(s, r, *model_name, &e);
     if (ok) how = clo_models_take(model, s->models, *model_name, r, &e);
     if (how == CLO_MODEL_READY) return true;
     json_decref(*body);

@@ -22,11 +22,15 @@ static bool path_of(char out[4096], const clo_server *s, const char *hex, bool m
     return clo_path_join(out, err, "%s/%s.json", folder, hex);
 }
 
-static bool store(const clo_server *s, const char *hex, clo_str text, clo_err *err)
+bool clo_receipts_store(const clo_choice *c, clo_api_error *e)
 {
+    const clo_server *s = c->g->s;
     char path[4096];
+    clo_err err = {0};
     if (!s->o.data_dir) return true;
-    return path_of(path, s, hex, true, err) && clo_file_write_atomic(path, clo_bytes_of(text), err);
+    return (path_of(path, s, c->receipt_id + 2, true, &err) &&
+            clo_file_write_atomic(path, clo_bytes_of(clo_buf_str(&c->receipt)), &err)) ||
+           clo_api_fail_err(e, &err);
 }
 
 static bool make(clo_receipt *out, const clo_choice *c, clo_err *err)
@@ -43,7 +47,7 @@ static bool make(clo_receipt *out, const clo_choice *c, clo_err *err)
     return clo_receipt_make(out, clo_sched_decoder(g->model->sched), &facts, err);
 }
 
-bool clo_receipts_keep(clo_choice *c, clo_api_error *e)
+bool clo_receipts_make(clo_choice *c, clo_api_error *e)
 {
     clo_receipt receipt = {0};
     clo_err err = {0};
@@ -51,9 +55,8 @@ bool clo_receipts_keep(clo_choice *c, clo_api_error *e)
     bool ok = make(&receipt, c, &err) && clo_receipt_format(&c->receipt, &receipt, &err);
     clo_receipt_free(&receipt);
     if (!ok) return clo_api_fail_err(e, &err);
-    clo_sha256 d = clo_sha256_of(c->receipt.ptr, c->receipt.len);
-    clo_sha256_hex(hex, &d);
-    if (!store(c->g->s, hex, clo_buf_str(&c->receipt), &err)) return clo_api_fail_err(e, &err);
+    c->receipt_digest = clo_sha256_of(c->receipt.ptr, c->receipt.len);
+    clo_sha256_hex(hex, &c->receipt_digest);
     snprintf(c->receipt_id, sizeof c->receipt_id, "r_%s", hex);
     return true;
 }
@@ -217,6 +220,11 @@ void clo_receipts_replay(clo_server *s, clo_request *r, clo_str rest)
         return;
     }
     clo_sha256_hex(hex, &receipt->model);
+    if (!clo_account_may_use(s, r, clo_str_from(hex), &e)) {
+        drop(receipt);
+        clo_route_fail(s, r, &e);
+        return;
+    }
     clo_model_taken how = clo_models_take(&model, s->models, clo_str_from(hex), r, &e);
     if (how != CLO_MODEL_READY) {
         drop(receipt);

@@ -17,8 +17,9 @@
 
 #include "serve/generation.h"
 
-/* Makes the receipt of a finished choice and keeps it. False: e says why. */
-bool clo_receipts_keep(clo_choice *c, clo_api_error *e);
+/* Makes the receipt of a finished choice, and puts it on disk. False: e says why. */
+bool clo_receipts_make(clo_choice *c, clo_api_error *e);
+bool clo_receipts_store(const clo_choice *c, clo_api_error *e);
 /* `,"x_receipt":{...}` when the choice has one. */
 void clo_receipts_show(const clo_choice *c, clo_buf *out);
 
