@@ -21,15 +21,19 @@ export const folder = mkdtempSync(join(tmpdir(), "cloche-page-"));
 const real = process.env.CLOCHE_SMOLLM2 ?? join(ROOT, "build/fetch/SmolLM2-135M-Instruct.Q4_1.gguf");
 export const isReal = existsSync(real);
 
-function tinyModel() {
+export function tinyModel() {
   const lines = execFileSync("python3", [join(ROOT, "tests/tiny_models.py"), folder], {encoding: "utf8"}).trim().split("\n");
   return lines.find((l) => l.includes("q8_0"));
 }
 
-export async function startServer() {
-  const bin = resolve(ROOT, process.env.CLOCHE_BIN ?? "build/cloche");
-  const p = spawn(bin, ["serve", "--json", "--listen", "127.0.0.1:0", "--data", join(folder, "data"), "--parallel", "1",
-    "--model", isReal ? real : tinyModel()], {stdio: ["ignore", "pipe", "inherit"]});
+const BIN = resolve(ROOT, process.env.CLOCHE_BIN ?? "build/cloche");
+
+// The key, which is told once.
+export const addKey = (data) => JSON.parse(execFileSync(BIN, ["key", "add", "page", "--data", join(folder, data), "--json"], {encoding: "utf8"})).key;
+
+export async function startServer(data = "data", model = isReal ? real : tinyModel()) {
+  const p = spawn(BIN, ["serve", "--json", "--listen", "127.0.0.1:0", "--data", join(folder, data), "--parallel", "1", "--model", model],
+    {stdio: ["ignore", "pipe", "inherit"]});
   let url;
   for await (const line of createInterface({input: p.stdout})) {
     const e = JSON.parse(line);
@@ -37,10 +41,12 @@ export async function startServer() {
     if (e.event === "ready") break;
   }
   p.stdout.resume();
-  return {url, stop: () => new Promise((done) => { p.on("exit", (code) => { rmSync(folder, {recursive: true}); done(code); }); p.kill(); })};
+  return {url, stop: () => new Promise((done) => { p.on("exit", done); p.kill(); })};
 }
 
 export const startBrowser = () => chromium.launch({executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS});
+
+export const cleanUp = () => rmSync(folder, {recursive: true});
 
 // A page in a fresh profile; `faults` gathers what must not happen.
 export async function openPage(browser, url, options = {}) {

@@ -3,7 +3,8 @@ import {test, before, after, beforeEach, afterEach} from "node:test";
 import assert from "node:assert/strict";
 import {mkdirSync, readFileSync, writeFileSync} from "node:fs";
 import {join} from "node:path";
-import {ROOT, isReal, startServer, startBrowser, openPage, axe, ask, finished, setting, lastAnswer, folder} from "./harness.mjs";
+import {ROOT, isReal, startServer, startBrowser, openPage, addKey, tinyModel, cleanUp, axe, ask, finished, setting,
+  lastAnswer, folder} from "./harness.mjs";
 
 const IMAGES = process.env.PAGE_IMAGES; // a folder: screenshots are written there
 let server, browser, page, context, faults;
@@ -15,6 +16,7 @@ before(async () => {
 after(async () => {
   await browser.close();
   assert.equal(await server.stop(), 0);
+  cleanUp();
 });
 
 async function fresh(options) {
@@ -266,23 +268,28 @@ test("what a model writes becomes text and a few elements, never markup, in time
 
 // --- who uses it ----------------------------------------------------------------------------------------------------
 
-test("a server with keys asks for one, which the tab alone keeps", async () => {
+test("a server with keys asks for one, which the tab alone keeps", async (t) => {
+  const key = addKey("keys");
+  const closed = await startServer("keys", tinyModel());
+  t.after(closed.stop);
   await context.close();
-  context = await browser.newContext();
-  page = await context.newPage();
-  let seen;
-  await page.route("**/v1/models", async (route) => {
-    seen = route.request().headers().authorization;
-    if (seen === "Bearer sesame") await route.continue();
-    else await route.fulfill({status: 401, contentType: "application/json", body: JSON.stringify({error: {message: "no key", type: "authentication_error", param: null, code: "invalid_api_key"}})});
-  });
-  await page.goto(`${server.url}/ui/`);
+  ({page, context, faults} = await openPage(browser, closed.url));
   await page.locator("#key[open]").waitFor();
-  await page.fill("#key-input", "sesame");
+  assert.deepEqual(await axe(page), []);
+  await page.fill("#key-input", "wrong");
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => document.querySelector("#key").open && document.querySelector("#key-input").value === "");
+  await page.fill("#key-input", key);
   await page.keyboard.press("Enter");
   await page.waitForFunction(() => document.querySelector("#model").value !== "");
-  assert.equal(seen, "Bearer sesame");
-  assert.deepEqual(await page.evaluate(() => [sessionStorage.length, localStorage.getItem("cloche.key")]), [1, null]);
+  await setting(page, {max_tokens: "6"});
+  await ask(page, "Hello");
+  await finished(page);
+  await lastAnswer(page).locator(".receipt summary").click();
+  await lastAnswer(page).getByRole("button", {name: "Replay"}).click();
+  await lastAnswer(page).locator(".verdict.good").waitFor();
+  assert.equal(await page.evaluate(() => sessionStorage.getItem("cloche.key")), key);
+  assert.ok(!await page.evaluate((k) => JSON.stringify({...localStorage}).includes(k), key));
 });
 
 test("everything works by keyboard alone", async () => {
