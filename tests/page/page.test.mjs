@@ -72,8 +72,7 @@ test("an answer streams, tells its speed, and its receipt replays", async () => 
   await page.waitForSelector(".message.assistant[aria-busy]");
   const seen = new Set();
   while (await page.locator("#stop").isVisible()) seen.add(await bodyOf(lastAnswer(page)).catch(() => ""));
-  assert.ok(!isReal || seen.size > 2, // the tiny model is too quick to look twice
- `it came in ${seen.size} pieces`);
+  assert.ok(!isReal || seen.size > 2, `it came in ${seen.size} pieces`); // the tiny model is too quick to be seen
   const facts = await lastAnswer(page).locator(".facts").innerText();
   assert.match(facts, /^\d+ tokens · \d+\.\d tokens\/s · first after \d+\.\d\d s/);
   await lastAnswer(page).locator(".receipt summary").click();
