@@ -73,7 +73,7 @@ function facts(text) {
 
 function verdictOf(v, message) {
   const where = `token ${v.at + 1} of ${v.tokens}`;
-  if (v.same && !v.text.trim().endsWith(message.content.trim()))
+  if (v.same && !(v.text ?? "").trim().endsWith(message.content.trim()))
     return {good: false, text: "The receipt is sound, but it is of another text than this one."};
   if (v.same)
     return {good: true, text: `Identical: all ${v.checked} tokens, every choice and every number behind them, computed again in ${

@@ -108,14 +108,20 @@ void clo_receipts_get(clo_server *s, clo_request *r, clo_str id)
 
 /* --- replaying ----------------------------------------------------------------------------------------------------*/
 
+/* Bytes that are not UTF-8 are U+FFFD, as in answers. */
+static json_t *text_json(clo_str text)
+{
+    clo_buf json = {0};
+    clo_json_add_str(&json, text);
+    json_t *v = json.failed ? NULL : json_loadb(json.ptr, json.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+    clo_buf_free(&json);
+    return v ? v : json_null();
+}
+
 static json_t *token_json(const clo_open_model *m, int32_t id)
 {
-    clo_buf text = {0};
     if (id < 0) return json_null();
-    clo_openai_token(m, id, &text); /* JSON text, its bytes made UTF-8 */
-    json_t *v = text.failed ? NULL : json_loadb(text.ptr, text.len, JSON_DECODE_ANY, NULL);
-    clo_buf_free(&text);
-    return json_pack("{s:i, s:o}", "id", id, "text", v ? v : json_null());
+    return json_pack("{s:i, s:o}", "id", id, "text", text_json(clo_tok_piece(m->tok, id, true)));
 }
 
 static json_t *verdict_json(const clo_replay_verdict *v, const clo_receipt *r, const clo_open_model *m, double seconds)
@@ -140,8 +146,7 @@ static void write_verdict(clo_generation *g, clo_buf *out)
     const clo_gen_result *res = &g->choices[0].result->gen;
     clo_receipt_check_answer(g->replayed, res->ids, res->chain, res->n_ids, &v);
     json_t *o = verdict_json(&v, g->replayed, g->model, clo_request_age_s(g->r));
-    clo_str text = clo_buf_str(&g->choices[0].said);
-    if (o && v.same) json_object_set_new(o, "text", json_stringn(text.ptr, text.len));
+    if (o && v.same) json_object_set_new(o, "text", text_json(clo_buf_str(&g->choices[0].said)));
     clo_json_add_tree(out, o);
 }
 

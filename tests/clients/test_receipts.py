@@ -119,6 +119,7 @@ def test_a_place_that_cannot_be_written_fails_the_answer(models, tmp_path):
 
 
 def test_a_sealed_server_gives_and_replays_receipts(models, tmp_path):
-    s = Server(tmp_path / "data", "--model", pathlib.Path(models[TINY]), "--sealed")
+    # The leak checker works by a thread that may do what a sealed process may not.
+    s = Server(tmp_path / "data", "--model", pathlib.Path(models[TINY]), "--sealed", ASAN_OPTIONS="detect_leaks=0")
     assert replay(s, ask(s)["choices"][0]["x_receipt"]["text"])["same"]
-    assert s.stop() == 0
+    assert s.stop() == 0, s.errors
