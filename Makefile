@@ -13,8 +13,10 @@
 #   make check-bits            one digest for every instruction set, thread count, chunking, compiler, optimisation
 #   make check-peers           against the reference implementations (Python)
 #   make check-clients         the server through the clients that people use (Python, node)
+#   make check-page            the server's web page in a real browser
 #   make ci                    what the CI runs
 #   make install               PREFIX=/usr/local, DESTDIR=
+#   make deb                   Debian packages in build/deb; `make check-deb` unpacks them and runs what is in them
 #   make format, make lint, make clean
 #
 # SKIP="src/a/b.c tests/unit/test_x.c" leaves files out; V=1 shows the commands.
@@ -24,6 +26,8 @@ CONFIG  ?= release
 CROSS   ?=
 SKIP    ?=
 PREFIX  ?= /usr/local
+LIBDIR  ?= $(PREFIX)/lib
+UNITDIR ?= $(PREFIX)/lib/systemd/system
 SECONDS ?= 20
 PYTHON  ?= python3
 Q       := $(if $(V),,@)
@@ -63,7 +67,7 @@ BASE := -std=c11 -D_GNU_SOURCE -DCLO_VERSION='"$(VERSION)"' -g -ffp-contract=off
 HARDEN := -fstack-protector-strong $(if $(findstring clang,$(CC)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 LDHARD := -pie -Wl,-z,relro,-z,now
 LIBS := -ljansson -lcrypto -lpcre2-8 -lutf8proc -lm -pthread
-LIBS_SERVE := -lmicrohttpd
+LIBS_SERVE := -lmicrohttpd -lsqlite3 -lseccomp
 SAN  :=
 
 ifeq ($(CONFIG),release)
@@ -117,16 +121,18 @@ SAN_KERNEL := $(if $(filter ubsan,$(CONFIG)),-fno-sanitize=null$(comma)object-si
 san_flags = $(if $(filter $(ISA_DIRS:%=src/tensor/%/%),$1),$(SAN_KERNEL))
 
 ISA_OUT  := $(filter-out $(ISA_DIRS),avx2 avx512 neon)
-# TLS has no static libraries, so that a static program has no server.
+# TLS has no static libraries, so that a static program has no server; keys, the audit log and the seal it has.
 ifneq ($(CROSS),)
-  SKIP += src/cli/serve.c $(wildcard src/serve/*.c) tests/unit/test_serve.c tests/fuzz/fuzz_request.c
+  BOOKS := $(wildcard $(addprefix src/serve/,keys*.c audit*.c ledger.c seal*.c airgap*.c notify.c))
+  SKIP += src/cli/serve.c $(filter-out $(BOOKS),$(wildcard src/serve/*.c)) tests/unit/test_serve.c tests/fuzz/fuzz_request.c
+  SKIP += tests/unit/test_seal.c # the emulator has no filters of system calls
   BASE += -DCLO_NO_SERVE
-  LIBS_SERVE :=
+  LIBS_SERVE := -lsqlite3 -lseccomp
 endif
-LIB_SRC := $(filter-out src/cli/% src/serve/% $(ISA_OUT:%=src/tensor/%/%) $(SKIP),$(wildcard src/*/*.c src/tensor/*/*.c))
+LIB_SRC := $(filter-out src/cli/% src/serve/% src/store/% $(ISA_OUT:%=src/tensor/%/%) $(SKIP),$(wildcard src/*/*.c src/tensor/*/*.c))
 CLI_SRC := $(filter-out $(SKIP),$(wildcard src/cli/*.c))
 # The server belongs to the program, not to the library.
-SERVE_SRC := $(filter-out $(SKIP),$(wildcard src/serve/*.c))
+SERVE_SRC := $(filter-out $(SKIP),$(wildcard src/serve/*.c src/store/*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
 CLI_OBJ := $(CLI_SRC:%.c=$(B)/%.o)
 SERVE_OBJ := $(SERVE_SRC:%.c=$(B)/%.o)
@@ -140,8 +146,8 @@ FUZZ_SRC  := $(filter-out $(SKIP),$(wildcard tests/fuzz/fuzz_*.c))
 REPLAY_BIN := $(FUZZ_SRC:tests/fuzz/fuzz_%.c=$(B)/tests/fuzz/replay_%)
 FUZZ_BIN  := $(FUZZ_SRC:%.c=$(B)/%)
 
-.PHONY: all libs run check check-build bench bench-compare bench-exactness fuzz fuzz-build ci format lint install uninstall clean \
-        check-peers check-clients check-bits check-docs includes
+.PHONY: all libs run check check-build bench bench-compare bench-exactness fuzz fuzz-build ci format lint install uninstall deb clean \
+        check-peers check-clients check-page check-bits check-docs check-deb includes
 .SUFFIXES:
 .PRECIOUS: $(B)/src/%.o $(B)/tests/%.o
 all: $(if $(CLI_SRC),$(PROG)) libs
@@ -164,6 +170,9 @@ $(B)/tests/%.o: tests/%.c $(B)/flags
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
 	$(Q)$(CC) $(ALL_CFLAGS) $(OPT) -Itests -MMD -MP -c $< -o $@
+
+# The page's files are put into it by the assembler.
+$(B)/src/serve/web.o: $(wildcard web/*)
 
 # The list of objects is a prerequisite too, so that a removed source leaves the archive.
 $(B)/objects: FORCE
@@ -237,6 +246,9 @@ check-peers: all
 CLIENTS_PYTHON ?= $(firstword $(wildcard build/clients/bin/python) $(PYTHON))
 check-clients: all
 	$(Q)CLOCHE_BIN=$(PROG) $(CLIENTS_PYTHON) -m pytest -q -rs tests/clients
+# `tools/bootstrap.sh page` brings the browser and what drives it.
+check-page: all
+	$(Q)CLOCHE_BIN=$(PROG) node --test --test-reporter=spec --test-concurrency=1 tests/page/
 check-bits:
 	$(Q)$(PYTHON) tests/bits.py
 check-docs: all
@@ -274,17 +286,19 @@ format:
 lint: includes
 	$(Q)$(PYTHON) tools/lint.py
 
-PC := $(DESTDIR)$(PREFIX)/lib/pkgconfig/cloche.pc
+PC := $(DESTDIR)$(LIBDIR)/pkgconfig/cloche.pc
+UNIT := $(DESTDIR)$(UNITDIR)/cloche.service
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/cloche \
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/include/cloche $(DESTDIR)$(UNITDIR) \
 	    $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
 	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 	install -m 755 $(PROG) $(DESTDIR)$(PREFIX)/bin/cloche
-	install -m 644 $(LIBA) $(DESTDIR)$(PREFIX)/lib/libcloche.a
-	$(if $(CROSS),,install -m 755 $(LIBSO) $(DESTDIR)$(PREFIX)/lib/libcloche.so.0)
-	$(if $(CROSS),,ln -sf libcloche.so.0 $(DESTDIR)$(PREFIX)/lib/libcloche.so)
+	install -m 644 $(LIBA) $(DESTDIR)$(LIBDIR)/libcloche.a
+	$(if $(CROSS),,install -m 755 $(LIBSO) $(DESTDIR)$(LIBDIR)/libcloche.so.0)
+	$(if $(CROSS),,ln -sf libcloche.so.0 $(DESTDIR)$(LIBDIR)/libcloche.so)
 	install -m 644 include/cloche/*.h $(DESTDIR)$(PREFIX)/include/cloche/
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' packaging/cloche.pc.in > $(PC)
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' packaging/cloche.pc.in > $(PC)
+	sed -e 's|/usr/bin/cloche|$(PREFIX)/bin/cloche|' packaging/cloche.service > $(UNIT)
 	install -m 644 packaging/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	install -m 644 packaging/completion/cloche.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/cloche
 	install -m 644 packaging/completion/_cloche $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_cloche
@@ -292,9 +306,15 @@ install: all
 	$(if $(DESTDIR),,@[ "$$(id -u)" -ne 0 ] || ldconfig)
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/cloche $(DESTDIR)$(PREFIX)/lib/libcloche.* $(DESTDIR)$(PREFIX)/include/cloche/*.h $(PC) \
+	rm -f $(DESTDIR)$(PREFIX)/bin/cloche $(DESTDIR)$(LIBDIR)/libcloche.* $(DESTDIR)$(PREFIX)/include/cloche/*.h $(PC) $(UNIT) \
 	    $(DESTDIR)$(PREFIX)/share/man/man1/cloche*.1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions/cloche \
 	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_cloche $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/cloche.fish
+
+# Debian packages of this build: the program with its unit, the library, and what programs are built against.
+deb: all
+	$(Q)packaging/deb.sh $(VERSION) build/deb
+check-deb: all
+	$(Q)CLOCHE_BIN=$(PROG) $(PYTHON) tests/test_package.py
 
 clean:
 	rm -rf build

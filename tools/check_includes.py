@@ -6,7 +6,9 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Lower numbers stand lower. `api` is the C library's door (include/cloche), above infer and beside nothing.
-HEIGHT = {"base": 0, "tensor": 1, "model": 2, "infer": 3, "cloche": 4, "serve": 5, "cli": 6}
+HEIGHT = {"base": 0, "tensor": 1, "model": 2, "infer": 3, "cloche": 4, "store": 0.5, "serve": 5, "cli": 6}
+# Stands beside the rooms that run models: they do not see it, nor it them.
+BESIDE = {"store": {"tensor", "model", "infer", "cloche"}}
 
 
 def room_of(path):
@@ -33,6 +35,8 @@ def faults_of(path):
         if (ROOT / "src" / target).is_file():
             if first in HEIGHT and HEIGHT[first] > HEIGHT[room]:
                 yield n, f'{room} includes "{target}", which stands above it'
+            if room in BESIDE.get(first, ()):
+                yield n, f'{room} includes "{target}", which stands beside it'
             if path.suffix in (".c", ".h") and target.endswith(".c"):
                 yield n, f'"{target}" is a source file'
         elif not (path.parent / target).is_file():

@@ -125,10 +125,12 @@ CLO_CHECK bool clo_cli_data_dir(char out[4096], const char *given, clo_err *err)
 CLO_CHECK bool clo_cli_model_path(char out[4096], const char *model, const char *data, clo_err *err);
 
 /* --- commands: one file each ---------------------------------------------------------------------------------------*/
+int clo_cmd_audit(int argc, char **argv);
 int clo_cmd_bench(int argc, char **argv);
 int clo_cmd_doctor(int argc, char **argv);
 int clo_cmd_import(int argc, char **argv);
 int clo_cmd_inspect(int argc, char **argv);
+int clo_cmd_key(int argc, char **argv);
 int clo_cmd_list(int argc, char **argv);
 int clo_cmd_logits(int argc, char **argv);
 int clo_cmd_perplexity(int argc, char **argv);

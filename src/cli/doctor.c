@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "base/thread.h"
+#include "cli/airgap.h"
 #include "cli/cli.h"
 #include "model/checkpoint.h"
 #include "model/spec.h"
@@ -89,20 +90,26 @@ int clo_cmd_doctor(int argc, char **argv)
 {
     const char *data = NULL;
     size_t n_threads = 0;
-    bool json = false;
+    bool json = false, airgap = false, sealed = false;
     const clo_opt opts[] = {
+        {"airgap", NULL, CLO_OPT_FLAG, &airgap, NULL, "try to get out of this machine instead; exit code 3 when that is possible"},
+        {"sealed", NULL, CLO_OPT_FLAG, &sealed, NULL, "with --airgap: sealed first, as 'serve --sealed' is"},
         {"threads", "t", CLO_OPT_SIZE, &n_threads, "N", "processors to use (default: all this process may use)"},
         {"data", NULL, CLO_OPT_STR, &data, "DIR", "data folder (default: $CLOCHE_DATA)"},
         {"json", NULL, CLO_OPT_FLAG, &json, NULL, "print one JSON object"},
     };
     const clo_cli_spec spec = {"doctor [MODEL]",
                                "Shows what this machine can do: instruction sets, processors this process may use, speed\n"
-                               "of memory and arithmetic; with MODEL, the decoding speed to expect.",
-                               "  cloche doctor\n  cloche doctor SmolLM2.gguf --json\n", opts, CLO_COUNT(opts), 0, 1};
+                               "of memory and arithmetic; with MODEL, the decoding speed to expect. With --airgap it tries\n"
+                               "every way out of this machine that it knows (no packet leaves) and lists sockets.",
+                               "  cloche doctor\n  cloche doctor SmolLM2.gguf --json\n  cloche doctor --airgap --sealed\n", opts, CLO_COUNT(opts), 0, 1};
     clo_cli_args args;
     clo_err err = {0};
     int rc = 0;
     if (!clo_cli_parse(&args, &spec, argc, argv, &rc)) return rc;
+    if (sealed && !airgap) return clo_cli_fail_usage("--sealed goes with --airgap");
+    if (airgap && args.n_args) return clo_cli_fail_usage("--airgap takes no model");
+    if (airgap) return clo_doctor_airgap(data, sealed, json);
     json_t *o = facts(args.n_args ? args.args[0] : NULL, data, n_threads, &err);
     if (!o) return clo_cli_fail(&err, NULL);
     if (json) return clo_cli_print_json(o);

@@ -25,6 +25,8 @@ static const struct {
     {"logits", clo_cmd_logits, "a model's raw numbers for given tokens"},
     {"quantize", clo_cmd_quantize, "make a model smaller"},
     {"perplexity", clo_cmd_perplexity, "how well a model predicts a text"},
+    {"key", clo_cmd_key, "API keys of the server"},
+    {"audit", clo_cmd_audit, "check the server's audit log"},
     {"bench", clo_cmd_bench, "time a model beside the machine's own limits"},
     {"doctor", clo_cmd_doctor, "what this machine can do"},
     {"version", clo_cmd_version, "the version of this program"},

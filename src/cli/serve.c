@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "cli/cli.h"
 #include "serve/duration.h"
+#include "serve/notify.h"
 #include "serve/server.h"
 
 #define PEM_BYTES_MAX ((size_t)1 << 20)
@@ -18,7 +19,7 @@ typedef struct {
     const char *listen, *data, *keep_alive, *kv_memory, *tls_cert, *tls_key, *drain;
     clo_opt_list models, origins, hosts;
     size_t n_threads, n_ctx, n_parallel, n_queue;
-    bool json;
+    bool json, sealed, no_keys, audit_text;
 } options;
 
 /* --- values -------------------------------------------------------------------------------------------------------*/
@@ -61,7 +62,10 @@ static bool fill_opts(clo_server_opts *so, const options *o, char data[4096], do
                             .n_threads = o->n_threads,
                             .n_ctx_max = o->n_ctx,
                             .n_running_max = o->n_parallel,
-                            .n_waiting_max = o->n_queue};
+                            .n_waiting_max = o->n_queue,
+                            .sealed = o->sealed,
+                            .no_keys = o->no_keys,
+                            .audit_text = o->audit_text};
     if (o->kv_memory && !parse_bytes(&so->kv_bytes_max, o->kv_memory))
         return clo_fail(err, CLO_ERR_USAGE, "--kv-memory '%s': 2GiB, 512M or bytes are expected", o->kv_memory);
     if (!read_seconds(&so->keep_alive_s, o->keep_alive, "keep-alive", err) || !read_seconds(drain_s, o->drain, "drain", err))
@@ -90,23 +94,35 @@ static void tell(const options *o, const char *event, const char *url)
     fflush(stdout);
 }
 
-/* Until SIGTERM or SIGINT; a second one ends the wait for running answers. */
-static void serve_until_told(clo_server *s, const options *o, const sigset_t *signals, double drain_s)
+/* Waits for a signal, telling the service manager that it is alive; readiness is looked for until it is there. */
+static void wait_for_signal(clo_server *s, const options *o, const sigset_t *signals, const clo_notify *notify)
 {
-    const struct timespec look = {.tv_nsec = 100000000};
     bool ready = false;
-    tell(o, "listening", clo_server_url(s));
     for (int sig = -1; sig < 0;) {
         if (!ready && clo_server_is_ready(s)) {
             ready = true;
             tell(o, "ready", clo_server_url(s));
+            clo_notify_send(notify, "READY=1");
         }
-        sig = ready ? sigwaitinfo(signals, NULL) : sigtimedwait(signals, NULL, &look);
+        double wait_s = !ready ? 0.1 : notify->watchdog_s > 0 ? notify->watchdog_s / 3 : 3600;
+        const struct timespec wait = {.tv_sec = (time_t)wait_s, .tv_nsec = (long)((wait_s - (double)(time_t)wait_s) * 1e9)};
+        if (notify->watchdog_s > 0) clo_notify_send(notify, "WATCHDOG=1");
+        sig = sigtimedwait(signals, NULL, &wait);
     }
+}
+
+/* Until SIGTERM or SIGINT; a second one ends the wait for running answers. */
+static void serve_until_told(clo_server *s, const options *o, const sigset_t *signals, const clo_notify *notify, double drain_s)
+{
+    tell(o, "listening", clo_server_url(s));
+    wait_for_signal(s, o, signals, notify);
+    clo_notify_send(notify, "STOPPING=1");
     tell(o, "stopping", clo_server_url(s));
     clo_server_drain(s);
-    for (double begin = clo_cli_now(); clo_cli_now() - begin < drain_s && !clo_server_wait_idle(s, 0.1);)
+    for (double begin = clo_cli_now(); clo_cli_now() - begin < drain_s && !clo_server_wait_idle(s, 0.1);) {
+        if (notify->watchdog_s > 0) clo_notify_send(notify, "WATCHDOG=1");
         if (sigtimedwait(signals, NULL, &(struct timespec){0}) > 0) break;
+    }
 }
 
 static bool work(const options *o, clo_err *err)
@@ -121,11 +137,14 @@ static bool work(const options *o, clo_err *err)
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
     pthread_sigmask(SIG_BLOCK, &signals, NULL); /* before the first thread, which inherits it */
-    bool ok = fill_opts(&so, o, data, &drain_s, &arena, err);
+    clo_notify notify = {.fd = -1};
+    bool ok = fill_opts(&so, o, data, &drain_s, &arena, err) && clo_notify_open(&notify, err);
     so.log = log_line;
+    so.notify_fd = notify.fd;
     ok = ok && clo_server_open(&s, &so, err);
-    if (ok) serve_until_told(s, o, &signals, drain_s);
+    if (ok) serve_until_told(s, o, &signals, &notify, drain_s);
     clo_server_close(s);
+    clo_notify_close(&notify);
     clo_arena_free(&arena);
     return ok;
 }
@@ -147,6 +166,9 @@ int clo_cmd_serve(int argc, char **argv)
         {"allow-host", NULL, CLO_OPT_LIST, &o.hosts, "NAME", "another name of this server, while it listens on loopback"},
         {"drain", NULL, CLO_OPT_STR, &o.drain, "D", "how long running answers may go on after SIGTERM (default: 30)"},
         {"threads", "t", CLO_OPT_SIZE, &o.n_threads, "N", "processors to use (default: all this process may use)"},
+        {"sealed", NULL, CLO_OPT_FLAG, &o.sealed, NULL, "the kernel lets it open no connection and write nowhere but in the data folder"},
+        {"no-keys", NULL, CLO_OPT_FLAG, &o.no_keys, NULL, "ask nobody for a key, also from other machines"},
+        {"audit-text", NULL, CLO_OPT_FLAG, &o.audit_text, NULL, "put the text of requests and answers into the audit log"},
         {"data", NULL, CLO_OPT_STR, &o.data, "DIR", "data folder (default: $CLOCHE_DATA)"},
         {"json", NULL, CLO_OPT_FLAG, &o.json, NULL, "print one JSON object a line: listening, ready, stopping"},
     };

@@ -11,7 +11,8 @@
  * from nothing stops there, with every token of one byte looked at, so that no schema takes seconds a token. */
 #define KEPT_MAX ((size_t)16 << 20)
 #define WALK_MAX ((size_t)64 << 20)
-#define PLACE_ENDED (-3) /* behind a stop id */
+#define PLACE_ENDED (-3)  /* behind a stop id */
+#define PLAIN_WAYS_MAX 64 /* of a place inside a string whose plain tokens are known at once */
 
 struct clo_matcher {
     clo_grammar *g;             /* shared */
@@ -189,27 +190,38 @@ static bool walk(clo_matcher *m, const clo_trie_tree *t, int32_t place, bool one
     return true;
 }
 
-/* Inside a string that may hold any character: of how many more at most, GR_INF without end; 0: it is something else. The
- * place waits for a character, and beside that for nothing but the closing quote. */
+/* Of a way that waits for any character of a string: how many more it takes at most, GR_INF without end; 0: it does not. */
+static uint32_t plain_left_of(const clo_automaton *a, const clo_way *w)
+{
+    if (!a->g->states[w->state].plain || w->below == GR_NONE || !w->safe) return 0;
+    const clo_way *loop = &a->ways[w->below];
+    const gr_state *s = &a->g->states[loop->state];
+    const gr_edge *e = &a->g->edges[s->first];
+    if (s->n != 1 || e->kind != GR_REPEAT) return 0;
+    return e->max == GR_INF ? GR_INF : e->max - loop->count + 1;
+}
+
+/* Of a way that waits for a quote and nothing else. */
+static bool closes_string(const clo_automaton *a, const clo_way *w)
+{
+    const gr_state *s = &a->g->states[w->state];
+    const gr_edge *e = &a->g->edges[s->first];
+    return s->n == 1 && e->kind == GR_BYTES && e->lo == '"' && e->hi == '"';
+}
+
+/* The same for a place: 0 also when there are ways that take some characters and not others, unless a single way beside
+ * them takes all. */
 static uint32_t plain_left(const clo_automaton *a, const clo_place *p)
 {
-    if (p->n_ways == 0 || p->n_ways > 2) return 0;
-    for (uint32_t i = 0; i < p->n_ways; i++) {
+    uint32_t left = 0;
+    bool others = false;
+    for (uint32_t i = 0; i < p->n_ways && p->n_ways <= PLAIN_WAYS_MAX; i++) {
         const clo_way *w = &a->ways[p->ways[i]];
-        if (!a->g->states[w->state].plain || w->below == GR_NONE || !w->safe) continue;
-        const clo_way *loop = &a->ways[w->below];
-        const gr_state *s = &a->g->states[loop->state];
-        const gr_edge *e = &a->g->edges[s->first];
-        if (s->n != 1 || e->kind != GR_REPEAT) continue;
-        if (e->max == GR_INF) return GR_INF;
-        if (p->n_ways == 2) {
-            const clo_way *other = &a->ways[p->ways[1 - i]];
-            const gr_state *t = &a->g->states[other->state];
-            if (t->n != 1 || a->g->edges[t->first].kind != GR_BYTES || a->g->edges[t->first].hi != '"') continue;
-        }
-        return e->max - loop->count + 1;
+        uint32_t n = plain_left_of(a, w);
+        if (n > left) left = n;
+        others = others || (n == 0 && !closes_string(a, w));
     }
-    return 0;
+    return others && !(left == GR_INF && p->n_ways == 2) ? 0 : left;
 }
 
 /* The plain tokens of at most n characters. */

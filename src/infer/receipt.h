@@ -82,4 +82,11 @@ typedef struct {
 CLO_CHECK bool clo_receipt_replay(const clo_receipt *r, clo_decoder *d, const clo_ids *prompt,
                                   const clo_sha256 *template_text, clo_replay_verdict *out, clo_err *err);
 
+/* The same in two halves, for who computes the answer again by other means (a scheduler). First whether everything that
+ * decides it is the same (out->same, out->what; the decoder is asked, not run), then what came of it: ids and chain, [n]. */
+CLO_CHECK bool clo_receipt_check_setting(const clo_receipt *r, const clo_decoder *d, const clo_ids *prompt,
+                                         const clo_sha256 *template_text, clo_replay_verdict *out, clo_err *err);
+void clo_receipt_check_answer(const clo_receipt *r, const int32_t *ids, const clo_sha256 *chain, size_t n,
+                              clo_replay_verdict *out);
+
 #endif

@@ -38,6 +38,40 @@ static bool same_setting(const clo_receipt *r, const clo_decoder *d, const clo_s
     return true;
 }
 
+bool clo_receipt_check_setting(const clo_receipt *r, const clo_decoder *d, const clo_ids *prompt,
+                               const clo_sha256 *template_text, clo_replay_verdict *out, clo_err *err)
+{
+    clo_sha256 program;
+    const clo_ids *head = r->prompt.n > 0 ? &r->prompt : prompt;
+    *out = (clo_replay_verdict){0};
+    if (!head) return clo_fail(err, CLO_ERR_USAGE, "the receipt does not hold its prompt: give its tokens");
+    if (!clo_receipt_program_digest(&program, err)) return false;
+    out->same_program = clo_sha256_eq(&program, &r->program);
+    out->same = same_setting(r, d, template_text, head, out);
+    return true;
+}
+
+static bool same_link(const clo_receipt *r, size_t i, const clo_sha256 *link)
+{
+    return memcmp(link->b, r->links + i * CLO_RECEIPT_LINK_BYTES, CLO_RECEIPT_LINK_BYTES) == 0 &&
+           (i + 1 < r->output.n || clo_sha256_eq(link, &r->chain));
+}
+
+/* A link covers its token, so that another token is told first. An answer that ended early lacks a token: -1. */
+void clo_receipt_check_answer(const clo_receipt *r, const int32_t *ids, const clo_sha256 *chain, size_t n,
+                              clo_replay_verdict *out)
+{
+    out->same = true;
+    for (size_t i = 0; out->same && i < r->output.n; i++) {
+        out->at = i;
+        out->stated = r->output.ids[i];
+        out->found = i < n ? ids[i] : -1;
+        if (out->found != out->stated) out->same = differs(out, "token");
+        else if (!same_link(r, i, &chain[i])) out->same = differs(out, "logits");
+        else out->n_checked++;
+    }
+}
+
 /* What is walked along: the chain and the place in the output. */
 typedef struct {
     const clo_receipt *r;
@@ -65,8 +99,7 @@ static bool check_row(walk *w, size_t i, float *logits, bool *same, clo_err *err
         (void)differs(w->v, "token");
         return true;
     }
-    if (memcmp(w->link.b, r->links + i * CLO_RECEIPT_LINK_BYTES, CLO_RECEIPT_LINK_BYTES) != 0 ||
-        (i + 1 == r->output.n && !clo_sha256_eq(&w->link, &r->chain))) {
+    if (!same_link(r, i, &w->link)) {
         (void)differs(w->v, "logits");
         return true;
     }
@@ -102,17 +135,14 @@ bool clo_receipt_replay(const clo_receipt *r, clo_decoder *d, const clo_ids *pro
     const clo_ids *head = r->prompt.n > 0 ? &r->prompt : prompt;
     size_t n_all = r->n_prompt + r->output.n;
     walk w = {.r = r, .n_vocab = clo_gen_vocab(clo_decoder_model(d)), .v = out};
-    clo_sha256 program;
     clo_seq *seq = NULL;
     int32_t *ids = NULL;
     float *rows = NULL;
     bool ok = false;
 
-    *out = (clo_replay_verdict){0};
-    if (!head) return clo_fail(err, CLO_ERR_USAGE, "the receipt does not hold its prompt: give its tokens");
-    if (!clo_receipt_program_digest(&program, err)) return false;
-    out->same_program = clo_sha256_eq(&program, &r->program);
-    if (!same_setting(r, d, template_text, head, out)) return true;
+    if (!clo_receipt_check_setting(r, d, prompt, template_text, out, err)) return false;
+    if (!out->same) return true;
+    out->same = false;
     for (size_t i = 0; i < n_all; i++) {
         int32_t id = i < r->n_prompt ? head->ids[i] : r->output.ids[i - r->n_prompt];
         if (id < 0 || (uint32_t)id >= clo_model_spec(clo_decoder_model(d))->n_vocab)

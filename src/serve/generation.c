@@ -12,6 +12,7 @@
 #include "infer/matcher.h"
 #include "serve/http_impl.h"
 #include "serve/json_out.h"
+#include "serve/receipts.h"
 #include "serve/router.h"
 #include "serve/server_impl.h"
 
@@ -104,19 +105,95 @@ static void free_choice(clo_choice *c)
     }
     free(c->calls);
     clo_buf_free(&c->fresh);
+    clo_buf_free(&c->receipt);
     clo_buf_free(&c->thought);
     clo_buf_free(&c->said);
     free(c->entries);
     free(c->tops);
 }
 
+/* --- the books ----------------------------------------------------------------------------------------------------*/
+
+static bool was_started(const clo_choice *c)
+{
+    return c->task && (c->finished || clo_task_state(c->task, NULL) != CLO_TASK_WAITING);
+}
+
+/* What the line of the audit log says of what has come so far; false: nothing was computed. */
+static bool sum_up(const clo_generation *g, clo_audit_record *r, clo_sha256 *digest)
+{
+    const clo_choice *first = &g->choices[0];
+    bool any = false;
+    *r = (clo_audit_record){.event = "answer", .model = clo_str_from(g->model->info->name), .counts = true, .status = 200};
+    for (size_t i = 0; i < g->n_choices; i++) {
+        const clo_choice *c = &g->choices[i];
+        if (!was_started(c)) continue;
+        any = true;
+        if (i == 0 || c->i_prompt != c[-1].i_prompt) {
+            r->n_prompt += (int64_t)g->prompts[c->i_prompt].n;
+            r->n_cached += c->result ? (int64_t)c->result->gen.n_reused : 0;
+        }
+        r->n_output += (int64_t)(c->result ? c->result->gen.n_ids : c->n_output);
+    }
+    if (!any) return false;
+    bool failed = g->fault.kind != CLO_API_OK, whole = g->n_finished == g->n_choices;
+    r->finish = failed ? CLO_STR("error") : whole ? clo_str_from(clo_choice_finish(first)) : CLO_STR("cancelled");
+    r->ms = (int64_t)((clo_http_now() - g->begin_s) * 1e3);
+    const char *hex = g->model->info->digest;
+    if (clo_sha256_parse(digest, hex, strlen(hex))) r->model_digest = digest;
+    if (first->receipt_id[0]) r->receipt = &first->receipt_digest;
+    return true;
+}
+
+/* Its text too, where the operator wants that. *text is the caller's to free. */
+static void add_text(const clo_generation *g, clo_audit_record *r, char **text)
+{
+    if (!g->s->o.audit_text) return;
+    *text = json_dumps(g->body, JSON_COMPACT);
+    r->prompt = clo_str_from(*text);
+    if (g->choices[0].result) r->answer = g->choices[0].result->gen.text;
+}
+
+/* The answer is complete: wake is called when that is on disk. */
+static void close_account(clo_generation *g, void (*wake)(void *ctx), void *ctx)
+{
+    clo_audit_record r;
+    clo_sha256 digest;
+    char *text = NULL;
+    if (!sum_up(g, &r, &digest)) r.finish = CLO_STR("error");
+    add_text(g, &r, &text);
+    clo_account_close(g->account, &r, wake, ctx);
+    free(text);
+}
+
+static void end_account(clo_generation *g)
+{
+    clo_audit_record r;
+    clo_sha256 digest;
+    char *text = NULL;
+    bool any = g->account && g->n_choices > 0 && clo_account_state(g->account) == CLO_ACCOUNT_OPEN && sum_up(g, &r, &digest);
+    if (any) add_text(g, &r, &text);
+    clo_account_end(g->account, any ? &r : NULL);
+    free(text);
+}
+
+static bool books_failed(clo_generation *g)
+{
+    if (clo_account_state(g->account) != CLO_ACCOUNT_FAILED) return false;
+    if (g->fault.kind == CLO_API_OK) clo_api_fail(&g->fault, CLO_API_INTERNAL, NULL, "the audit log cannot be written");
+    return true;
+}
+
 void clo_generation_end(clo_generation *g)
 {
     if (!g) return;
+    end_account(g);
     for (size_t i = 0; i < g->n_choices; i++) free_choice(&g->choices[i]);
     for (size_t i = 0; i < g->n_prompts; i++) clo_ids_free(&g->prompts[i]);
     free(g->prompts);
     clo_grammar_close(g->grammar);
+    if (g->replayed) clo_receipt_free(g->replayed);
+    free(g->replayed);
     clo_models_give(g->s->models, g->model, g->keep_alive_s);
     json_decref(g->body);
     pthread_mutex_destroy(&g->lock);
@@ -248,6 +325,7 @@ static void read_calls(clo_choice *c, bool at_end, clo_buf *out)
 static void finish_choice(clo_choice *c, clo_buf *out)
 {
     clo_generation *g = c->g;
+    clo_api_error e = {0};
     c->result = clo_task_result_of(c->task);
     if (g->face->splits_thinking) clo_thinking_end(&c->thinking, &c->thought, c->reader ? &c->fresh : &c->said);
     read_calls(c, true, out);
@@ -257,25 +335,51 @@ static void finish_choice(clo_choice *c, clo_buf *out)
     if (!c->result->ok) clo_api_fail_err(&g->fault, &c->result->err);
     else if (c->result->gen.finish == CLO_FINISH_CANCELLED && !c->cut)
         clo_api_fail(&g->fault, CLO_API_BUSY, NULL, "request canceled: the server is stopping");
+    else if (g->params.receipt && !clo_receipts_make(c, &e))
+        g->fault = e;
 }
 
 /* --- a stream -----------------------------------------------------------------------------------------------------*/
+
+/* On a connection's thread, before its end is told. */
+static void store_receipt(clo_choice *c)
+{
+    clo_api_error e = {0};
+    if (c->g->fault.kind == CLO_API_OK && c->receipt_id[0] && !clo_receipts_store(c, &e)) c->g->fault = e;
+}
+
+static void tell_place(clo_choice *c, size_t place, clo_buf *out)
+{
+    if (!c->g->params.queue || !c->g->face->place || c->place == place) return;
+    c->place = place;
+    c->g->face->place(c, out);
+}
 
 /* Writes what has come of one choice. */
 static void pump_choice(clo_choice *c, clo_buf *out)
 {
     clo_task_event e;
+    size_t place = 0;
     while (clo_task_take(c->task, &e)) {
         if (c->cut) continue;
         if (!take_event(c, &e)) no_memory(c->g);
         read_calls(c, false, out);
         if (has_piece(c)) write_piece(c, out);
     }
-    if (clo_task_state(c->task, NULL) != CLO_TASK_DONE) return;
+    clo_task_state_kind state = clo_task_state(c->task, &place);
+    bool done = state == CLO_TASK_DONE;
+    tell_place(c, state == CLO_TASK_WAITING ? place + 1 : 0, out);
+    if (!done) return;
     finish_choice(c, out);
+    store_receipt(c);
     if (c->g->fault.kind != CLO_API_OK) return;
     if (has_piece(c)) write_piece(c, out);
     c->g->face->finish(c, out);
+}
+
+static void wake_stream(void *ctx)
+{
+    clo_request_wake((clo_request *)ctx);
 }
 
 static clo_stream_step fill_stream(void *ctx, clo_buf *out, bool quiet)
@@ -291,7 +395,13 @@ static clo_stream_step fill_stream(void *ctx, clo_buf *out, bool quiet)
         g->face->fault(g, &g->fault, out);
         return CLO_STREAM_END;
     }
-    if (g->n_finished == g->n_choices) {
+    if (g->n_finished == g->n_choices && clo_account_state(g->account) == CLO_ACCOUNT_OPEN)
+        close_account(g, wake_stream, g->r);
+    if (books_failed(g)) {
+        g->face->fault(g, &g->fault, out);
+        return CLO_STREAM_END;
+    }
+    if (clo_account_state(g->account) == CLO_ACCOUNT_ON_DISK) {
         g->face->tail(g, out);
         return CLO_STREAM_END;
     }
@@ -305,13 +415,20 @@ static void build_whole(void *ctx, clo_request *r)
 {
     clo_generation *g = (clo_generation *)ctx;
     clo_buf out = {0};
-    if (g->fault.kind != CLO_API_OK) {
+    for (size_t i = 0; i < g->n_choices; i++) store_receipt(&g->choices[i]);
+    if (books_failed(g) || g->fault.kind != CLO_API_OK) {
         clo_route_fail(g->s, r, &g->fault);
         return;
     }
     g->face->whole(g, &out);
     clo_buf_add_char(&out, '\n');
     clo_reply_buf(r, 200, CLO_TYPE_JSON, &out);
+}
+
+static void reply_whole(void *ctx)
+{
+    clo_generation *g = (clo_generation *)ctx;
+    clo_reply_when_called(g->r, build_whole, g);
 }
 
 /* On the scheduler's thread: keeps what came; the connection is woken when all is there. */
@@ -329,7 +446,7 @@ static void take_whole(clo_choice *c)
     bool reply = g->started && !g->replied && (g->n_finished == g->n_choices || g->fault.kind != CLO_API_OK);
     if (reply) g->replied = true;
     pthread_mutex_unlock(&g->lock);
-    if (reply) clo_reply_when_called(g->r, build_whole, g);
+    if (reply) close_account(g, reply_whole, g);
 }
 
 static void on_event(void *ctx)
@@ -358,6 +475,9 @@ static bool check_lengths(clo_generation *g, clo_api_error *e)
                                 "Please reduce the length of the prompt.",
                                 n_ctx, n);
     }
+    if (g->params.receipt && (g->grammar || g->prompt_only))
+        return clo_api_fail(e, CLO_API_UNSUPPORTED, "x_receipt",
+                            "'x_receipt': %s has no receipt", g->grammar ? "an answer held to a grammar" : "a prompt alone");
     if (g->n_prompts * (size_t)g->params.n > CLO_GENERATION_CHOICES_MAX)
         return clo_api_fail(e, CLO_API_INVALID, "n", "%zu prompts with %lld answers each; %d answers are allowed",
                             g->n_prompts, (long long)g->params.n, CLO_GENERATION_CHOICES_MAX);
@@ -396,6 +516,7 @@ static bool start_choice(clo_choice *c, clo_api_error *e)
     const clo_params *p = &g->params;
     const clo_ids *prompt = &g->prompts[c->i_prompt];
     size_t room = clo_sched_ctx(g->model->sched) - prompt->n;
+    size_t allowed = clo_account_output_max(g->account) / (g->n_prompts * (size_t)p->n);
     clo_err err = {0};
     clo_matcher *m = NULL;
     c->start_s = clo_http_now();
@@ -404,7 +525,7 @@ static bool start_choice(clo_choice *c, clo_api_error *e)
                              .n_prompt = prompt->n,
                              .sampler = &g->sampler,
                              .seed = g->seed + c->index % (size_t)p->n,
-                             .n_max = p->n_max > 0 ? clo_min((size_t)p->n_max, room) : room,
+                             .n_max = clo_max(clo_min(p->n_max > 0 ? clo_min((size_t)p->n_max, room) : room, allowed), 1),
                              .prompt_only = g->prompt_only,
                              .stops = p->stops,
                              .n_stops = p->n_stops,
@@ -414,6 +535,8 @@ static bool start_choice(clo_choice *c, clo_api_error *e)
                              .mask_free = m ? clo_matcher_free : NULL,
                              .mask_ctx = m,
                              .lookup = true,
+                             .chain = p->receipt || g->replayed,
+                             .key = clo_account_key(g->account),
                              .n_top = p->logprobs ? (int)(p->n_top == CLO_PARAMS_NONE ? 0 : p->n_top) : -1,
                              .prompt_logprobs = p->echo && p->logprobs,
                              .notify = on_event,
@@ -440,12 +563,20 @@ static bool start_choices(clo_generation *g, clo_api_error *e)
     return true;
 }
 
+static size_t n_prompt_tokens(const clo_generation *g)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < g->n_prompts; i++) n += g->prompts[i].n;
+    return n;
+}
+
 void clo_generation_start(clo_generation *g)
 {
     clo_api_error e = {0};
     g->seed = g->params.has_seed ? (uint64_t)g->params.seed : random_bits(SEED_BITS);
     if (atomic_load(&g->s->draining)) clo_api_fail(&e, CLO_API_BUSY, NULL, "the server is stopping");
-    if (e.kind != CLO_API_OK || !check_lengths(g, &e) || !start_choices(g, &e)) {
+    if (e.kind != CLO_API_OK || !check_lengths(g, &e) ||
+        !clo_account_begin(&g->account, g->s, g->r, g->model->info->name, n_prompt_tokens(g), &e) || !start_choices(g, &e)) {
         on_gone(g);
         clo_generation_fail(g, &e);
         return;

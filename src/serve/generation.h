@@ -15,6 +15,8 @@
 
 #include <pthread.h>
 
+#include "infer/receipt.h"
+#include "serve/account.h"
 #include "serve/models.h"
 #include "serve/params.h"
 #include "serve/server.h"
@@ -60,6 +62,10 @@ struct clo_choice {
     size_t n_tops, cap_tops;
     size_t text_at;         /* for the interface: characters written */
     bool counted;           /* in the metrics */
+    size_t place;           /* in line, as it was told last: 1 is the next to run, 0 in line no more */
+    char receipt_id[67];    /* "r_" and 64 hex digits; empty: none */
+    clo_sha256 receipt_digest;
+    clo_buf receipt;        /* its text */
 };
 
 /* How an interface writes. Each appends to out; a stream is head, piece..., finish for each choice, tail. */
@@ -70,6 +76,7 @@ typedef struct {
     /* Something came of the last of c->calls: its name, args (a piece of its arguments), or its end. */
     void (*call)(clo_choice *c, const clo_tool_event *e, clo_buf *out);
     void (*finish)(clo_choice *c, clo_buf *out);
+    void (*place)(clo_choice *c, clo_buf *out);  /* c->place has changed; NULL: nobody is told */
     void (*tail)(clo_generation *g, clo_buf *out);
     void (*fault)(clo_generation *g, const clo_api_error *e, clo_buf *out); /* instead of what is missing */
     void (*ping)(clo_generation *g, clo_buf *out);
@@ -94,6 +101,9 @@ struct clo_generation {
     size_t n_truncated;          /* messages that were left out */
     clo_grammar *grammar;        /* owned; NULL: any text */
     json_t *tools;               /* that may be called; borrowed from body; NULL: none */
+    const clo_chat *chat;        /* whose template wrote the prompt; NULL: it came raw */
+    clo_receipt *replayed;       /* owned: what this answer is compared with; NULL: nothing */
+    bool replayed_program;       /* it was made by this very program */
     bool one_call;               /* the answer ends after its first call */
     json_t *body;                /* owned: what params and the interface point into */
     clo_ids *prompts;            /* [n_prompts] owned */
@@ -105,6 +115,7 @@ struct clo_generation {
 
     pthread_mutex_t lock;        /* guards the choices of a whole answer while it comes, and what follows */
     size_t n_finished;
+    clo_account *account;        /* owned; NULL until it starts */
     bool started, replied;
     clo_api_error fault;         /* kind OK: none */
     bool head_written;

@@ -138,10 +138,12 @@ bool clo_http_open(clo_http **out, const clo_http_opts *o, clo_err *err)
     clo_http *h = (clo_http *)calloc(1, sizeof *h);
     int fd = -1;
     if (!h) return clo_fail(err, CLO_ERR_MEMORY, "HTTP server");
-    if (!take_opts(h, o, err) || !clo_places_open(h, h->o.n_connections_max, err) ||
-        !clo_workers_open(&h->workers, h->o.n_workers, err) ||
-        !clo_listen(&fd, h, o->listen ? o->listen : "127.0.0.1:11434", h->cert != NULL, err) ||
-        !clo_mhd_open(h, fd, err)) {
+    bool ok = take_opts(h, o, err) &&
+              clo_listen(&fd, h, o->listen ? o->listen : "127.0.0.1:11434", h->cert != NULL, err) &&
+              (!o->listening || o->listening(o->app.ctx, h, err)) && clo_places_open(h, h->o.n_connections_max, err) &&
+              clo_workers_open(&h->workers, h->o.n_workers, err);
+    if (!ok && fd >= 0) close(fd);
+    if (!ok || !clo_mhd_open(h, fd, err)) {
         clo_http_close(h);
         return false;
     }

@@ -50,6 +50,8 @@ typedef struct {
     double request_s;          /* a request may take to arrive; 0: 300 */
     double ping_s;             /* a stream that is silent so long is asked for a sign of life; 0: 15 */
     clo_http_app app;
+    /* Called with app.ctx once it listens, before a thread is started or a connection taken; false ends clo_http_open. */
+    bool (*listening)(void *ctx, clo_http *h, clo_err *err);
 } clo_http_opts;
 
 /* Everything is copied. CLO_ERR_USAGE for an address that is none, CLO_ERR_IO when it cannot be listened on. */

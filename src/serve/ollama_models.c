@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "model/tokenizer.h"
+#include "serve/account.h"
 #include "serve/json_out.h"
 #include "serve/ollama.h"
 #include "serve/params.h"
@@ -41,6 +42,7 @@ void clo_ollama_tags(clo_server *s, clo_request *r, clo_str rest)
         clo_route_fail(s, r, &e);
         return;
     }
+    n = clo_account_keep_allowed(list, n, s, r);
     json_t *models = json_array();
     for (size_t i = 0; i < n; i++) {
         json_t *o = listed(&list[i], list[i].digest);

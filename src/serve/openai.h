@@ -26,6 +26,8 @@ void clo_openai_whole_end(const clo_generation *g, clo_buf *out);
 /* The last events of a stream: usage if it was asked for, [DONE]. */
 void clo_openai_tail(const clo_generation *g, const char *object, clo_buf *out);
 void clo_openai_fault(clo_generation *g, const clo_api_error *e, clo_buf *out);
+/* An event without choices: {"x_queue":{"index","place"}}; place 1 is the next to run, 0 runs. */
+void clo_openai_place(clo_choice *c, const char *object, clo_buf *out);
 void clo_openai_ping(clo_generation *g, clo_buf *out);
 /* [{"token","logprob","bytes","top_logprobs"}, ...] of entries; stop ids are left out. */
 void clo_openai_entries(const clo_choice *c, clo_buf *out);

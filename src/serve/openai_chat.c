@@ -4,6 +4,7 @@
 #include "serve/json_out.h"
 #include "serve/messages.h"
 #include "serve/openai.h"
+#include "serve/receipts.h"
 #include "serve/server_impl.h"
 #include "serve/structured.h"
 
@@ -23,8 +24,10 @@ static void end_delta(const clo_choice *c, bool logprobs, const char *finish, cl
     clo_buf_add(out, CLO_STR("},\"logprobs\":"));
     if (logprobs) clo_openai_logprobs(c, out);
     else clo_buf_add(out, CLO_STR("null"));
-    if (finish) clo_buf_addf(out, ",\"finish_reason\":\"%s\"}", finish);
-    else clo_buf_add(out, CLO_STR(",\"finish_reason\":null}"));
+    if (finish) clo_buf_addf(out, ",\"finish_reason\":\"%s\"", finish);
+    else clo_buf_add(out, CLO_STR(",\"finish_reason\":null"));
+    if (finish) clo_receipts_show(c, out);
+    clo_buf_add_char(out, '}');
     clo_openai_chunk_end(c->g, out);
 }
 
@@ -85,6 +88,11 @@ static void write_finish(clo_choice *c, clo_buf *out)
     end_delta(c, false, clo_choice_finish(c), out);
 }
 
+static void write_place(clo_choice *c, clo_buf *out)
+{
+    clo_openai_place(c, CHUNK, out);
+}
+
 static void write_tail(clo_generation *g, clo_buf *out)
 {
     clo_openai_tail(g, CHUNK, out);
@@ -121,7 +129,9 @@ static void write_whole(clo_generation *g, clo_buf *out)
         }
         clo_buf_add(out, CLO_STR("},\"logprobs\":"));
         clo_openai_logprobs(c, out);
-        clo_buf_addf(out, ",\"finish_reason\":\"%s\"}", clo_choice_finish(c));
+        clo_buf_addf(out, ",\"finish_reason\":\"%s\"", clo_choice_finish(c));
+        clo_receipts_show(c, out);
+        clo_buf_add_char(out, '}');
     }
     clo_openai_whole_end(g, out);
 }
@@ -131,6 +141,7 @@ static const clo_face chat_face = {.stream_type = CLO_TYPE_EVENTS,
                                    .piece = write_piece,
                                    .call = write_call,
                                    .finish = write_finish,
+                                   .place = write_place,
                                    .tail = write_tail,
                                    .fault = clo_openai_fault,
                                    .ping = clo_openai_ping,
@@ -192,6 +203,7 @@ static bool encode(clo_ids *ids, clo_generation *g, clo_api_error *e)
               read_structure(g, e) && clo_body_str(&effort, g->body, "reasoning_effort", false, e) &&
               set_effort(vars, effort, e) && clo_body_object(&kwargs, g->body, "chat_template_kwargs", e);
     const clo_chat *chat = g->tools ? g->model->chat_tools : g->model->chat;
+    g->chat = chat;
     if (ok && !chat)
         ok = clo_api_fail(e, CLO_API_UNSUPPORTED, "model", "model '%s' has no chat template: use /v1/completions",
                           g->model->info->name);

@@ -1,4 +1,5 @@
 /* What handlers of the OpenAI interface share. See openai.h. */
+#include "serve/account.h"
 #include "serve/json_out.h"
 #include "serve/openai.h"
 #include "serve/server_impl.h"
@@ -9,6 +10,7 @@ bool clo_openai_begin(json_t **body, clo_str *model_name, const clo_open_model *
     clo_model_taken how = CLO_MODEL_NONE;
     *body = NULL;
     bool ok = clo_body_parse(body, clo_request_body(r), &e) && clo_body_str(model_name, *body, "model", true, &e);
+    ok = ok && clo_account_may_use(s, r, *model_name, &e);
     if (ok) how = clo_models_take(model, s->models, *model_name, r, &e);
     if (how == CLO_MODEL_READY) return true;
     json_decref(*body);
@@ -89,6 +91,12 @@ void clo_openai_fault(clo_generation *g, const clo_api_error *e, clo_buf *out)
     clo_buf_add(out, CLO_STR("data: "));
     clo_api_error_json(out, CLO_SURFACE_OPENAI, e);
     clo_buf_add(out, CLO_STR("\n\n"));
+}
+
+void clo_openai_place(clo_choice *c, const char *object, clo_buf *out)
+{
+    clo_openai_chunk_begin(c->g, object, out);
+    clo_buf_addf(out, "],\"x_queue\":{\"index\":%zu,\"place\":%zu}}\n\n", c->index, c->place);
 }
 
 void clo_openai_ping(clo_generation *g, clo_buf *out)

@@ -5,6 +5,7 @@
 
 #include "serve/json_out.h"
 #include "serve/openai.h"
+#include "serve/receipts.h"
 #include "serve/server_impl.h"
 
 #define OBJECT "text_completion"
@@ -108,8 +109,10 @@ static void add_choice(clo_choice *c, clo_str echo, bool with_entries, const cha
     clo_buf_add(out, CLO_STR(",\"logprobs\":"));
     if (with_entries) add_logprobs(c, out);
     else clo_buf_add(out, CLO_STR("null"));
-    if (finish) clo_buf_addf(out, ",\"finish_reason\":\"%s\"}", finish);
-    else clo_buf_add(out, CLO_STR(",\"finish_reason\":null}"));
+    if (finish) clo_buf_addf(out, ",\"finish_reason\":\"%s\"", finish);
+    else clo_buf_add(out, CLO_STR(",\"finish_reason\":null"));
+    if (finish) clo_receipts_show(c, out);
+    clo_buf_add_char(out, '}');
     if (text.failed) out->failed = true;
     clo_buf_free(&text);
 }
@@ -138,6 +141,11 @@ static void write_finish(clo_choice *c, clo_buf *out)
     add_chunk(c, CLO_STR(""), c->n_entries > 0, clo_choice_finish(c), out);
 }
 
+static void write_place(clo_choice *c, clo_buf *out)
+{
+    clo_openai_place(c, OBJECT, out);
+}
+
 static void write_tail(clo_generation *g, clo_buf *out)
 {
     clo_openai_tail(g, OBJECT, out);
@@ -157,6 +165,7 @@ static const clo_face completions_face = {.stream_type = CLO_TYPE_EVENTS,
                                           .head = write_head,
                                           .piece = write_piece,
                                           .finish = write_finish,
+                                          .place = write_place,
                                           .tail = write_tail,
                                           .fault = clo_openai_fault,
                                           .ping = clo_openai_ping,

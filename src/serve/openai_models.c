@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "serve/account.h"
 #include "serve/json_out.h"
 #include "serve/openai.h"
 #include "serve/server_impl.h"
@@ -35,6 +36,7 @@ void clo_openai_models(clo_server *s, clo_request *r, clo_str rest)
         clo_route_fail(s, r, &e);
         return;
     }
+    n = clo_account_keep_allowed(list, n, s, r);
     json_t *data = json_array();
     for (size_t i = 0; i < n; i++) json_array_append_new(data, model_json(&list[i], clo_str_from(list[i].name)));
     free(list);

@@ -31,7 +31,9 @@ typedef struct {
     int64_t n, best_of;
     int64_t n_top;                /* likeliest tokens beside each; with logprobs */
     int64_t n_ctx;                /* Ollama's num_ctx; CLO_PARAMS_NONE: not given */
-    bool has_seed, stream, include_usage, logprobs, echo, truncate, raw, ignore_eos, return_progress;
+    bool has_seed, stream, include_usage, logprobs, echo, truncate, raw, ignore_eos;
+    bool receipt;                 /* ours: the answer carries its receipt (receipts.h) */
+    bool queue;                   /* ours: a stream tells its place in line */
     clo_str stops[CLO_PARAMS_STOPS_MAX];
     size_t n_stops;
     const clo_logit_bias *bias;   /* [n_bias] in the arena */

@@ -7,6 +7,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "serve/account.h"
 #include "serve/generation.h"
 #include "serve/server_impl.h"
 
@@ -179,6 +180,16 @@ static bool check_body(const clo_route *route, clo_request *r, clo_api_error *e)
     return true;
 }
 
+/* --- the key ------------------------------------------------------------------------------------------------------*/
+
+/* Metrics are open to this machine's own collector, as they are to whoever may read its processes. */
+static bool check_key(clo_server *s, const clo_route *route, const clo_request *r, clo_api_error *e)
+{
+    clo_caller who;
+    bool local_metrics = strcmp(route->path, "/metrics") == 0 && clo_http_is_local(clo_request_server(r));
+    return route->open || local_metrics || clo_account_who(&who, s, r, e);
+}
+
 /* --- the application's three calls --------------------------------------------------------------------------------*/
 
 static bool choose_route(clo_server *s, clo_request *r, clo_http_way *way, clo_api_error *e)
@@ -201,7 +212,7 @@ static bool choose_route(clo_server *s, clo_request *r, clo_http_way *way, clo_a
         return clo_api_fail(e, CLO_API_NO_PATH, NULL, "404 page not found");
     if (!route) return clo_api_fail(e, CLO_API_NO_PATH, NULL, "unknown URL: no such path here");
     *way = route->way;
-    return check_body(route, r, e);
+    return check_key(s, route, r, e) && check_body(route, r, e);
 }
 
 static clo_http_way begin(void *ctx, clo_request *r)

@@ -1,7 +1,8 @@
 /* Routes: one table of method, path, handler and interface; and what every request must pass before its handler.
  *
  * In order: the Host header (a server that only this machine reaches answers to no foreign name, against DNS rebinding),
- * the Origin header (web pages from elsewhere are refused), OPTIONS, the route, its method, the body's kind and size.
+ * the Origin header (web pages from elsewhere are refused), OPTIONS, the route, its method, the key (account.h), the body's
+ * kind and size.
  * A path may end in a star, which stands for the rest of it, slashes included. */
 #ifndef CLO_SERVE_ROUTER_H
 #define CLO_SERVE_ROUTER_H

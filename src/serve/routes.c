@@ -2,8 +2,10 @@
 #include "serve/health.h"
 #include "serve/ollama.h"
 #include "serve/openai.h"
+#include "serve/receipts.h"
 #include "serve/router.h"
 #include "serve/tokens.h"
+#include "serve/web.h"
 
 #define OPENAI(method, path, run) \
     {method, "/v1" path, run, CLO_SURFACE_OPENAI, CLO_HTTP_WORKER, false, false}, \
@@ -32,7 +34,11 @@ static const clo_route routes[] = {
     OLLAMA("POST", "/pull", clo_ollama_refuse),
     OLLAMA("POST", "/push", clo_ollama_refuse),
     OLLAMA("POST", "/create", clo_ollama_refuse),
-    PROBE("/", clo_health_root),
+    {"POST", "/v1/receipts/replay", clo_receipts_replay, CLO_SURFACE_OPENAI, CLO_HTTP_WORKER, false, false},
+    {"GET", "/v1/receipts/*", clo_receipts_get, CLO_SURFACE_OPENAI, CLO_HTTP_WORKER, false, false},
+    PROBE("/ui", clo_web_index),
+    PROBE("/ui/*", clo_web_file),
+    PROBE("/", clo_web_root),
     PROBE("/livez", clo_health_live),
     PROBE("/readyz", clo_health_ready),
     PROBE("/health", clo_health_health),

@@ -1,12 +1,79 @@
 /* See server.h. */
 #include "serve/server.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
+#include "serve/airgap.h"
 #include "serve/http_impl.h"
+#include "serve/json_out.h"
+#include "serve/seal.h"
 #include "serve/server_impl.h"
 #include "tensor/kernel.h"
+
+/* --- opening ------------------------------------------------------------------------------------------------------*/
+
+static void log_line(const clo_server *s, const char *fmt, ...) CLO_PRINTF(2, 3);
+static void log_line(const clo_server *s, const char *fmt, ...)
+{
+    char line[512];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(line, sizeof line, fmt, ap);
+    va_end(ap);
+    if (s->o.log) s->o.log(line);
+}
+
+/* The seal proves itself: what it should keep is tried before anybody is let in. */
+static bool seal(clo_server *s, clo_err *err)
+{
+    clo_seal_state state;
+    clo_attempt tries[CLO_ATTEMPTS_MAX];
+    if (!clo_seal(&state, &(clo_seal_opts){s->o.data_dir, s->o.notify_fd}, err)) return false;
+    size_t n = clo_airgap_try(tries, s->o.data_dir);
+    for (size_t i = 0; i < n; i++)
+        if (tries[i].got_out && (state.landlock_abi > 0 || !tries[i].writes))
+            return clo_fail(err, CLO_ERR_MISMATCH, "the seal does not hold: it was possible to %s", tries[i].what);
+    log_line(s, "sealed: %zu ways out were tried and refused%s", n,
+             state.landlock_abi ? "" : ", save for files, which this kernel cannot seal (no Landlock)");
+    return true;
+}
+
+static bool open_models(clo_server *s, clo_err *err)
+{
+    const clo_server_opts *o = &s->o;
+    const clo_models_opts mo = {.data_dir = o->data_dir,
+                                .given = o->models,
+                                .n_given = o->n_models,
+                                .n_threads = o->n_threads,
+                                .keep_alive_s = o->keep_alive_s,
+                                .kv_bytes_max = o->kv_bytes_max,
+                                .n_ctx_max = o->n_ctx_max,
+                                .n_running_max = o->n_running_max,
+                                .n_waiting_max = o->n_waiting_max,
+                                .log = o->log,
+                                .metrics = s->metrics};
+    return clo_models_open(&s->models, &mo, err);
+}
+
+static bool write_event(clo_server *s, const char *event, const char *note, clo_err *err)
+{
+    const clo_audit_record r = {.at_ms = clo_unix_us() / 1000, .event = event, .note = clo_str_from(note)};
+    return !s->ledger || clo_ledger_put_wait(s->ledger, &r, err);
+}
+
+/* It listens, and no thread runs yet: the last moment to seal the process, and then to start what has threads. */
+static bool on_listening(void *ctx, clo_http *h, clo_err *err)
+{
+    clo_server *s = (clo_server *)ctx;
+    bool needed = s->keys && clo_keys_needed(s->keys);
+    if (!clo_keys_check_listen(clo_http_url(h), clo_http_is_local(h), needed, s->o.no_keys, err)) return false;
+    if (s->o.sealed && !seal(s, err)) return false;
+    if (s->o.data_dir && !clo_ledger_open(&s->ledger, s->o.data_dir, 0, err)) return false;
+    return write_event(s, "start", clo_http_url(h), err) && open_models(s, err);
+}
 
 bool clo_server_open(clo_server **out, const clo_server_opts *opts, clo_err *err)
 {
@@ -17,22 +84,14 @@ bool clo_server_open(clo_server **out, const clo_server_opts *opts, clo_err *err
     const clo_http_opts ho = {.listen = opts->listen,
                               .tls_cert = opts->tls_cert,
                               .tls_key = opts->tls_key,
+                              .listening = on_listening,
                               .app = clo_router_app(s)};
-    clo_models_opts mo = {.data_dir = opts->data_dir,
-                          .given = opts->models,
-                          .n_given = opts->n_models,
-                          .n_threads = opts->n_threads,
-                          .keep_alive_s = opts->keep_alive_s,
-                          .kv_bytes_max = opts->kv_bytes_max,
-                          .n_ctx_max = opts->n_ctx_max,
-                          .n_running_max = opts->n_running_max,
-                          .n_waiting_max = opts->n_waiting_max,
-                          .log = opts->log};
     if (!clo_kernels_pick(&k, err)) goto fail;
     s->isa = k->name;
     if (!clo_metrics_open(&s->metrics, s->labels, clo_router_labels(s->labels), s->isa, err)) goto fail;
-    mo.metrics = s->metrics;
-    if (!clo_models_open(&s->models, &mo, err) || !clo_http_open(&s->http, &ho, err)) goto fail;
+    if (opts->data_dir && !clo_keys_open(&s->keys, opts->data_dir, err)) goto fail;
+    if (s->keys && opts->no_keys) clo_keys_ask_nobody(s->keys);
+    if (!clo_http_open(&s->http, &ho, err)) goto fail;
     *out = s;
     return true;
 fail:
@@ -76,6 +135,9 @@ void clo_server_close(clo_server *s)
     if (!s) return;
     clo_http_close(s->http); /* requests first: they hold models */
     clo_models_close(s->models);
+    if (s->ledger && !write_event(s, "stop", "", NULL)) log_line(s, "the audit log has no line of this stop");
+    clo_ledger_close(s->ledger);
+    clo_keys_close(s->keys);
     clo_metrics_close(s->metrics);
     free(s);
 }

@@ -31,6 +31,10 @@ typedef struct {
     uint64_t kv_bytes_max;
     size_t n_threads, n_ctx_max, n_running_max, n_waiting_max;
     void (*log)(const char *line);  /* as clo_models_opts */
+    bool no_keys;                   /* nobody is asked for a key, whatever was made */
+    bool audit_text;                /* requests and answers stand in the audit log */
+    bool sealed;                    /* seal.h, before the first request; no thread may have been started */
+    int notify_fd;                  /* as clo_seal_opts; used when sealed */
     const char *ollama_version;     /* compatibility level of the Ollama interface: digits and dots; NULL: a default */
 } clo_server_opts;
 

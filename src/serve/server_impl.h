@@ -5,6 +5,8 @@
 #include <stdatomic.h>
 
 #include "serve/http.h"
+#include "serve/keys.h"
+#include "serve/ledger.h"
 #include "serve/metrics.h"
 #include "serve/models.h"
 #include "serve/router.h"
@@ -15,6 +17,8 @@ struct clo_server {
     clo_http *http;       /* owned */
     clo_models *models;   /* owned */
     clo_metrics *metrics; /* owned */
+    clo_keys *keys;       /* owned; NULL without a data folder */
+    clo_ledger *ledger;   /* owned; NULL without a data folder */
     const char *isa;      /* instruction set in use */
     const char *labels[CLO_ROUTES_MAX]; /* of the metrics */
     atomic_bool draining;

@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "serve/account.h"
 #include "serve/json_out.h"
 #include "serve/messages.h"
 #include "serve/params.h"
@@ -22,6 +23,7 @@ static bool take_model(const clo_open_model **model, json_t **body, clo_server *
         ok = clo_models_default(only, s->models, &e);
         name = clo_str_from(only);
     }
+    ok = ok && clo_account_may_use(s, r, name, &e);
     if (ok) how = clo_models_take(model, s->models, name, r, &e);
     if (how == CLO_MODEL_READY) return true;
     if (body) json_decref(*body);

@@ -14,6 +14,15 @@ def start(data, *args, **popen):
                             **popen)
 
 
+def can_seal():
+    """Not under the thread sanitizer, which has a thread of its own before main. The leak checker, which stops the program
+    from outside, is told not to try: the seal does not let it."""
+    os.environ["ASAN_OPTIONS"] = "detect_leaks=0"
+    if "tsan" in BIN:
+        print("  skipped  the thread sanitizer has a thread of its own, so nothing can be sealed")
+    return "tsan" not in BIN
+
+
 def cloche(data, *args, code=0, text=None):
     """Standard output of a command that must end with `code`."""
     p = start(data, *args, stdin=subprocess.PIPE if text is not None else None)

@@ -170,6 +170,9 @@ static const struct {
     {"values of a type", "{\"type\":\"integer\",\"enum\":[\"1\",1,2.5]}", "1", "\"1\"" MORE "2.5"},
     {"one value", "{\"const\":0.1}", "0.1", "0.10" MORE "0.10000000000000001"},
     {"choices", "{\"anyOf\":[{\"type\":\"integer\",\"maximum\":9,\"minimum\":0},{\"const\":\"x\"}]}", "3" MORE "\"x\"", "10" MORE "\"y\""},
+    {"choices of texts",
+     "{\"anyOf\":[{\"type\":\"string\",\"maxLength\":2},{\"type\":\"string\",\"minLength\":4,\"maxLength\":5},{\"pattern\":\"^x*$\"}]}",
+     "\"\"" MORE "\"ab\"" MORE "\"abcd\"" MORE "\"abcde\"" MORE "\"xxx\"" MORE "\"xxxxxx\"", "\"abc\"" MORE "\"abcdef\""},
     {"choices with the same beginning",
      "{\"oneOf\":[{\"type\":\"object\",\"properties\":{\"k\":{\"const\":1},\"x\":{\"const\":2}},\"required\":[\"k\",\"x\"]},"
      "{\"type\":\"object\",\"properties\":{\"k\":{\"const\":1},\"y\":{\"const\":3}},\"required\":[\"k\",\"y\"]}]}",

@@ -196,6 +196,43 @@ static void an_answer_replays_elsewhere_and_every_alteration_is_found(void **sta
     tiny_close(&t);
 }
 
+static void an_answer_made_again_by_other_means_is_compared(void **state)
+{
+    (void)state;
+    clo_receipt r = made_up();
+    clo_sha256 chain[3];
+    int32_t ids[] = {0, 1000, 2000};
+    clo_replay_verdict v = {0};
+    memset(chain, 0xab, sizeof chain);
+    memset(chain[2].b + CLO_RECEIPT_LINK_BYTES, 0, sizeof chain[2].b - CLO_RECEIPT_LINK_BYTES);
+    clo_receipt_check_answer(&r, ids, chain, 3, &v);
+    assert_true(v.same);
+    assert_int_equal(v.n_checked, 3);
+
+    v = (clo_replay_verdict){0}; /* it ended early */
+    clo_receipt_check_answer(&r, ids, chain, 2, &v);
+    assert_false(v.same);
+    assert_string_equal(v.what, "token");
+    assert_int_equal(v.at, 2);
+    assert_int_equal(v.stated, 2000);
+    assert_int_equal(v.found, -1);
+
+    v = (clo_replay_verdict){0}; /* the head is compared in full */
+    chain[2].b[31] = 1;
+    clo_receipt_check_answer(&r, ids, chain, 3, &v);
+    assert_string_equal(v.what, "logits");
+    assert_int_equal(v.at, 2);
+
+    v = (clo_replay_verdict){0};
+    chain[0].b[0] ^= 1;
+    ids[1] = 7; /* the first difference is told */
+    clo_receipt_check_answer(&r, ids, chain, 3, &v);
+    assert_string_equal(v.what, "logits");
+    assert_int_equal(v.at, 0);
+    assert_int_equal(v.n_checked, 0);
+    clo_receipt_free(&r);
+}
+
 static void a_private_receipt_hides_its_prompt_and_opens_with_it(void **state)
 {
     (void)state;
@@ -231,6 +268,7 @@ int main(void)
         cmocka_unit_test(every_cut_is_refused_and_no_byte_breaks_the_reader),
         cmocka_unit_test(what_has_another_spelling_is_refused),
         cmocka_unit_test(an_answer_replays_elsewhere_and_every_alteration_is_found),
+        cmocka_unit_test(an_answer_made_again_by_other_means_is_compared),
         cmocka_unit_test(a_private_receipt_hides_its_prompt_and_opens_with_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

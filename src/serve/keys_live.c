@@ -1,0 +1,416 @@
+/* See keys.h: the server's side. The keys lie in memory, sorted by id, and are read again when another process changed
+ * them; what a name has used today is read once and counted here from then on. */
+#include <openssl/crypto.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "serve/keys.h"
+#include "serve/keys_impl.h"
+
+#define KEYS_MAX 100000  /* of one store */
+#define RETRY_SOON_S 2   /* for what passes when another request ends */
+
+typedef struct {
+    char id[CLO_KEY_ID_LEN + 1];
+    char name[CLO_KEY_NAME_MAX];
+    uint8_t salt[KEY_SALT_BYTES];
+    clo_sha256 hash;
+    int64_t tokens_per_day, concurrent; /* 0: no limit */
+    int64_t expires_s;                  /* 0: never */
+    bool revoked;
+    char *models; /* owned: names with a newline after each; NULL: all */
+} key;
+
+/* What goes by name. The entries stay where they are as long as the book is open. */
+typedef struct tally {
+    struct tally *next;
+    char name[CLO_KEY_NAME_MAX];
+    int64_t day;        /* that `used` is of */
+    int64_t used;       /* tokens of answers that ended */
+    int64_t reserved;   /* tokens of prompts that run */
+    int64_t n_running;
+} tally;
+
+struct clo_grant {
+    tally *t; /* NULL for a caller without a name */
+    int64_t n_prompt, output_max;
+};
+
+struct clo_keys {
+    pthread_mutex_t lock; /* guards all below */
+    clo_db *db;
+    key *keys;            /* [n_keys], by id; owned */
+    size_t n_keys;
+    tally *tallies;       /* owned */
+    int64_t db_version, book;
+    bool ask_nobody;
+};
+
+/* --- refusals -----------------------------------------------------------------------------------------------------*/
+
+static bool refuse(clo_refusal *no, int status, const char *type, const char *code, int64_t retry_after_s,
+                   const char *fmt, ...) CLO_PRINTF(6, 7);
+static bool refuse(clo_refusal *no, int status, const char *type, const char *code, int64_t retry_after_s,
+                   const char *fmt, ...)
+{
+    va_list ap;
+    *no = (clo_refusal){.status = status, .type = type, .code = code, .retry_after_s = retry_after_s};
+    no->no_retry = status != 429 || strcmp(code, "insufficient_quota") == 0;
+    va_start(ap, fmt);
+    vsnprintf(no->message, sizeof no->message, fmt, ap);
+    va_end(ap);
+    return false;
+}
+
+static bool refuse_401(clo_refusal *no, const char *why)
+{
+    return refuse(no, 401, "invalid_request_error", "invalid_api_key", -1, "%s", why);
+}
+
+/* --- reading ------------------------------------------------------------------------------------------------------*/
+
+static void free_keys(key *keys, size_t n)
+{
+    for (size_t i = 0; i < n; i++) free(keys[i].models);
+    free(keys);
+}
+
+static bool read_key(key *out, clo_stmt *q, clo_err *err)
+{
+    clo_str id = clo_stmt_get_str(q, 0), name = clo_stmt_get_str(q, 1), models = clo_stmt_get_str(q, 6);
+    clo_bytes salt = clo_stmt_get_blob(q, 2), hash = clo_stmt_get_blob(q, 3);
+    *out = (key){.tokens_per_day = clo_stmt_get_int(q, 4), .concurrent = clo_stmt_get_int(q, 5),
+                 .expires_s = clo_stmt_get_int(q, 7), .revoked = !clo_stmt_is_null(q, 8)};
+    if (id.len != CLO_KEY_ID_LEN || name.len >= CLO_KEY_NAME_MAX || salt.len != sizeof out->salt ||
+        hash.len != sizeof out->hash.b)
+        return clo_fail(err, CLO_ERR_DAMAGED, "database: a key of the wrong shape");
+    memcpy(out->id, id.ptr, id.len);
+    memcpy(out->name, name.ptr, name.len);
+    memcpy(out->salt, salt.ptr, salt.len);
+    memcpy(out->hash.b, hash.ptr, hash.len);
+    if (clo_stmt_is_null(q, 6)) return true;
+    out->models = strndup(models.ptr, models.len);
+    return out->models || clo_fail(err, CLO_ERR_MEMORY, "keys");
+}
+
+static bool read_keys(clo_keys *k, clo_err *err)
+{
+    clo_stmt q = {0};
+    key *keys = NULL;
+    size_t n = 0, cap = 0;
+    bool row = false;
+    bool ok = clo_stmt_open(&q, k->db,
+                            "SELECT id, name, salt, hash, tokens_per_day, concurrent, models, expires, revoked FROM keys"
+                            " ORDER BY id",
+                            err);
+    while (ok && (ok = clo_stmt_step(&q, &row, err)) && row) {
+        if (n == cap) {
+            key *more = n < KEYS_MAX ? realloc(keys, (cap = 2 * cap + 16) * sizeof *keys) : NULL;
+            if (!(ok = more || clo_fail(err, CLO_ERR_LIMIT, "%zu keys", n))) break;
+            keys = more;
+        }
+        ok = read_key(&keys[n++], &q, err);
+    }
+    clo_stmt_close(&q);
+    if (!ok) {
+        free_keys(keys, n);
+        return false;
+    }
+    free_keys(k->keys, k->n_keys);
+    k->keys = keys;
+    k->n_keys = n;
+    return true;
+}
+
+/* Reads the keys again when the book has a new number. The versions are set last, so a failure is tried again. */
+static bool refresh(clo_keys *k, clo_err *err)
+{
+    int64_t version = 0, book;
+    clo_stmt q = {0};
+    bool row = false;
+    if (!clo_db_version(&version, k->db, err)) return false;
+    if (version == k->db_version) return true;
+    bool ok = clo_stmt_open(&q, k->db, "SELECT value FROM books WHERE name = 'keys'", err) &&
+              clo_stmt_step(&q, &row, err) && (row || clo_fail(err, CLO_ERR_DAMAGED, "database: no book of keys"));
+    book = ok ? clo_stmt_get_int(&q, 0) : 0;
+    clo_stmt_close(&q);
+    if (!ok || (book != k->book && !read_keys(k, err))) return false;
+    k->book = book;
+    k->db_version = version;
+    return true;
+}
+
+static bool read_used(int64_t *out, clo_keys *k, const char *name, int64_t day, clo_err *err)
+{
+    clo_stmt q = {0};
+    bool row = false;
+    bool ok = clo_stmt_open(&q, k->db, "SELECT prompt + output FROM key_usage WHERE name = ?1 AND day = ?2", err) &&
+              clo_stmt_text(&q, 1, clo_str_from(name), err) && clo_stmt_int(&q, 2, day, err) &&
+              clo_stmt_step(&q, &row, err);
+    *out = ok && row ? clo_stmt_get_int(&q, 0) : 0;
+    clo_stmt_close(&q);
+    return ok;
+}
+
+/* The count of a name, made at its first request. A new day begins at zero. */
+static tally *tally_of(clo_keys *k, const char *name, int64_t day, clo_err *err)
+{
+    tally *t = k->tallies;
+    while (t && strcmp(t->name, name) != 0) t = t->next;
+    if (!t) {
+        int64_t used;
+        if (!read_used(&used, k, name, day, err) || !(t = calloc(1, sizeof *t))) return NULL;
+        memcpy(t->name, name, strlen(name) + 1);
+        t->day = day;
+        t->used = used;
+        t->next = k->tallies;
+        k->tallies = t;
+    }
+    if (t->day < day) {
+        t->day = day;
+        t->used = 0;
+    }
+    return t;
+}
+
+static int compare_id(const void *id, const void *k)
+{
+    return memcmp(id, ((const key *)k)->id, CLO_KEY_ID_LEN);
+}
+
+static const key *key_of(const clo_keys *k, const char *id)
+{
+    return k->n_keys ? bsearch(id, k->keys, k->n_keys, sizeof *k->keys, compare_id) : NULL;
+}
+
+/* --- opening ------------------------------------------------------------------------------------------------------*/
+
+bool clo_keys_open(clo_keys **out, const char *data_dir, clo_err *err)
+{
+    clo_keys *k = calloc(1, sizeof *k);
+    *out = NULL;
+    if (!k) return clo_fail(err, CLO_ERR_MEMORY, "keys");
+    pthread_mutex_init(&k->lock, NULL);
+    k->book = k->db_version = -1;
+    if (clo_db_open(&k->db, data_dir, err) && refresh(k, err)) {
+        *out = k;
+        return true;
+    }
+    clo_keys_close(k);
+    return false;
+}
+
+void clo_keys_close(clo_keys *k)
+{
+    if (!k) return;
+    while (k->tallies) {
+        tally *t = k->tallies;
+        k->tallies = t->next;
+        free(t);
+    }
+    free_keys(k->keys, k->n_keys);
+    clo_db_close(k->db);
+    pthread_mutex_destroy(&k->lock);
+    free(k);
+}
+
+bool clo_keys_needed(clo_keys *k)
+{
+    pthread_mutex_lock(&k->lock);
+    bool needed = !k->ask_nobody && (!refresh(k, NULL) || k->n_keys > 0);
+    pthread_mutex_unlock(&k->lock);
+    return needed;
+}
+
+void clo_keys_ask_nobody(clo_keys *k)
+{
+    pthread_mutex_lock(&k->lock);
+    k->ask_nobody = true;
+    pthread_mutex_unlock(&k->lock);
+}
+
+bool clo_keys_check_listen(const char *address, bool is_local, bool keys_needed, bool no_keys, clo_err *err)
+{
+    if (is_local || keys_needed || no_keys) return true;
+    return clo_fail(err, CLO_ERR_DENIED,
+                    "other machines reach '%s', and no key was made: 'cloche key add NAME' makes one, --no-keys lets everyone "
+                    "ask",
+                    address);
+}
+
+/* --- who ----------------------------------------------------------------------------------------------------------*/
+
+/* The key's text in the headers: NULL when there is none. */
+static const char *text_of(const char *authorization, const char *x_api_key)
+{
+    static const char scheme[] = "bearer";
+    if (authorization) {
+        const char *p = authorization + strspn(authorization, " ");
+        if (strncasecmp(p, scheme, strlen(scheme)) == 0 && p[strlen(scheme)] == ' ') {
+            p += strlen(scheme);
+            return p + strspn(p, " ");
+        }
+    }
+    return x_api_key;
+}
+
+/* NULL unless the whole text is that of a key. An unknown id costs a hash too, so that time tells nothing of ids. */
+static const key *check_text(const clo_keys *k, const char *text)
+{
+    static const key nobody = {.id = ""};
+    size_t n = strlen(text);
+    while (n > 0 && text[n - 1] == ' ') n--;
+    if (n != CLO_KEY_TEXT_MAX - 1 || strncmp(text, KEY_PREFIX, strlen(KEY_PREFIX)) != 0) return NULL;
+    const key *found = key_of(k, text + strlen(KEY_PREFIX));
+    const key *against = found ? found : &nobody;
+    clo_sha256 hash = clo_key_hash(against->salt, text);
+    bool same = CRYPTO_memcmp(hash.b, against->hash.b, sizeof hash.b) == 0;
+    return same ? found : NULL;
+}
+
+static bool who_locked(clo_caller *out, clo_keys *k, const char *text, int64_t now_s, clo_refusal *no)
+{
+    clo_err err = {0};
+    if (k->ask_nobody) return true;
+    if (!refresh(k, &err)) return refuse(no, 500, "server_error", NULL, -1, "the keys cannot be read");
+    if (k->n_keys == 0) return true;
+    if (!text || !*text)
+        return refuse_401(no, "No API key was given: send the header 'Authorization: Bearer KEY'.");
+    const key *found = check_text(k, text);
+    if (!found) return refuse_401(no, "Incorrect API key.");
+    if (found->revoked) return refuse_401(no, "This API key was revoked.");
+    if (found->expires_s && found->expires_s <= now_s) return refuse_401(no, "This API key has expired.");
+    memcpy(out->name, found->name, sizeof out->name);
+    memcpy(out->id, found->id, sizeof out->id);
+    return true;
+}
+
+bool clo_keys_who(clo_caller *out, clo_keys *k, const char *authorization, const char *x_api_key, int64_t now_s,
+                  clo_refusal *no)
+{
+    *out = (clo_caller){0};
+    pthread_mutex_lock(&k->lock);
+    bool ok = who_locked(out, k, text_of(authorization, x_api_key), now_s, no);
+    pthread_mutex_unlock(&k->lock);
+    return ok;
+}
+
+/* --- what a caller may --------------------------------------------------------------------------------------------*/
+
+static clo_str without_latest(clo_str s)
+{
+    if (clo_str_ends_with(s, CLO_STR(":latest"))) s.len -= strlen(":latest");
+    return s;
+}
+
+static bool in_list(const char *models, clo_str model)
+{
+    clo_str list = clo_str_from(models);
+    for (size_t at = 0; at < list.len;) {
+        size_t end = clo_str_find(list, at, '\n');
+        clo_str one = without_latest((clo_str){list.ptr + at, end - at});
+        bool star = clo_str_ends_with(one, CLO_STR("*"));
+        if (star) one.len--;
+        if (star ? clo_str_starts_with(model, one) : clo_str_eq(model, one)) return true;
+        at = end + 1;
+    }
+    return false;
+}
+
+static bool may_use(const key *found, const char *model)
+{
+    return !found->models || in_list(found->models, without_latest(clo_str_from(model)));
+}
+
+bool clo_keys_may_use(clo_keys *k, const clo_caller *who, const char *model)
+{
+    if (!who->name[0]) return true;
+    pthread_mutex_lock(&k->lock);
+    const key *found = key_of(k, who->id);
+    bool may = found && !found->revoked && may_use(found, model);
+    pthread_mutex_unlock(&k->lock);
+    return may;
+}
+
+/* The rows of the specification's error table, in its order. `left` is what the day has for this request's output. */
+static bool check_quota(int64_t *left, const key *found, const tally *t, const char *model, int64_t n_prompt,
+                        int64_t now_s, clo_refusal *no)
+{
+    int64_t max = found->tokens_per_day, to_reset = KEY_DAY_S - now_s % KEY_DAY_S;
+    *left = INT64_MAX;
+    if (!may_use(found, model))
+        return refuse(no, 403, "permission_error", "permission_denied", -1, "This key may not use the model '%.100s'.", model);
+    if (found->concurrent && t->n_running >= found->concurrent)
+        return refuse(no, 429, "requests", "rate_limit_exceeded", RETRY_SOON_S,
+                      "This key may have %lld requests at once.", (long long)found->concurrent);
+    if (!max) return true;
+    *left = max - t->used - t->reserved - n_prompt;
+    if (*left > 0) return true;
+    if (max - t->used - n_prompt > 0)
+        return refuse(no, 429, "tokens", "rate_limit_exceeded", RETRY_SOON_S,
+                      "Requests of this key that run now may use up its %lld tokens a day.", (long long)max);
+    return refuse(no, 429, "insufficient_quota", "insufficient_quota", to_reset,
+                  "This key has used %lld of its %lld tokens today (UTC); this request needs more than are left.",
+                  (long long)t->used, (long long)max);
+}
+
+static bool begin_locked(clo_grant *g, clo_keys *k, const clo_caller *who, const char *model, int64_t n_prompt,
+                         int64_t now_s, clo_refusal *no)
+{
+    const key *found = key_of(k, who->id);
+    if (!found || found->revoked) return refuse_401(no, "This API key was revoked.");
+    g->t = tally_of(k, who->name, now_s / KEY_DAY_S, NULL);
+    if (!g->t) return refuse(no, 500, "server_error", NULL, -1, "the key's count cannot be read");
+    if (!check_quota(&g->output_max, found, g->t, model, n_prompt, now_s, no)) return false;
+    g->t->n_running++;
+    g->t->reserved += n_prompt;
+    return true;
+}
+
+bool clo_keys_begin(clo_grant **out, clo_keys *k, const clo_caller *who, const char *model, int64_t n_prompt,
+                    int64_t now_s, clo_refusal *no)
+{
+    clo_grant *g = calloc(1, sizeof *g);
+    bool ok = true;
+    *out = NULL;
+    if (!g) return refuse(no, 500, "server_error", NULL, -1, "no memory");
+    *g = (clo_grant){.n_prompt = n_prompt, .output_max = INT64_MAX};
+    if (who->name[0]) {
+        pthread_mutex_lock(&k->lock);
+        ok = begin_locked(g, k, who, model, n_prompt, now_s, no);
+        pthread_mutex_unlock(&k->lock);
+    }
+    if (ok) *out = g;
+    else free(g);
+    return ok;
+}
+
+int64_t clo_grant_output_max(const clo_grant *g)
+{
+    return g->output_max;
+}
+
+const char *clo_grant_name(const clo_grant *g)
+{
+    return g->t ? g->t->name : "";
+}
+
+void clo_keys_end(clo_keys *k, clo_grant *g, int64_t n_prompt, int64_t n_output, int64_t now_s)
+{
+    if (!g) return;
+    if (g->t) {
+        pthread_mutex_lock(&k->lock);
+        if (g->t->day < now_s / KEY_DAY_S) {
+            g->t->day = now_s / KEY_DAY_S;
+            g->t->used = 0;
+        }
+        g->t->n_running--;
+        g->t->reserved -= g->n_prompt;
+        g->t->used += n_prompt + n_output;
+        pthread_mutex_unlock(&k->lock);
+    }
+    free(g);
+}

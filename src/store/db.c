@@ -1,0 +1,263 @@
+/* See db.h. */
+#include "store/db.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/file.h"
+
+#define DB_BUSY_MS 10000
+#define DB_APPLICATION_ID 0x436c6f63 /* "Cloc": what `file` shows */
+
+struct clo_db {
+    sqlite3 *sql;     /* owned */
+    clo_stmt version; /* PRAGMA data_version */
+};
+
+/* Step i brings tables of version i to i + 1 (PRAGMA user_version). Steps are only ever added. */
+static const char *const migrations[] = {
+    /* A key's row stays when it is revoked, so that its id is never taken for another's. `models` is NULL (all) or names
+     * with a newline after each. Numbers: NULL is no limit. `books.keys` grows with every change of keys. */
+    "CREATE TABLE keys (id TEXT PRIMARY KEY NOT NULL, name TEXT NOT NULL, salt BLOB NOT NULL, hash BLOB NOT NULL,"
+    " tokens_per_day INTEGER, concurrent INTEGER, models TEXT, created INTEGER NOT NULL, expires INTEGER,"
+    " revoked INTEGER) STRICT, WITHOUT ROWID;"
+    "CREATE UNIQUE INDEX keys_by_name ON keys (name) WHERE revoked IS NULL;"
+    "CREATE TABLE key_usage (name TEXT NOT NULL, day INTEGER NOT NULL, prompt INTEGER NOT NULL,"
+    " output INTEGER NOT NULL, requests INTEGER NOT NULL, PRIMARY KEY (name, day)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE books (name TEXT PRIMARY KEY NOT NULL, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "INSERT INTO books VALUES ('keys', 0);"
+    /* The end of the audit log as of the last transaction: what was appended before is on disk. */
+    "CREATE TABLE audit_head (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, digest BLOB NOT NULL)"
+    " STRICT;",
+};
+#define N_MIGRATIONS (int)(sizeof migrations / sizeof migrations[0])
+
+static clo_code code_of(int rc)
+{
+    switch (rc & 0xff) {
+    case SQLITE_NOMEM: return CLO_ERR_MEMORY;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB: return CLO_ERR_DAMAGED;
+    case SQLITE_CONSTRAINT: return CLO_ERR_DENIED;
+    case SQLITE_TOOBIG: return CLO_ERR_LIMIT;
+    default: return CLO_ERR_IO;
+    }
+}
+
+static bool fail(clo_err *err, sqlite3 *sql, int rc)
+{
+    int sys = sql ? sqlite3_system_errno(sql) : 0;
+    clo_fail(err, code_of(rc), "database: %s", sql ? sqlite3_errmsg(sql) : sqlite3_errstr(rc));
+    if (err && err->code == CLO_ERR_IO) err->sys = sys;
+    return false;
+}
+
+static bool exec(clo_db *db, const char *text, clo_err *err)
+{
+    int rc = sqlite3_exec(db->sql, text, NULL, NULL, NULL);
+    return rc == SQLITE_OK || fail(err, db->sql, rc);
+}
+
+/* --- opening ------------------------------------------------------------------------------------------------------*/
+
+static bool read_int(int64_t *out, clo_db *db, const char *text, clo_err *err)
+{
+    clo_stmt q = {0};
+    bool row = false;
+    bool ok = clo_stmt_open(&q, db, text, err) && clo_stmt_step(&q, &row, err);
+    *out = ok && row ? clo_stmt_get_int(&q, 0) : 0;
+    clo_stmt_close(&q);
+    return ok;
+}
+
+static bool migrate(clo_db *db, clo_err *err)
+{
+    int64_t version = 0, again = 0;
+    char text[96];
+    if (!read_int(&version, db, "PRAGMA user_version", err)) return false;
+    if (version > N_MIGRATIONS)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED, "tables of version %lld, this program knows up to %d",
+                        (long long)version, N_MIGRATIONS);
+    if (version == N_MIGRATIONS) return true;
+    if (!clo_db_begin(db, err)) return false;
+    bool ok = read_int(&again, db, "PRAGMA user_version", err); /* another process may have been first */
+    for (int64_t i = again; ok && i < N_MIGRATIONS; i++) ok = exec(db, migrations[i], err);
+    snprintf(text, sizeof text, "PRAGMA application_id = %d; PRAGMA user_version = %d;", DB_APPLICATION_ID, N_MIGRATIONS);
+    ok = ok && exec(db, text, err);
+    if (ok) return clo_db_commit(db, err);
+    clo_db_rollback(db);
+    return false;
+}
+
+/* SQLite gives its log the permissions of the file; without this they would let anyone read. A file that is there is not
+ * opened here: closing it would drop the locks that this process holds on it through SQLite (POSIX). */
+static bool make_file(const char *path, const char *data_dir, clo_err *err)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0660);
+    if (fd < 0) return errno == EEXIST || clo_fail_sys(err, errno, "make '%s'", path);
+    clo_file_give_to_owner(fd, data_dir); /* SQLite does as much for its log */
+    close(fd);
+    return true;
+}
+
+/* The change to WAL takes the whole file for a moment, and SQLite does not wait for others that do the same. */
+static bool set_wal(clo_db *db, clo_err *err)
+{
+    int rc = SQLITE_BUSY;
+    for (int ms = 0; (rc & 0xff) == SQLITE_BUSY && ms < DB_BUSY_MS; ms += 10) {
+        if (ms > 0) sqlite3_sleep(10);
+        rc = sqlite3_exec(db->sql, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
+    }
+    return rc == SQLITE_OK || fail(err, db->sql, rc);
+}
+
+static bool open_file(clo_db *db, const char *path, clo_err *err)
+{
+    int rc = sqlite3_open_v2(path, &db->sql, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+    if (rc != SQLITE_OK) return fail(err, db->sql, rc);
+    sqlite3_busy_timeout(db->sql, DB_BUSY_MS);
+    return set_wal(db, err) &&
+           exec(db, "PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;", err) &&
+           migrate(db, err);
+}
+
+bool clo_db_open(clo_db **out, const char *data_dir, clo_err *err)
+{
+    char path[4096];
+    *out = NULL;
+    if (!clo_mkdir_p(data_dir, err) || !clo_path_join(path, err, "%s/cloche.db", data_dir)) return false;
+    if (!make_file(path, data_dir, err)) return false;
+    clo_db *db = calloc(1, sizeof *db);
+    if (!db) return clo_fail(err, CLO_ERR_MEMORY, "database");
+    if (open_file(db, path, err)) {
+        *out = db;
+        return true;
+    }
+    clo_err_context(err, "open '%s'", path);
+    clo_db_close(db);
+    return false;
+}
+
+void clo_db_close(clo_db *db)
+{
+    if (!db) return;
+    clo_stmt_close(&db->version);
+    sqlite3_close(db->sql);
+    free(db);
+}
+
+bool clo_db_exists(const char *data_dir)
+{
+    char path[4096];
+    return clo_path_join(path, NULL, "%s/cloche.db", data_dir) && clo_path_exists(path);
+}
+
+/* --- transactions -------------------------------------------------------------------------------------------------*/
+
+bool clo_db_begin(clo_db *db, clo_err *err)
+{
+    return exec(db, "BEGIN IMMEDIATE", err);
+}
+
+bool clo_db_commit(clo_db *db, clo_err *err)
+{
+    if (exec(db, "COMMIT", err)) return true;
+    clo_db_rollback(db);
+    return false;
+}
+
+void clo_db_rollback(clo_db *db)
+{
+    if (!sqlite3_get_autocommit(db->sql)) sqlite3_exec(db->sql, "ROLLBACK", NULL, NULL, NULL);
+}
+
+bool clo_db_version(int64_t *out, clo_db *db, clo_err *err)
+{
+    bool row = false;
+    if (!db->version.stmt && !clo_stmt_open(&db->version, db, "PRAGMA data_version", err)) return false;
+    bool ok = clo_stmt_step(&db->version, &row, err);
+    if (ok && row) *out = clo_stmt_get_int(&db->version, 0);
+    clo_stmt_reset(&db->version);
+    return ok;
+}
+
+/* --- statements ---------------------------------------------------------------------------------------------------*/
+
+bool clo_stmt_open(clo_stmt *q, clo_db *db, const char *sql, clo_err *err)
+{
+    sqlite3_stmt *s = NULL;
+    *q = (clo_stmt){.db = db};
+    int rc = sqlite3_prepare_v2(db->sql, sql, -1, &s, NULL);
+    if (rc != SQLITE_OK) return fail(err, db->sql, rc);
+    q->stmt = s;
+    return true;
+}
+
+void clo_stmt_close(clo_stmt *q)
+{
+    sqlite3_finalize(q->stmt);
+    *q = (clo_stmt){0};
+}
+
+void clo_stmt_reset(clo_stmt *q)
+{
+    sqlite3_reset(q->stmt);
+    sqlite3_clear_bindings(q->stmt);
+}
+
+static bool bound(clo_stmt *q, int rc, clo_err *err)
+{
+    return rc == SQLITE_OK || fail(err, q->db->sql, rc);
+}
+
+bool clo_stmt_int(clo_stmt *q, int i, int64_t v, clo_err *err)
+{
+    return bound(q, sqlite3_bind_int64(q->stmt, i, v), err);
+}
+
+bool clo_stmt_text(clo_stmt *q, int i, clo_str s, clo_err *err)
+{
+    return bound(q, sqlite3_bind_text64(q->stmt, i, s.ptr ? s.ptr : "", s.len, SQLITE_TRANSIENT, SQLITE_UTF8), err);
+}
+
+bool clo_stmt_blob(clo_stmt *q, int i, clo_bytes b, clo_err *err)
+{
+    return bound(q, sqlite3_bind_blob64(q->stmt, i, b.ptr ? b.ptr : (const uint8_t *)"", b.len, SQLITE_TRANSIENT), err);
+}
+
+bool clo_stmt_null(clo_stmt *q, int i, clo_err *err)
+{
+    return bound(q, sqlite3_bind_null(q->stmt, i), err);
+}
+
+bool clo_stmt_step(clo_stmt *q, bool *row, clo_err *err)
+{
+    int rc = sqlite3_step(q->stmt);
+    *row = rc == SQLITE_ROW;
+    return rc == SQLITE_ROW || rc == SQLITE_DONE || fail(err, q->db->sql, rc);
+}
+
+int64_t clo_stmt_get_int(clo_stmt *q, int i)
+{
+    return sqlite3_column_int64(q->stmt, i);
+}
+
+clo_str clo_stmt_get_str(clo_stmt *q, int i)
+{
+    const char *p = (const char *)sqlite3_column_text(q->stmt, i);
+    return p ? (clo_str){p, (size_t)sqlite3_column_bytes(q->stmt, i)} : CLO_STR("");
+}
+
+clo_bytes clo_stmt_get_blob(clo_stmt *q, int i)
+{
+    const uint8_t *p = sqlite3_column_blob(q->stmt, i);
+    return (clo_bytes){p, p ? (size_t)sqlite3_column_bytes(q->stmt, i) : 0};
+}
+
+bool clo_stmt_is_null(clo_stmt *q, int i)
+{
+    return sqlite3_column_type(q->stmt, i) == SQLITE_NULL;
+}
