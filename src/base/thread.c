@@ -114,7 +114,7 @@ struct worker {
 struct clo_pool {
     size_t n_threads;
     bool crowded;             /* more threads than processors: spinning would only steal time */
-    bool pinned;
+    bool pinned, let_go; /* threads have a processor each; the opener has its own ones again */
     cpu_set_t caller_was;     /* affinity of the caller before pinning */
     clo_pool_fn *fn;          /* the run's job, published by `generation` */
     void *ctx;
@@ -245,10 +245,17 @@ void clo_pool_close(clo_pool *p)
     atomic_store(&p->stop, true);
     raise_generation(p);
     for (size_t i = 1; i < p->n_threads; i++) pthread_join(p->workers[i].thread, NULL);
-    if (p->pinned) pthread_setaffinity_np(pthread_self(), sizeof p->caller_was, &p->caller_was);
+    clo_pool_let_go(p);
     pthread_mutex_destroy(&p->lock);
     pthread_cond_destroy(&p->wake);
     free(p);
+}
+
+void clo_pool_let_go(clo_pool *p)
+{
+    if (!p->pinned || p->let_go) return;
+    pthread_setaffinity_np(pthread_self(), sizeof p->caller_was, &p->caller_was);
+    p->let_go = true;
 }
 
 size_t clo_pool_threads(const clo_pool *p)

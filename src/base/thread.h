@@ -32,6 +32,9 @@ typedef void clo_pool_fn(void *ctx, size_t i_thread, size_t n_threads);
 CLO_CHECK bool clo_pool_open(clo_pool **out, size_t n_threads, clo_err *err);
 void clo_pool_close(clo_pool *p);
 size_t clo_pool_threads(const clo_pool *p);
+/* The thread that opened the pool may be bound to a processor, as may threads that it starts afterwards. This frees it: for
+ * one who opens a pool that other threads run. Called by the opener. */
+void clo_pool_let_go(clo_pool *p);
 
 /* Runs fn on every thread (the caller is thread 0) and returns when all are done. One run at a time. */
 void clo_pool_run(clo_pool *p, clo_pool_fn *fn, void *ctx);

@@ -448,7 +448,9 @@ bool clo_models_open(clo_models **out, const clo_models_opts *o, clo_err *err)
     pthread_mutex_init(&m->lock, NULL);
     pthread_cond_init(&m->changed, NULL);
     if (o->data_dir) copy_str(m->data_dir, sizeof m->data_dir, clo_str_from(o->data_dir));
-    if (!clo_pool_open(&m->pool, o->n_threads, err) || !open_given(m, err)) goto fail;
+    if (!clo_pool_open(&m->pool, o->n_threads, err)) goto fail;
+    clo_pool_let_go(m->pool); /* schedulers run it, and threads for connections are made after this */
+    if (!open_given(m, err)) goto fail;
     int rc = pthread_create(&m->minder, NULL, mind, m);
     if (rc != 0) {
         clo_fail_sys(err, rc, "start a thread");

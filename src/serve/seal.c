@@ -80,7 +80,7 @@ static int allow_values(scmp_filter_ctx f, const char *name, unsigned i_arg, con
 
 static int allow_sockets(scmp_filter_ctx f)
 {
-    int rc = allow(f, "sendto", 1, SCMP_CMP64(4, SCMP_CMP_EQ, 0), none); /* no address: to whom it is connected */
+    int rc = allow(f, "sendto", 1, SCMP_CMP64(4, SCMP_CMP_EQ, 0, 0), none); /* no address: to whom it is connected */
     /* An address in a message is out of sight; on a stream it says nothing, save that fast open would connect by it. */
     if (rc == 0) rc = allow(f, "sendmsg", 1, SCMP_CMP64(2, SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0), none);
     if (rc == 0) rc = allow(f, "setsockopt", 1, EQ32(1, SOL_SOCKET), none);
@@ -118,8 +118,8 @@ static int allow_threads(scmp_filter_ctx f)
     if (rc == 0) rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
     if (rc == 0) rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(openat2), 0);
     if (rc == 0) rc = allow(f, "tgkill", 1, EQ32(0, getpid()), none);
-    if (rc == 0) rc = allow(f, "prlimit64", 2, EQ32(0, 0), SCMP_CMP64(2, SCMP_CMP_EQ, 0)); /* to ask */
-    if (rc == 0) rc = allow(f, "prlimit64", 2, EQ32(0, getpid()), SCMP_CMP64(2, SCMP_CMP_EQ, 0));
+    if (rc == 0) rc = allow(f, "prlimit64", 2, EQ32(0, 0), SCMP_CMP64(2, SCMP_CMP_EQ, 0, 0)); /* to ask */
+    if (rc == 0) rc = allow(f, "prlimit64", 2, EQ32(0, getpid()), SCMP_CMP64(2, SCMP_CMP_EQ, 0, 0));
     return rc;
 }
 
