@@ -157,7 +157,7 @@ static void a_prepared_file_gives_the_same_bits_while_it_settles(void **state)
         assert_ptr_equal(clo_model_final_norm(t.model), before);
         for (size_t i = 10; i < 40; i++) append(t.decoder, s, i, 1, got + i * row_floats);
         append(t.decoder, s, 40, N_IDS - 40, got + 40 * row_floats);
-        for (int wait = 0; wait < 100 && clo_model_settle(t.model, t.pool, SIZE_MAX); wait++) usleep(20000);
+        for (int wait = 0; wait < 3000 && clo_model_settle(t.model, t.pool, SIZE_MAX); wait++) usleep(20000);
         assert_ptr_not_equal(clo_model_final_norm(t.model), before);
         assert_rows(opening ? "second opening" : "first opening", got, 0, N_IDS);
         clo_seq_close(s);
