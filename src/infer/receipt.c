@@ -2,6 +2,7 @@
 #include "infer/receipt.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -46,13 +47,29 @@ clo_sha256 clo_receipt_prompt_digest(const uint8_t salt[16], const int32_t *ids,
     return clo_sha256_end(&c);
 }
 
-bool clo_receipt_program_digest(clo_sha256 *out, clo_err *err)
+/* Of the running program: read once, for a server makes many receipts. */
+static struct {
+    pthread_once_t once;
+    bool ok;
+    clo_err err;
+    clo_sha256 digest;
+} this_program = {.once = PTHREAD_ONCE_INIT};
+
+static void hash_program(void)
 {
     clo_map map;
-    if (!clo_map_open(&map, "/proc/self/exe", err)) return false;
-    *out = clo_sha256_of(map.bytes.ptr, map.bytes.len);
+    this_program.ok = clo_map_open(&map, "/proc/self/exe", &this_program.err);
+    if (!this_program.ok) return;
+    this_program.digest = clo_sha256_of(map.bytes.ptr, map.bytes.len);
     clo_map_close(&map);
-    return true;
+}
+
+bool clo_receipt_program_digest(clo_sha256 *out, clo_err *err)
+{
+    pthread_once(&this_program.once, hash_program);
+    *out = this_program.digest;
+    if (!this_program.ok && err) *err = this_program.err;
+    return this_program.ok;
 }
 
 const char *clo_receipt_kv_name(const clo_decoder *d)
