@@ -164,3 +164,58 @@ PROMPTS = [
     (False, "Thank you for your letter of"),
     (True, "What are the three states of matter?"),
 ]
+
+PASSAGES = [
+    "The gardener lifted the glass bell and found that the small plant had grown two new leaves in the night, "
+    "so she gave it a little water and set the bell back.",
+    "A clerk in the ministry copied each letter by hand, counted the pages twice, and locked the cabinet "
+    "before he went home on the last tram of the evening.",
+    "Seven boats left the harbour at dawn, and by noon only five of them could be seen from the lighthouse on "
+    "the northern cliff above the village.",
+    "When the bell rang the children put their books away, lined up at the door, and waited until the teacher "
+    "had opened the gate to the street.",
+    "Every reading of the meter was written down with the hour and the name of the person who had taken it, "
+    "and nothing was ever rubbed out.",
+    "The old bridge is closed to carts but open to people on foot, who cross it one after another and hold on "
+    "to the rope with the left hand.",
+    "To mend the clock, take off the back, clean the three small wheels with a dry brush, put one drop of oil "
+    "on each, and close it again.",
+    "My grandmother kept her recipes in a tin box under the window, and each card had the name of the "
+    "neighbour who had given it to her.",
+    "The river rose in the spring, covered the lower meadow for nine days, and left behind a layer of dark "
+    "mud that made the grass grow thick.",
+    "Two engineers measured the length of the wall, wrote the numbers in the same notebook, and found that "
+    "they agreed to the last millimetre.",
+    "The library opens at eight in the morning, closes for an hour at noon, and stays open until the last "
+    "reader has brought back the lamp.",
+    "A fox came to the edge of the field, listened for a while, and went back into the wood without having "
+    "touched a single hen.",
+    "The nurse read the label aloud, the doctor repeated it, and only then was the medicine given to the "
+    "patient in the second bed.",
+    "On the top shelf stood a row of blue jars, and in each jar there was a folded paper with the name of a "
+    "town by the sea.",
+    "The train stops at every station on the line, and at each one the guard steps down, looks both ways, and "
+    "raises a green flag.",
+]
+LISTS = [
+    "Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday, ",
+    "January, February, March, April, May, June, July, August, September, October, November, December, ",
+    "do re mi fa so la ti ",
+    "red, orange, yellow, green, blue, indigo, violet, ",
+    "north, east, south, west, ",
+    "ace, two, three, four, five, six, seven, eight, nine, ten, jack, queen, king, ",
+    "a b c d e f g h i j k l m n o p q r s t u v w x y z ",
+]
+
+
+def determined():
+    """Raw prompts whose next 32 tokens the text itself decides: passages that were just read three times, lists that
+    came round five times, counting."""
+    for i, first in enumerate(PASSAGES):
+        text = first + " " + PASSAGES[(i + 1) % len(PASSAGES)]
+        yield f"{text}\n\n{text}\n\n{text}\n\n{text[:text.index(' ', 20)]}"
+    for items in LISTS:
+        yield (items * 5)[:-1].rstrip(",")
+    for step, first in ((1, 1), (1, 51), (1, 101), (1, 201), (1, 1001), (2, 2), (2, 1), (5, 5), (10, 10), (100, 100),
+                        (50, 50), (1000, 1000)):
+        yield ", ".join(str(first + i * step) for i in range(12)) + ","
