@@ -386,7 +386,7 @@ static void many_processes_may_open_the_first_time_at_once(void **state)
         if ((kids[i] = fork()) != 0) continue;
         clo_db *db = NULL;
         clo_err err = {0};
-        char text[CLO_KEY_TEXT_MAX], name[8];
+        char text[CLO_KEY_TEXT_MAX], name[16];
         snprintf(name, sizeof name, "k%d", i);
         bool ok = clo_db_open(&db, dir, &err) && clo_db_begin(db, &err) &&
                   clo_key_add(text, db, &(clo_key_opts){.name = name}, NOW, &err) && clo_db_commit(db, &err);
