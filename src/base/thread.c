@@ -114,7 +114,7 @@ struct worker {
 struct clo_pool {
     size_t n_threads;
     bool crowded;             /* more threads than processors: spinning would only steal time */
-    bool pinned, let_go; /* threads have a processor each; the opener has its own ones again */
+    bool pinned, let_go;      /* threads have a processor each; the opener has its own ones again */
     cpu_set_t caller_was;     /* affinity of the caller before pinning */
     clo_pool_fn *fn;          /* the run's job, published by `generation` */
     void *ctx;
@@ -196,11 +196,14 @@ static void raise_generation(clo_pool *p)
     pthread_mutex_unlock(&p->lock);
 }
 
-/* Workers take no signals: they are for the threads that wait for something. Returns an errno. */
+/* Workers take no signals but those of their own faults: the others are for the threads that wait for something. Returns
+ * an errno. */
 static int start(struct worker *w)
 {
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT};
     sigset_t all, was;
     sigfillset(&all);
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) sigdelset(&all, faults[i]);
     pthread_sigmask(SIG_SETMASK, &all, &was);
     int e = pthread_create(&w->thread, NULL, worker_main, w);
     pthread_sigmask(SIG_SETMASK, &was, NULL);

@@ -137,19 +137,26 @@ static json_t *show_json(const clo_model_info *m)
     return o;
 }
 
+/* The model that the body names; the memory is the request's. */
+static bool find_named(clo_model_info **out, clo_server *s, clo_request *r, clo_api_error *e)
+{
+    json_t *body = NULL;
+    clo_str name;
+    clo_model_info *m = *out = CLO_NEW(clo_request_arena(r), clo_model_info, 1);
+    if (!m) return clo_api_fail(e, CLO_API_BUSY, NULL, "server busy, please try again.  no memory is left");
+    bool ok = clo_body_parse(&body, clo_request_body(r), e) && clo_ollama_model_name(&name, body, e) &&
+              clo_models_find(m, s->models, name, e);
+    json_decref(body);
+    return ok;
+}
+
 void clo_ollama_show(clo_server *s, clo_request *r, clo_str rest)
 {
     (void)rest;
-    json_t *body = NULL;
-    clo_str name;
     clo_api_error e = {0};
-    clo_model_info *m = CLO_NEW(clo_request_arena(r), clo_model_info, 1);
-    if (!m) clo_api_fail(&e, CLO_API_BUSY, NULL, "server busy, please try again.  no memory is left");
-    if (m && clo_body_parse(&body, clo_request_body(r), &e) && clo_ollama_model_name(&name, body, &e) &&
-        clo_models_find(m, s->models, name, &e))
-        clo_reply_json(r, 200, show_json(m));
+    clo_model_info *m;
+    if (find_named(&m, s, r, &e)) clo_reply_json(r, 200, show_json(m));
     else clo_route_fail(s, r, &e);
-    json_decref(body);
 }
 
 /* --- what is refused ----------------------------------------------------------------------------------------------*/
@@ -157,15 +164,10 @@ void clo_ollama_show(clo_server *s, clo_request *r, clo_str rest)
 void clo_ollama_embed(clo_server *s, clo_request *r, clo_str rest)
 {
     (void)rest;
-    json_t *body = NULL;
-    clo_str name;
     clo_api_error e = {0};
-    clo_model_info *m = CLO_NEW(clo_request_arena(r), clo_model_info, 1);
-    if (!m) clo_api_fail(&e, CLO_API_BUSY, NULL, "server busy, please try again.  no memory is left");
-    if (m && clo_body_parse(&body, clo_request_body(r), &e) && clo_ollama_model_name(&name, body, &e) &&
-        clo_models_find(m, s->models, name, &e))
+    clo_model_info *m;
+    if (find_named(&m, s, r, &e))
         clo_api_fail(&e, CLO_API_UNSUPPORTED, "model", "\"%s\" does not support embeddings", m->name);
-    json_decref(body);
     clo_route_fail(s, r, &e);
 }
 

@@ -12,9 +12,9 @@
  *   f_cvt | i_set i_sum | b_load b_store b_and b_or b_sub b_sh | q_load d_start d_step d_half d_end | quant_block
  *
  * Two ways: up to Q_FUSED_MAX tokens codes go from memory (for the second and later groups of 12 tokens from the caches)
- * through registers into the sums. More
- * tokens: a slice of k of a panel is unpacked to bytes and float scales (in L1) and used by all groups of tokens; tokens
- * go in chunks whose activations stay in L2, and sums go on through y from slice to slice, in the law's order.
+ * through registers into the sums. More tokens: a slice of k of a panel is unpacked to bytes and float scales (in L1) and
+ * used by all groups of tokens; tokens go in chunks whose activations stay in L2, and sums go on through y from slice to
+ * slice, in the law's order.
  *
  * Classes of types, by what a sum of 16 products in a 16-bit lane can hold (AVX2; others ignore them). |q| <= 127:
  *   U   unsigned codes u = c + bias <= 63. Lane sums of c: Q4_0 16*8*127, Q4_1 Q4_K 16*15*127, Q5_0 16*16*127, MXFP4
