@@ -124,7 +124,7 @@ static void neighbours_in_a_call_show_in_no_bit(void **state)
         got[i] = rows_of(t.decoder, N_IDS);
         clo_seq *s = new_seq(t.decoder, 256);
         if (first[i]) append(t.decoder, s, 0, first[i], got[i]);
-        steps[i] = (clo_step){s, ids + first[i], then[i], wanted[i], got[i]};
+        steps[i] = (clo_step){.seq = s, .ids = ids + first[i], .n = then[i], .n_logits = wanted[i], .logits = got[i]};
     }
     assert_true(clo_decoder_run(t.decoder, steps, 5, NULL));
     for (size_t i = 0; i < 5; i++) {
