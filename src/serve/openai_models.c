@@ -1,4 +1,4 @@
-/* GET /v1/models and /v1/models/{id}; POST /v1/embeddings. */
+/* GET /v1/models and /v1/models/{id}. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,20 +52,5 @@ void clo_openai_model(clo_server *s, clo_request *r, clo_str id)
         return;
     }
     if (!m) clo_api_fail(&e, CLO_API_BUSY, NULL, "server busy, please try again.  no memory is left");
-    clo_route_fail(s, r, &e);
-}
-
-/* The models that are built are decoders without a pooling rule, whose numbers would be no embedding. */
-void clo_openai_embeddings(clo_server *s, clo_request *r, clo_str rest)
-{
-    (void)rest;
-    json_t *body = NULL;
-    clo_str name;
-    clo_api_error e = {0};
-    clo_model_info *m = CLO_NEW(clo_request_arena(r), clo_model_info, 1);
-    if (m && clo_body_parse(&body, clo_request_body(r), &e) && clo_body_str(&name, body, "model", true, &e) &&
-        clo_models_find(m, s->models, name, &e))
-        clo_api_fail(&e, CLO_API_UNSUPPORTED, "model", "model '%s' does not support embeddings", m->name);
-    json_decref(body);
     clo_route_fail(s, r, &e);
 }

@@ -182,11 +182,11 @@ static void what_does_not_fit_is_refused_and_changes_nothing(void **state)
         clo_step step;
         clo_code want;
     } rows[] = {
-        {"more tokens than the context", {s, ids, 101, 1, got}, CLO_ERR_LIMIT},
-        {"an id beyond the vocabulary", {s, bad, 1, 1, got}, CLO_ERR_USAGE},
-        {"a negative id", {s, negative, 1, 1, got}, CLO_ERR_USAGE},
-        {"no tokens", {s, ids, 0, 0, got}, CLO_ERR_USAGE},
-        {"more logits than tokens", {s, ids, 2, 3, got}, CLO_ERR_USAGE},
+        {"more tokens than the context", {s, ids, 101, 1, got, NULL}, CLO_ERR_LIMIT},
+        {"an id beyond the vocabulary", {s, bad, 1, 1, got, NULL}, CLO_ERR_USAGE},
+        {"a negative id", {s, negative, 1, 1, got, NULL}, CLO_ERR_USAGE},
+        {"no tokens", {s, ids, 0, 0, got, NULL}, CLO_ERR_USAGE},
+        {"more logits than tokens", {s, ids, 2, 3, got, NULL}, CLO_ERR_USAGE},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         clo_err err = {0};

@@ -124,7 +124,7 @@ static void tanh_f32_is_within_two_ulp(void **state)
 }
 
 /* Beside x, for its values near zero are a product with what is left of the distribution. */
-static void gelu_f32_is_within_two_to_the_minus_23_of_its_argument(void **state)
+static void gelu_f32_is_within_two_to_the_minus_22_of_its_argument(void **state)
 {
     (void)state;
     double worst = 0;
@@ -135,7 +135,7 @@ static void gelu_f32_is_within_two_to_the_minus_23_of_its_argument(void **state)
         worst = fmax(worst, fabs(((double)clo_gelu_f32(x) - want) / (double)x));
     }
     print_message("gelu_f32: %.3g of x\n", worst);
-    assert_true(worst <= 0x1p-23);
+    assert_true(worst <= 0x1p-22);
 }
 
 static void the_edges_of_f32_are_as_stated(void **state)
@@ -183,7 +183,7 @@ int main(void)
         cmocka_unit_test(the_vectors_of_the_profile_hold),
         cmocka_unit_test(exp_f32_is_within_an_ulp),
         cmocka_unit_test(tanh_f32_is_within_two_ulp),
-        cmocka_unit_test(gelu_f32_is_within_two_to_the_minus_23_of_its_argument),
+        cmocka_unit_test(gelu_f32_is_within_two_to_the_minus_22_of_its_argument),
         cmocka_unit_test(the_edges_of_f32_are_as_stated),
         cmocka_unit_test(the_f64_functions_are_within_their_ulp),
     };
