@@ -133,7 +133,7 @@ static bool work(const clo_cli_args *args, const options *o, clo_err *err)
     work_list w = {0};
     bool ok = collect(&w, args, &arena, err) && clo_session_open(&s, args->args[0], &o->so, err) &&
               compute(&w, &s, o, err);
-    if (ok && o->n_dim) cut(&w, o->n_dim);
+    if (ok && o->n_dim && o->n_dim < w.n_dim) cut(&w, o->n_dim);
     if (ok && o->out) ok = write_npy(&w, o->out, err);
     if (ok && o->json)
         ok = clo_cli_print_json(as_json(&w, !o->out)) == CLO_EXIT_OK;
