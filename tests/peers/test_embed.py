@@ -112,7 +112,7 @@ def gguf_of(folder, path, kind):
     w.close()
 
 
-@pytest.mark.parametrize("kind, cosine, largest", [("F32", 0.99999, 2e-6), ("F16", 0.99999, 1e-3), ("Q8_0", 0.999, 1e-2)])
+@pytest.mark.parametrize("kind, cosine, largest", [("F32", 0.99999, 2e-6), ("F16", 0.99999, 1e-3), ("Q8_0", 0.998, 1e-2)])
 def test_minilm_in_gguf(cloche, minilm, tmp_path, kind, cosine, largest, record_property):
     gguf_of(minilm, tmp_path / "m.gguf", kind)
     tok = need("transformers").AutoTokenizer.from_pretrained(minilm)
