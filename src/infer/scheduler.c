@@ -316,7 +316,8 @@ static bool take_memory(clo_sched *s, clo_err *err)
     size_t hidden = clo_decoder_pass_tokens(s->decoder) * clo_decoder_hidden_stride(s->decoder) * sizeof(float);
     bool pools = clo_model_spec(s->model)->pooling != CLO_POOL_NONE;
     if (pools) s->hidden = aligned_alloc(64, clo_round_up(hidden, 64));
-    if (pools == (s->hidden != NULL) && s->shares.at && s->running && s->over && s->told && s->slots && s->steps && s->logits) return true;
+    bool rows = s->logits && pools == (s->hidden != NULL);
+    if (s->shares.at && s->running && s->over && s->told && s->slots && s->steps && rows) return true;
     return clo_fail(err, CLO_ERR_MEMORY, "scheduler of %zu tasks", n_all);
 }
 

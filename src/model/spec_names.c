@@ -1,14 +1,25 @@
 /* Where tensors are found: one table from role to names and shape, for both containers.
  *
- * BERT's files have names of their own. In the others of Hugging Face "post_attention_layernorm" is the norm before the feed-forward part in Llama-like models, and
- * the norm after attention in families with post-norms (OLMo 2, Gemma 3): hence two
- * more columns. */
+ * BERT's files have names of their own. In the others of Hugging Face "post_attention_layernorm" is the norm before the
+ * feed-forward part in Llama-like models, and the norm after attention in families with post-norms (OLMo 2, Gemma 3): hence
+ * three columns. */
 #include "base/check.h"
 #include "model/spec_impl.h"
 
 #define NAME_MAX_BYTES 160
 
-typedef enum { DIM_NONE, DIM_MODEL, DIM_VOCAB, DIM_FF, DIM_Q, DIM_KV, DIM_Q_NORM, DIM_K_NORM, DIM_POSITIONS, DIM_TYPES } dim_kind;
+typedef enum {
+    DIM_NONE,
+    DIM_MODEL,
+    DIM_VOCAB,
+    DIM_FF,
+    DIM_Q,
+    DIM_KV,
+    DIM_Q_NORM,
+    DIM_K_NORM,
+    DIM_POSITIONS,
+    DIM_TYPES,
+} dim_kind;
 
 typedef struct {
     const char *gguf;    /* '#' stands for the layer */

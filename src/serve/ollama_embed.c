@@ -49,7 +49,8 @@ static bool read_input(clo_embedding *g, bool truncate, clo_api_error *e)
                             g->face == &one ? "" : " or a list of texts");
     json_array_foreach (input, i, v) {
         if (!json_is_string(v))
-            return clo_api_fail(e, CLO_API_INVALID, g->face->input, "'%s': text or a list of texts is expected", g->face->input);
+            return clo_api_fail(e, CLO_API_INVALID, g->face->input, "'%s': text or a list of texts is expected",
+                                g->face->input);
         if (!clo_embedding_add_text(g, (clo_str){json_string_value(v), json_string_length(v)}, truncate, e)) return false;
     }
     return true;

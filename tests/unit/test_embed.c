@@ -208,7 +208,8 @@ static void what_a_model_does_not_do_is_refused(void **state)
     clo_task_opts o = {.prompt = ids, .n_prompt = 3, .n_top = -1};
     tiny_text_open(&t, "bert", 1);
     assert_true(clo_seq_open(&seq, t.decoder, 151, NULL));
-    assert_false(clo_decoder_run(t.decoder, &(clo_step){.seq = seq, .ids = ids, .n = 3, .n_logits = 1, .logits = rows}, 1, &err));
+    const clo_step logits = {.seq = seq, .ids = ids, .n = 3, .n_logits = 1, .logits = rows};
+    assert_false(clo_decoder_run(t.decoder, &logits, 1, &err));
     assert_int_equal(err.code, CLO_ERR_UNSUPPORTED);
     assert_false(clo_decoder_run(t.decoder, &(clo_step){.seq = seq, .ids = ids, .n = 151, .hidden = rows}, 1, &err));
     assert_true(clo_decoder_run(t.decoder, &(clo_step){.seq = seq, .ids = ids, .n = 2, .hidden = rows}, 1, &err));
