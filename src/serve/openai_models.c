@@ -5,6 +5,7 @@
 
 #include "serve/account.h"
 #include "serve/json_out.h"
+#include "serve/ollama.h"
 #include "serve/openai.h"
 #include "serve/server_impl.h"
 
@@ -19,9 +20,10 @@ static json_t *model_json(const clo_model_info *m, clo_str name)
                              (json_int_t)m->facts.n_weights, "n_vocab", (json_int_t)m->facts.n_vocab, "n_embd",
                              (json_int_t)m->facts.n_dim, "size", (json_int_t)m->bytes, "digest",
                              m->digest[0] ? digest : NULL);
-    return json_pack("{s:s%, s:s, s:I, s:s%, s:I, s:o}", "id", name.ptr, name.len, "object", "model", "created",
+    return json_pack("{s:s%, s:s, s:I, s:s%, s:I, s:o, s:o}", "id", name.ptr, name.len, "object", "model", "created",
                      (json_int_t)m->modified_unix, "owned_by", slash ? m->name : "local", slash ? n_owner : (size_t)5,
-                     "max_model_len", (json_int_t)m->facts.n_ctx, "meta", meta);
+                     "max_model_len", (json_int_t)(m->facts.encoder ? m->facts.n_text : m->facts.n_ctx), "capabilities",
+                     clo_ollama_capabilities(m), "meta", meta);
 }
 
 void clo_openai_models(clo_server *s, clo_request *r, clo_str rest)

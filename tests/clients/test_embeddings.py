@@ -179,6 +179,8 @@ def test_what_models_can_is_told(encoders):
     shown = {m["name"]: m["capabilities"] for m in httpx.get(encoders.url + "/api/tags").json()["models"]}
     assert shown[BERT + ":latest"] == ["embedding"] and "embedding" not in shown[TINY + ":latest"]
     assert {"completion", "embedding"} <= set(shown[POOLED + ":latest"])
+    listed = {m["id"]: m["capabilities"] for m in httpx.get(encoders.url + "/v1/models").json()["data"]}
+    assert listed[BERT] == ["embedding"] and "completion" in listed[TINY]
     show = httpx.post(encoders.url + "/api/show", json={"model": BERT}).json()
     assert show["capabilities"] == ["embedding"] and show["model_info"]["bert.embedding_length"] == 64
 
