@@ -12,7 +12,7 @@ _cloche() {
     local word=${COMP_WORDS[COMP_CWORD]} options=
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W 'run replay serve import list show rm inspect tokenize render logits quantize perplexity key audit bench doctor version help' -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W 'run replay serve import list show rm inspect tokenize render embed logits quantize perplexity key audit bench doctor version help' -- "$word")
         return
     fi
     case ${COMP_WORDS[1]} in
@@ -26,6 +26,7 @@ _cloche() {
         inspect) options='--tensor --out -o --data --json --help' ;;
         tokenize) options='--special --pieces --bos --no-bos --decode -d --lines --json-lines --json --save --data --help' ;;
         render) options='--messages --template --tools --documents --no-generation-prompt --set --now --spans --data --help' ;;
+        embed) options='--out -o --dimensions --truncate --threads -t --chunk --data --no-cache --json --help' ;;
         logits) options='--tokens --out -o --digest --reuse --threads -t --chunk --data --no-cache --json --help' ;;
         quantize) options='--type --pure --allow-requantize --threads -t --data --json --help' ;;
         perplexity) options='--file -f --ctx --windows --threads -t --chunk --data --no-cache --json --help' ;;

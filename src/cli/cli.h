@@ -128,6 +128,7 @@ CLO_CHECK bool clo_cli_model_path(char out[4096], const char *model, const char 
 int clo_cmd_audit(int argc, char **argv);
 int clo_cmd_bench(int argc, char **argv);
 int clo_cmd_doctor(int argc, char **argv);
+int clo_cmd_embed(int argc, char **argv);
 int clo_cmd_import(int argc, char **argv);
 int clo_cmd_inspect(int argc, char **argv);
 int clo_cmd_key(int argc, char **argv);

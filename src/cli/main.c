@@ -22,6 +22,7 @@ static const struct {
     {"inspect", clo_cmd_inspect, "look into a model file"},
     {"tokenize", clo_cmd_tokenize, "text to tokens and back"},
     {"render", clo_cmd_render, "fill in a chat template"},
+    {"embed", clo_cmd_embed, "texts to vectors"},
     {"logits", clo_cmd_logits, "a model's raw numbers for given tokens"},
     {"quantize", clo_cmd_quantize, "make a model smaller"},
     {"perplexity", clo_cmd_perplexity, "how well a model predicts a text"},

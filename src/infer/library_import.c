@@ -20,6 +20,7 @@
 #include "base/file.h"
 #include "infer/library_impl.h"
 #include "model/checkpoint.h"
+#include "model/spec.h"
 
 #define FILES_MAX 4096
 #define COPY_STEP ((size_t)4 << 20)
@@ -88,15 +89,36 @@ static int belongs(const struct dirent *e)
     return 0;
 }
 
-static int bytewise(const struct dirent **a, const struct dirent **b)
+static int is_pooling(const struct dirent *e)
 {
-    return strcmp((*a)->d_name, (*b)->d_name);
+    return clo_pooling_folder_name(clo_str_from(e->d_name));
+}
+
+static int bytewise(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* How sentence-transformers names where it keeps the pooling of vectors: the one file below the folder. */
+static bool collect_pooling(job *j, clo_err *err)
+{
+    struct dirent **entries = NULL;
+    char name[4096], path[4096];
+    int n = scandir(j->source, &entries, is_pooling, NULL);
+    bool ok = n >= 0 || clo_fail_sys(err, errno, "list '%s'", j->source);
+    for (int i = 0; i < n; i++) {
+        ok = ok && clo_path_join(name, err, "%s/config.json", entries[i]->d_name) &&
+             clo_path_join(path, err, "%s/%s", j->source, name) && (!clo_path_exists(path) || add_file(j, name, err));
+        free(entries[i]);
+    }
+    free(entries);
+    return ok;
 }
 
 static bool collect_folder(job *j, clo_err *err)
 {
     struct dirent **entries = NULL;
-    int n = scandir(j->source, &entries, belongs, bytewise);
+    int n = scandir(j->source, &entries, belongs, NULL);
     if (n < 0) return clo_fail_sys(err, errno, "list '%s'", j->source);
     bool ok = true, has_weights = false, has_config = false;
     for (int i = 0; i < n; i++) {
@@ -108,6 +130,8 @@ static bool collect_folder(job *j, clo_err *err)
     free(entries);
     if (ok && !(has_weights && has_config))
         return clo_fail(err, CLO_ERR_FORMAT, "'%s' is no model: config.json and *.safetensors are needed", j->source);
+    ok = ok && collect_pooling(j, err);
+    if (ok) qsort(j->names, j->n_files, sizeof *j->names, bytewise);
     return ok;
 }
 
@@ -193,13 +217,19 @@ static bool name_blob(const char *copy, const char *blob, const clo_sha256 *dige
 static bool place_blob(job *j, const char *copy, const clo_sha256 *digest, const char *name, clo_err *err)
 {
     char hex[65], folder[4096], blob[4096], link_path[4096];
+    const char *slash = strchr(name, '/');
     clo_sha256_hex(hex, digest);
+    if (slash && (!clo_path_join(folder, err, "%s/model/%.*s", j->stage, (int)(slash - name), name) ||
+                  !clo_mkdir_p(folder, err)))
+        return false;
     if (!clo_path_join(folder, err, "%s/blobs/sha256/%.2s/%.2s", j->data, hex, hex + 2)) return false;
     if (!clo_mkdir_p(folder, err) || !clo_path_join(blob, err, "%s/%s", folder, hex)) return false;
     if (!clo_path_join(link_path, err, "%s/model/%s", j->stage, name)) return false;
     if (chmod(copy, 0444) != 0) return clo_fail_sys(err, errno, "chmod '%s'", copy);
     if (!name_blob(copy, blob, digest, err) || !clo_library_sync_folder(folder, err)) return false;
     if (link(blob, link_path) != 0) return clo_fail_sys(err, errno, "link '%s'", link_path);
+    if (slash) *strrchr(link_path, '/') = '\0'; /* a folder of its own, which publish does not sync */
+    if (slash && !clo_library_sync_folder(link_path, err)) return false;
     return unlink(copy) == 0 || errno == ENOENT || clo_fail_sys(err, errno, "remove '%s'", copy);
 }
 
@@ -207,7 +237,8 @@ static bool place_blob(job *j, const char *copy, const clo_sha256 *digest, const
 static bool in_digest(const job *j, const char *name)
 {
     clo_str s = clo_str_from(name);
-    return j->gguf || clo_str_ends_with(s, CLO_STR(".safetensors")) || clo_str_eq(s, CLO_STR("config.json"));
+    return j->gguf || clo_str_ends_with(s, CLO_STR(".safetensors")) || clo_str_eq(s, CLO_STR("config.json")) ||
+           clo_str_ends_with(s, CLO_STR("/config.json"));
 }
 
 static bool take_file(job *j, const char *name, clo_err *err)

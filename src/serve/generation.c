@@ -20,6 +20,8 @@
 
 /* --- life ---------------------------------------------------------------------------------------------------------*/
 
+static void on_end(void *data);
+
 static void on_gone(void *data)
 {
     clo_generation *g = (clo_generation *)data;
@@ -57,7 +59,7 @@ clo_generation *clo_generation_make(clo_server *s, clo_request *r, const clo_ope
     g->keep_alive_s = (double)NAN;
     pthread_mutex_init(&g->lock, NULL);
     snprintf(g->id, sizeof g->id, "%s%016llx", id_prefix, (unsigned long long)random_bits(64));
-    clo_request_attach(r, g, on_gone);
+    clo_request_attach(r, g, on_gone, on_end);
     return g;
 }
 
@@ -184,9 +186,9 @@ static bool books_failed(clo_generation *g)
     return true;
 }
 
-void clo_generation_end(clo_generation *g)
+static void on_end(void *data)
 {
-    if (!g) return;
+    clo_generation *g = (clo_generation *)data;
     end_account(g);
     for (size_t i = 0; i < g->n_choices; i++) free_choice(&g->choices[i]);
     for (size_t i = 0; i < g->n_prompts; i++) clo_ids_free(&g->prompts[i]);

@@ -9,7 +9,7 @@
  *   if (!g || !clo_generation_add_prompt(g, &ids)) ...
  *   clo_generation_start(g);                 // replies, now or later; errors too
  *
- * It is the request's data from `make` on and ends with it (clo_generation_end). */
+ * It is the request's data from `make` on and ends with it. */
 #ifndef CLO_SERVE_GENERATION_H
 #define CLO_SERVE_GENERATION_H
 
@@ -133,8 +133,6 @@ bool clo_generation_add_prompt(clo_generation *g, clo_ids *ids);
 void clo_generation_fail(clo_generation *g, const clo_api_error *e);
 /* Checks lengths against the context, starts the tasks, replies. */
 void clo_generation_start(clo_generation *g);
-/* From the router, when the request ends. NULL is accepted. */
-void clo_generation_end(clo_generation *g);
 
 /* --- for faces ----------------------------------------------------------------------------------------------------*/
 

@@ -267,11 +267,12 @@ unsigned clo_request_status(const clo_request *r)
     return r->status;
 }
 
-void clo_request_attach(clo_request *r, void *data, void (*gone)(void *data))
+void clo_request_attach(clo_request *r, void *data, void (*gone)(void *data), void (*end)(void *data))
 {
     pthread_mutex_lock(&r->lock);
     r->data = data;
     r->gone_fn = gone;
+    r->end_fn = end;
     pthread_mutex_unlock(&r->lock);
 }
 

@@ -85,9 +85,10 @@ clo_arena *clo_request_arena(clo_request *r);
 double clo_request_age_s(const clo_request *r);
 unsigned clo_request_status(const clo_request *r); /* 0: none was sent; 499: the client went before the end */
 
-/* What the application keeps with a request: its own pointer, and what to call when the client is gone. gone is called
- * from any thread, once at most, and only between the end of handle and the call of end; it must not wait. */
-void clo_request_attach(clo_request *r, void *data, void (*gone)(void *data));
+/* What the application keeps with a request: its own pointer, what to call when the client is gone, and what when the request
+ * is over, after the application's end. gone is called from any thread, once at most, and only between the end of handle and
+ * the call of end; it must not wait. */
+void clo_request_attach(clo_request *r, void *data, void (*gone)(void *data), void (*end)(void *data));
 void *clo_request_data(const clo_request *r);
 /* Set in begin for handle (a route). */
 void clo_request_set_route(clo_request *r, const void *route);

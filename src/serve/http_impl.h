@@ -81,6 +81,7 @@ struct clo_request {
 
     void *data;
     void (*gone_fn)(void *data);
+    void (*end_fn)(void *data);
     const void *route;
 
     /* The reply; set by one thread at a time, read by the connection's after `ready`. */

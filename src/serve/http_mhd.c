@@ -249,6 +249,7 @@ static void end_request(void *cls, struct MHD_Connection *conn, void **req_cls, 
     clo_places_set_request(&h->places, r->i_place, NULL); /* from here on the watching thread does not know it */
     if (why != MHD_REQUEST_TERMINATED_COMPLETED_OK && (!r->queued || r->fill)) r->status = 499;
     if (r->begun) h->o.app.end(h->o.app.ctx, r);
+    if (r->end_fn) r->end_fn(r->data);
     atomic_fetch_sub(&h->bodies_bytes, r->n_counted);
     clo_buf_free(&r->body);
     clo_buf_free(&r->out);

@@ -14,6 +14,7 @@ void clo_ollama_show(clo_server *s, clo_request *r, clo_str rest);
 void clo_ollama_chat(clo_server *s, clo_request *r, clo_str rest);
 void clo_ollama_generate(clo_server *s, clo_request *r, clo_str rest);
 void clo_ollama_embed(clo_server *s, clo_request *r, clo_str rest);
+void clo_ollama_embeddings(clo_server *s, clo_request *r, clo_str rest);
 /* pull, push, create: this server opens no connection and takes models in by `cloche import` only. */
 void clo_ollama_refuse(clo_server *s, clo_request *r, clo_str rest);
 
@@ -23,7 +24,7 @@ void clo_ollama_refuse(clo_server *s, clo_request *r, clo_str rest);
 json_t *clo_ollama_details(const clo_model_info *m);
 /* The name with a tag. */
 json_t *clo_ollama_name(const char *name);
-/* What a model can do, from its template: "completion", "tools", "thinking". */
+/* What a model can do, from its files: "completion", "tools", "thinking", "embedding". */
 json_t *clo_ollama_capabilities(const clo_model_info *m);
 /* A model's name in `model`, or in the older `name`. */
 bool clo_ollama_model_name(clo_str *out, const json_t *body, clo_api_error *e);

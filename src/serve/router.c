@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "serve/account.h"
-#include "serve/generation.h"
 #include "serve/server_impl.h"
 
 /* --- matching -----------------------------------------------------------------------------------------------------*/
@@ -256,7 +255,6 @@ static void end(void *ctx, clo_request *r)
     clo_server *s = (clo_server *)ctx;
     clo_metrics_request(s->metrics, label_of((const clo_route *)clo_request_route(r)), clo_request_status(r),
                         clo_request_age_s(r));
-    clo_generation_end((clo_generation *)clo_request_data(r));
 }
 
 clo_http_app clo_router_app(clo_server *s)

@@ -30,7 +30,7 @@ static const clo_route routes[] = {
     OLLAMA("POST", "/chat", clo_ollama_chat),
     OLLAMA("POST", "/generate", clo_ollama_generate),
     OLLAMA("POST", "/embed", clo_ollama_embed),
-    OLLAMA("POST", "/embeddings", clo_ollama_embed),
+    OLLAMA("POST", "/embeddings", clo_ollama_embeddings),
     OLLAMA("POST", "/pull", clo_ollama_refuse),
     OLLAMA("POST", "/push", clo_ollama_refuse),
     OLLAMA("POST", "/create", clo_ollama_refuse),
