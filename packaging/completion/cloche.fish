@@ -65,6 +65,8 @@ complete -c cloche -n '__fish_seen_subcommand_from serve' -l threads -s t -r -d 
 complete -c cloche -n '__fish_seen_subcommand_from serve' -l sealed -d 'the kernel lets it open no connection and write nowhere but in the data folder'
 complete -c cloche -n '__fish_seen_subcommand_from serve' -l no-keys -d 'ask nobody for a key, also from other machines'
 complete -c cloche -n '__fish_seen_subcommand_from serve' -l audit-text -d 'put the text of requests and answers into the audit log'
+complete -c cloche -n '__fish_seen_subcommand_from serve' -l receipts-max -r -d 'keep the newest N stored receipts (default: all)'
+complete -c cloche -n '__fish_seen_subcommand_from serve' -l receipts-days -r -d 'keep stored receipts for N days (default: for ever)'
 complete -c cloche -n '__fish_seen_subcommand_from serve' -l data -r -d 'data folder (default: $CLOCHE_DATA)'
 complete -c cloche -n '__fish_seen_subcommand_from serve' -l json -d 'print one JSON object a line: listening, ready, stopping'
 complete -c cloche -n __fish_use_subcommand -f -a import -d 'take a model into the data folder'

@@ -18,7 +18,7 @@
 typedef struct {
     const char *listen, *data, *keep_alive, *kv_memory, *tls_cert, *tls_key, *drain;
     clo_opt_list models, origins, hosts;
-    size_t n_threads, n_ctx, n_parallel, n_queue;
+    size_t n_threads, n_ctx, n_parallel, n_queue, receipts_max, receipts_days;
     bool json, sealed, no_keys, audit_text;
 } options;
 
@@ -64,6 +64,7 @@ static bool fill_opts(clo_server_opts *so, const options *o, char data[4096], do
                             .n_running_max = o->n_parallel,
                             .n_waiting_max = o->n_queue,
                             .sealed = o->sealed,
+                            .receipts = {.n_max = o->receipts_max, .age_max_s = (double)o->receipts_days * 86400},
                             .no_keys = o->no_keys,
                             .audit_text = o->audit_text};
     if (o->kv_memory && !parse_bytes(&so->kv_bytes_max, o->kv_memory))
@@ -169,6 +170,8 @@ int clo_cmd_serve(int argc, char **argv)
         {"sealed", NULL, CLO_OPT_FLAG, &o.sealed, NULL, "the kernel lets it open no connection and write nowhere but in the data folder"},
         {"no-keys", NULL, CLO_OPT_FLAG, &o.no_keys, NULL, "ask nobody for a key, also from other machines"},
         {"audit-text", NULL, CLO_OPT_FLAG, &o.audit_text, NULL, "put the text of requests and answers into the audit log"},
+        {"receipts-max", NULL, CLO_OPT_SIZE, &o.receipts_max, "N", "keep the newest N stored receipts (default: all)"},
+        {"receipts-days", NULL, CLO_OPT_SIZE, &o.receipts_days, "N", "keep stored receipts for N days (default: for ever)"},
         {"data", NULL, CLO_OPT_STR, &o.data, "DIR", "data folder (default: $CLOCHE_DATA)"},
         {"json", NULL, CLO_OPT_FLAG, &o.json, NULL, "print one JSON object a line: listening, ready, stopping"},
     };

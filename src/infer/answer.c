@@ -23,7 +23,6 @@ static bool check(const clo_model *m, const clo_answer_opts *o, const int32_t *p
     static const clo_sampler_params greedy;
     uint32_t n_vocab = clo_model_spec(m)->n_vocab;
     if (n_prompt == 0) return clo_fail(err, CLO_ERR_USAGE, "the prompt has no tokens");
-    if (o->mask && o->chain) return clo_fail(err, CLO_ERR_USAGE, "a masked answer has no receipt");
     if (n_prompt > n_ctx || (n_prompt == n_ctx && !o->prompt_only)) {
         clo_fail(err, CLO_ERR_LIMIT,
                  "the prompt has %zu tokens and the context holds %zu, with room for the answer (--ctx)", n_prompt,

@@ -192,6 +192,7 @@ void clo_generation_end(clo_generation *g)
     for (size_t i = 0; i < g->n_prompts; i++) clo_ids_free(&g->prompts[i]);
     free(g->prompts);
     clo_grammar_close(g->grammar);
+    clo_grammar_source_free(&g->source);
     if (g->replayed) clo_receipt_free(g->replayed);
     free(g->replayed);
     clo_models_give(g->s->models, g->model, g->keep_alive_s);
@@ -421,6 +422,7 @@ static void build_whole(void *ctx, clo_request *r)
         return;
     }
     g->face->whole(g, &out);
+    if (g->n_choices == 1 && g->choices[0].receipt_id[0]) clo_reply_header(r, "X-Receipt-Id", g->choices[0].receipt_id);
     clo_buf_add_char(&out, '\n');
     clo_reply_buf(r, 200, CLO_TYPE_JSON, &out);
 }
@@ -475,9 +477,8 @@ static bool check_lengths(clo_generation *g, clo_api_error *e)
                                 "Please reduce the length of the prompt.",
                                 n_ctx, n);
     }
-    if (g->params.receipt && (g->grammar || g->prompt_only))
-        return clo_api_fail(e, CLO_API_UNSUPPORTED, "x_receipt",
-                            "'x_receipt': %s has no receipt", g->grammar ? "an answer held to a grammar" : "a prompt alone");
+    if (g->params.receipt && g->prompt_only)
+        return clo_api_fail(e, CLO_API_UNSUPPORTED, "x_receipt", "'x_receipt': a prompt alone has no receipt");
     if (g->n_prompts * (size_t)g->params.n > CLO_GENERATION_CHOICES_MAX)
         return clo_api_fail(e, CLO_API_INVALID, "n", "%zu prompts with %lld answers each; %d answers are allowed",
                             g->n_prompts, (long long)g->params.n, CLO_GENERATION_CHOICES_MAX);

@@ -100,6 +100,7 @@ struct clo_generation {
     double keep_alive_s;         /* for clo_models_give */
     size_t n_truncated;          /* messages that were left out */
     clo_grammar *grammar;        /* owned; NULL: any text */
+    clo_grammar_source source;   /* of the grammar, when there is to be a receipt */
     json_t *tools;               /* that may be called; borrowed from body; NULL: none */
     const clo_chat *chat;        /* whose template wrote the prompt; NULL: it came raw */
     clo_receipt *replayed;       /* owned: what this answer is compared with; NULL: nothing */

@@ -12,8 +12,7 @@
 #define FAULT_S 5.0                          /* a model that cannot be opened is not tried again sooner */
 #define SPARE_BYTES ((uint64_t)128 << 20)    /* that stay free when a model is opened */
 #define KEPT_AFTER_OPENING_S 10.0            /* so that those who waited find it open */
-#define SAMPLER_VERSION "n1-sampling"
-#define GRAMMAR_VERSION "g1"
+#define RULES "cloche n1 n1-sampling " CLO_GRAMMAR_VERSION /* that decide an answer */
 
 /* --- facts --------------------------------------------------------------------------------------------------------*/
 
@@ -54,7 +53,7 @@ static void make_fingerprint(clo_open_model *o)
     char hex[65];
     if (o->chat) tpl = clo_chat_digest(o->chat);
     clo_sha256_begin(&c);
-    clo_sha256_add(&c, "cloche n1 " SAMPLER_VERSION " " GRAMMAR_VERSION, sizeof "cloche n1 " SAMPLER_VERSION " " GRAMMAR_VERSION);
+    clo_sha256_add(&c, RULES, sizeof RULES);
     clo_sha256_add(&c, model.b, sizeof model.b);
     clo_sha256_add(&c, tok.b, sizeof tok.b);
     clo_sha256_add(&c, tpl.b, sizeof tpl.b);
