@@ -29,7 +29,7 @@ _cloche() {
         logits) options='--tokens --out -o --digest --reuse --threads -t --chunk --data --no-cache --json --help' ;;
         quantize) options='--type --pure --allow-requantize --threads -t --data --json --help' ;;
         perplexity) options='--file -f --ctx --windows --threads -t --chunk --data --no-cache --json --help' ;;
-        key) options='--tokens-per-day --concurrent --models --expires --all -a --data --json --help' ;;
+        key) options='--tokens-per-day --concurrent --models --expires --admin --all -a --data --json --help' ;;
         audit) options='--expect --data --json --help' ;;
         bench) options='--prompt -p --decode -n --repeats -r --lookup --no-limits --threads -t --chunk --data --no-cache --json --help' ;;
         doctor) options='--airgap --sealed --threads -t --data --json --help' ;;

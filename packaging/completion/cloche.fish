@@ -141,6 +141,7 @@ complete -c cloche -n '__fish_seen_subcommand_from key' -l tokens-per-day -r -d 
 complete -c cloche -n '__fish_seen_subcommand_from key' -l concurrent -r -d 'add: requests at once; default: no limit'
 complete -c cloche -n '__fish_seen_subcommand_from key' -l models -r -d 'add: the models it may use, org/* for all of org\'s; default: all'
 complete -c cloche -n '__fish_seen_subcommand_from key' -l expires -r -d 'add: valid for 90d or 12h, or until the end of 2027-01-31'
+complete -c cloche -n '__fish_seen_subcommand_from key' -l admin -d 'add: it may also create, copy and remove models'
 complete -c cloche -n '__fish_seen_subcommand_from key' -l all -s a -d 'list: revoked keys too'
 complete -c cloche -n '__fish_seen_subcommand_from key' -l data -r -d 'data folder (default: $CLOCHE_DATA)'
 complete -c cloche -n '__fish_seen_subcommand_from key' -l json -d 'print JSON'

@@ -92,6 +92,32 @@ bool clo_account_may_use(clo_server *s, clo_request *r, clo_str name, clo_api_er
     return false;
 }
 
+bool clo_account_may_change(clo_server *s, clo_request *r, clo_api_error *e)
+{
+    clo_caller who;
+    if (!clo_account_who(&who, s, r, e)) return false;
+    if (who.admin) return true;
+    if (!who.name[0])
+        return clo_api_fail(e, CLO_API_POLICY, NULL,
+                            "models are changed by 'cloche import' and 'cloche rm', or with a key that 'cloche key add NAME --admin' made");
+    clo_api_fail(e, CLO_API_NO_RIGHT, NULL, "This key may not change models: one made with --admin may.");
+    log_refusal(s, r, who.name, "", (int)clo_api_status(e->kind), e->message);
+    return false;
+}
+
+bool clo_account_changed(clo_server *s, const clo_request *r, const char *key, const char *event, const char *model,
+                         const char *note, clo_err *err)
+{
+    const clo_audit_record line = {.at_ms = clo_unix_us() / 1000,
+                                   .event = event,
+                                   .key = clo_str_from(key),
+                                   .request = clo_str_from(clo_request_id(r)),
+                                   .route = clo_request_path(r),
+                                   .model = clo_str_from(model),
+                                   .note = clo_str_from(note)};
+    return !s->ledger || clo_ledger_put_wait(s->ledger, &line, err);
+}
+
 size_t clo_account_keep_allowed(clo_model_info *list, size_t n, clo_server *s, const clo_request *r)
 {
     clo_caller who;

@@ -25,6 +25,13 @@ bool clo_account_who(clo_caller *who, clo_server *s, const clo_request *r, clo_a
  * clo_models_take to say so. */
 bool clo_account_may_use(clo_server *s, clo_request *r, clo_str name, clo_api_error *e);
 
+/* Whether the one who asks may change models: only a key that was made for it may (`cloche key add --admin`), also where
+ * nobody else is asked for one. */
+bool clo_account_may_change(clo_server *s, clo_request *r, clo_api_error *e);
+/* The line of the audit log of a change that is done: "model-created", "model-copied", "model-removed". Waits for the disk. */
+bool clo_account_changed(clo_server *s, const clo_request *r, const char *key, const char *event, const char *model,
+                         const char *note, clo_err *err);
+
 /* Leaves in a list those that the one who asks may have; how many. */
 size_t clo_account_keep_allowed(clo_model_info *list, size_t n, clo_server *s, const clo_request *r);
 

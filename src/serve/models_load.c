@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/memory.h"
@@ -136,12 +137,26 @@ static void tell(const clo_model_entry *e, const char *what, const char *more)
     if (e->models->o.log) e->models->o.log(line);
 }
 
+/* What the model's name in the library stands for now: another file there later is another model. */
+static void note_file(clo_model_entry *e)
+{
+    char models[4096];
+    struct stat st;
+    bool stored = e->models->data_dir[0] && clo_path_join(models, NULL, "%s/models/", e->models->data_dir) &&
+                  clo_str_starts_with(clo_str_from(e->info.path), clo_str_from(models)) && stat(e->info.path, &st) == 0;
+    pthread_mutex_lock(&e->models->lock);
+    e->dev = stored ? (uint64_t)st.st_dev : 0;
+    e->ino = stored ? (uint64_t)st.st_ino : 0;
+    pthread_mutex_unlock(&e->models->lock);
+}
+
 static void *open_entry(void *ctx)
 {
     clo_model_entry *e = (clo_model_entry *)ctx;
     clo_models *m = e->models;
     clo_err err = {0};
     double begin = clo_http_now();
+    note_file(e);
     bool ok = clo_models_facts(&e->info.facts, m, &e->info, &err);
 
     pthread_mutex_lock(&m->lock);
@@ -163,7 +178,7 @@ static void *open_entry(void *ctx)
     e->state = ok ? CLO_ENTRY_OPEN : CLO_ENTRY_CLOSED;
     e->fault = err;
     e->fault_until_s = ok ? 0 : now + FAULT_S;
-    e->expires_s = e->given || e->keep_alive_s < 0 ? HUGE_VAL : now + fmax(e->keep_alive_s, KEPT_AFTER_OPENING_S);
+    e->expires_s = e->removed ? 0 : e->given || e->keep_alive_s < 0 ? HUGE_VAL : now + fmax(e->keep_alive_s, KEPT_AFTER_OPENING_S);
     wake_waiting(e);
     m->n_opening--;
     pthread_cond_broadcast(&m->changed);
@@ -198,6 +213,7 @@ void clo_entry_close(clo_model_entry *e)
     pthread_mutex_lock(&m->lock);
     e->state = CLO_ENTRY_CLOSED;
     clo_err err = {0};
+    if (e->removed) wake_waiting(e); /* they find that it is gone */
     if (e->n_waiting > 0 && !clo_entry_start_opening(e, &err)) { /* asked for while it was closing */
         e->fault = err;
         e->fault_until_s = clo_http_now() + FAULT_S;

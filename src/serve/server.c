@@ -133,6 +133,7 @@ bool clo_server_open(clo_server **out, const clo_server_opts *opts, clo_err *err
     const clo_kernels *k = NULL;
     if (!s) return clo_fail(err, CLO_ERR_MEMORY, "server");
     s->o = *opts;
+    pthread_mutex_init(&s->changes.lock, NULL);
     const clo_http_opts ho = {.listen = opts->listen,
                               .tls_cert = opts->tls_cert,
                               .tls_key = opts->tls_key,
@@ -192,5 +193,6 @@ void clo_server_close(clo_server *s)
     clo_ledger_close(s->ledger);
     clo_keys_close(s->keys);
     clo_metrics_close(s->metrics);
+    pthread_mutex_destroy(&s->changes.lock);
     free(s);
 }

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "serve/changes.h"
 #include "serve/http.h"
 #include "serve/keys.h"
 #include "serve/ledger.h"
@@ -32,6 +33,7 @@ struct clo_server {
     const char *labels[CLO_ROUTES_MAX]; /* of the metrics */
     atomic_bool draining;
     clo_sweeper sweeper;
+    clo_changes changes;
 };
 
 #endif

@@ -323,7 +323,7 @@ static void every_route_has_a_handler_and_a_surface(void **state)
     size_t n;
     const clo_route *r = clo_routes(&n);
     for (size_t i = 0; i < n; i++) {
-        assert_true(r[i].path[0] == '/' && r[i].run && strchr("GPD", r[i].method[0]));
+        assert_true(r[i].path[0] == '/' && r[i].run && strchr("GPDH", r[i].method[0]));
         if (strncmp(r[i].path, "/api/", 5) == 0) assert_int_equal(r[i].surface, CLO_SURFACE_OLLAMA);
         for (size_t k = 0; k < i; k++)
             assert_false(strcmp(r[i].path, r[k].path) == 0 && strcmp(r[i].method, r[k].method) == 0);
