@@ -19,6 +19,9 @@ struct clo_account {
     char request[80], route[128];
     pthread_mutex_t lock;        /* guards what follows */
     int n_holds;
+    size_t n_storing;            /* receipts on their way */
+    bool store_failed;
+    void (*store_wake)(void *ctx); /* with `ctx` below */
     clo_account_stage stage;
     void (*wake)(void *ctx);     /* NULL once the request has gone */
     void *ctx;
@@ -236,6 +239,40 @@ void clo_account_close(clo_account *a, clo_audit_record *r, void (*wake)(void *c
     else on_written(a, true, NULL);
 }
 
+/* On the ledger's thread, as on_written. */
+static void on_stored(void *ctx, bool on_disk, const clo_err *err)
+{
+    clo_account *a = (clo_account *)ctx;
+    if (!on_disk && a->s->o.log) a->s->o.log(err->text);
+    pthread_mutex_lock(&a->lock);
+    a->n_storing--;
+    a->store_failed = a->store_failed || !on_disk;
+    if (a->store_wake) a->store_wake(a->ctx);
+    pthread_mutex_unlock(&a->lock);
+    drop_hold(a);
+}
+
+void clo_account_store(clo_account *a, const clo_sha256 *digest, clo_str text, void (*wake)(void *ctx), void *ctx)
+{
+    if (!a->s->ledger) return;
+    pthread_mutex_lock(&a->lock);
+    a->n_storing++;
+    a->n_holds++;
+    a->store_wake = wake;
+    if (wake) a->ctx = ctx;
+    pthread_mutex_unlock(&a->lock);
+    clo_ledger_put_receipt(a->s->ledger, digest, text, on_stored, a);
+}
+
+bool clo_account_has_stored(clo_account *a, bool *failed)
+{
+    pthread_mutex_lock(&a->lock);
+    bool none = a->n_storing == 0;
+    *failed = a->store_failed;
+    pthread_mutex_unlock(&a->lock);
+    return none;
+}
+
 clo_account_stage clo_account_state(clo_account *a)
 {
     pthread_mutex_lock(&a->lock);
@@ -251,7 +288,7 @@ void clo_account_end(clo_account *a, clo_audit_record *r)
     if (open && r) clo_account_close(a, r, NULL, NULL);
     end_grant(a, NULL);
     pthread_mutex_lock(&a->lock);
-    a->wake = NULL;
+    a->wake = a->store_wake = NULL;
     pthread_mutex_unlock(&a->lock);
     drop_hold(a);
 }

@@ -48,6 +48,11 @@ const char *clo_account_key(const clo_account *a);   /* its name; "" when no key
 void clo_account_close(clo_account *a, clo_audit_record *r, void (*wake)(void *ctx), void *ctx);
 typedef enum { CLO_ACCOUNT_OPEN, CLO_ACCOUNT_CLOSING, CLO_ACCOUNT_ON_DISK, CLO_ACCOUNT_FAILED } clo_account_stage;
 clo_account_stage clo_account_state(clo_account *a);
+/* Has a receipt stored (receipt_files.h): wake (may be NULL) is called when it is on disk, or could not be, unless
+ * clo_account_end comes first; it must not wait. Without a data folder nothing is stored. */
+void clo_account_store(clo_account *a, const clo_sha256 *digest, clo_str text, void (*wake)(void *ctx), void *ctx);
+/* Receipts are not on their way any more. *failed: one could not be stored. */
+bool clo_account_has_stored(clo_account *a, bool *failed);
 /* record NULL: nothing was done that counts. NULL account is accepted. */
 void clo_account_end(clo_account *a, clo_audit_record *r);
 

@@ -79,6 +79,8 @@ static void count_choice(clo_choice *c)
     clo_answer_times t = {.ended = CLO_ENDED_CANCELLED,
                           .n_prompt = g->prompts[c->i_prompt].n,
                           .n_output = c->n_output,
+                          .n_choices = c->index == 0 ? g->n_choices : 0,
+                          .n_max = g->params.n_max > 0 ? (size_t)g->params.n_max : 0,
                           .whole_s = clo_request_age_s(g->r)};
     if (!c->task || c->counted) return;
     c->counted = true;
@@ -322,6 +324,27 @@ static void read_calls(clo_choice *c, bool at_end, clo_buf *out)
     if (c->cut) clo_task_cancel(c->task);
 }
 
+static void wake_stream(void *ctx)
+{
+    clo_request_wake((clo_request *)ctx);
+}
+
+/* On its way to the disk; a stream is woken when it is there. */
+static void store_receipt(clo_choice *c)
+{
+    clo_generation *g = c->g;
+    clo_account_store(g->account, &c->receipt_digest, clo_buf_str(&c->receipt), g->params.stream ? wake_stream : NULL, g->r);
+}
+
+/* All receipts so far are on disk, or one cannot be, which is the generation's fault then. */
+static bool receipts_are_stored(clo_generation *g)
+{
+    bool failed;
+    bool none_left = clo_account_has_stored(g->account, &failed);
+    if (failed && g->fault.kind == CLO_API_OK) clo_api_fail(&g->fault, CLO_API_INTERNAL, NULL, "the receipt cannot be stored");
+    return none_left;
+}
+
 /* Once the task is done; out NULL: a whole answer. */
 static void finish_choice(clo_choice *c, clo_buf *out)
 {
@@ -338,16 +361,12 @@ static void finish_choice(clo_choice *c, clo_buf *out)
         clo_api_fail(&g->fault, CLO_API_BUSY, NULL, "request canceled: the server is stopping");
     else if (g->params.receipt && !clo_receipts_make(c, &e))
         g->fault = e;
+    else if (c->receipt_id[0])
+        store_receipt(c);
 }
 
 /* --- a stream -----------------------------------------------------------------------------------------------------*/
 
-/* On a connection's thread, before its end is told. */
-static void store_receipt(clo_choice *c)
-{
-    clo_api_error e = {0};
-    if (c->g->fault.kind == CLO_API_OK && c->receipt_id[0] && !clo_receipts_store(c, &e)) c->g->fault = e;
-}
 
 static void tell_place(clo_choice *c, size_t place, clo_buf *out)
 {
@@ -356,8 +375,8 @@ static void tell_place(clo_choice *c, size_t place, clo_buf *out)
     c->g->face->place(c, out);
 }
 
-/* Writes what has come of one choice. */
-static void pump_choice(clo_choice *c, clo_buf *out)
+/* Takes what has come of one choice, and writes it. */
+static void take_stream(clo_choice *c, clo_buf *out)
 {
     clo_task_event e;
     size_t place = 0;
@@ -370,17 +389,18 @@ static void pump_choice(clo_choice *c, clo_buf *out)
     clo_task_state_kind state = clo_task_state(c->task, &place);
     bool done = state == CLO_TASK_DONE;
     tell_place(c, state == CLO_TASK_WAITING ? place + 1 : 0, out);
-    if (!done) return;
-    finish_choice(c, out);
-    store_receipt(c);
-    if (c->g->fault.kind != CLO_API_OK) return;
-    if (has_piece(c)) write_piece(c, out);
-    c->g->face->finish(c, out);
+    if (done) finish_choice(c, out);
 }
 
-static void wake_stream(void *ctx)
+/* The same; its end is told once its receipt is on disk. */
+static void pump_choice(clo_choice *c, clo_buf *out)
 {
-    clo_request_wake((clo_request *)ctx);
+    if (!c->finished) take_stream(c, out);
+    if (!c->finished || !receipts_are_stored(c->g) || c->g->fault.kind != CLO_API_OK) return;
+    if (has_piece(c)) write_piece(c, out);
+    c->g->face->finish(c, out);
+    c->told = true;
+    c->g->n_told++;
 }
 
 static clo_stream_step fill_stream(void *ctx, clo_buf *out, bool quiet)
@@ -390,13 +410,13 @@ static clo_stream_step fill_stream(void *ctx, clo_buf *out, bool quiet)
     if (!g->head_written) g->face->head(g, out);
     g->head_written = true;
     for (size_t i = 0; i < g->n_choices && g->fault.kind == CLO_API_OK; i++)
-        if (!g->choices[i].finished) pump_choice(&g->choices[i], out);
+        if (!g->choices[i].told) pump_choice(&g->choices[i], out);
     if (g->fault.kind != CLO_API_OK) {
         on_gone(g); /* the other choices are for nobody */
         g->face->fault(g, &g->fault, out);
         return CLO_STREAM_END;
     }
-    if (g->n_finished == g->n_choices && clo_account_state(g->account) == CLO_ACCOUNT_OPEN)
+    if (g->n_told == g->n_choices && clo_account_state(g->account) == CLO_ACCOUNT_OPEN)
         close_account(g, wake_stream, g->r);
     if (books_failed(g)) {
         g->face->fault(g, &g->fault, out);
@@ -416,7 +436,7 @@ static void build_whole(void *ctx, clo_request *r)
 {
     clo_generation *g = (clo_generation *)ctx;
     clo_buf out = {0};
-    for (size_t i = 0; i < g->n_choices; i++) store_receipt(&g->choices[i]);
+    (void)receipts_are_stored(g); /* they were written before the account */
     if (books_failed(g) || g->fault.kind != CLO_API_OK) {
         clo_route_fail(g->s, r, &g->fault);
         return;

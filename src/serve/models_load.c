@@ -205,10 +205,12 @@ bool clo_entry_start_opening(clo_model_entry *e, clo_err *err)
 void clo_entry_close(clo_model_entry *e)
 {
     clo_models *m = e->models;
+    clo_sched_stats st;
+    clo_sched_stats_of(e->open.sched, &st);
     e->state = CLO_ENTRY_CLOSING;
+    clo_metrics_unload(e->open.metrics, st.n_passes, st.n_preempted);
     pthread_mutex_unlock(&m->lock);
     close_parts(&e->open);
-    clo_metrics_unload(e->open.metrics);
     tell(e, "is closed", "");
     pthread_mutex_lock(&m->lock);
     e->state = CLO_ENTRY_CLOSED;

@@ -2,12 +2,17 @@
 #include "serve/receipt_files.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+#define BESIDE ".new"     /* a text that has not its place yet */
+#define TOGETHER_MIN 3    /* as many texts are worth syncs of the whole file system */
 
 static bool path_of(char out[4096], const char *data_dir, const clo_sha256 *digest, bool make, clo_err *err)
 {
@@ -18,10 +23,58 @@ static bool path_of(char out[4096], const char *data_dir, const clo_sha256 *dige
     return clo_path_join(out, err, "%s/%s.json", folder, hex);
 }
 
-bool clo_receipt_file_put(const char *data_dir, const clo_sha256 *digest, clo_str text, clo_err *err)
+static bool put_one(const char *data_dir, const clo_receipt_file *f, clo_err *err)
 {
     char path[4096];
-    return path_of(path, data_dir, digest, true, err) && clo_file_write_atomic(path, clo_bytes_of(text), err);
+    return path_of(path, data_dir, &f->digest, true, err) && clo_file_write_atomic(path, clo_bytes_of(f->text), err);
+}
+
+/* Writes a text beside its place, without waiting for the disk. */
+static bool write_beside(const char *data_dir, const clo_receipt_file *f, clo_err *err)
+{
+    char path[4096], beside[4096];
+    if (!path_of(path, data_dir, &f->digest, true, err) || !clo_path_join(beside, err, "%s" BESIDE, path)) return false;
+    int fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0) return clo_fail_sys(err, errno, "create '%s'", beside);
+    clo_str s = f->text;
+    bool ok = true;
+    while (ok && s.len > 0) {
+        ssize_t n = write(fd, s.ptr, s.len);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) ok = clo_fail_sys(err, errno, "write '%s'", beside);
+        else s = clo_str_from_off(s, (size_t)n);
+    }
+    close(fd);
+    return ok;
+}
+
+static bool give_place(const char *data_dir, const clo_receipt_file *f, clo_err *err)
+{
+    char path[4096], beside[4096];
+    return path_of(path, data_dir, &f->digest, false, err) && clo_path_join(beside, err, "%s" BESIDE, path) &&
+           (rename(beside, path) == 0 || clo_fail_sys(err, errno, "rename to '%s'", path));
+}
+
+static bool sync_all(const char *data_dir, clo_err *err)
+{
+    int fd = open(data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return clo_fail_sys(err, errno, "open '%s'", data_dir);
+    bool ok = syncfs(fd) == 0 || clo_fail_sys(err, errno, "sync '%s'", data_dir);
+    close(fd);
+    return ok;
+}
+
+bool clo_receipt_files_put(const char *data_dir, const clo_receipt_file *files, size_t n, clo_err *err)
+{
+    bool ok = true;
+    if (n < TOGETHER_MIN) {
+        for (size_t i = 0; ok && i < n; i++) ok = put_one(data_dir, &files[i], err);
+        return ok;
+    }
+    for (size_t i = 0; ok && i < n; i++) ok = write_beside(data_dir, &files[i], err);
+    ok = ok && sync_all(data_dir, err);
+    for (size_t i = 0; ok && i < n; i++) ok = give_place(data_dir, &files[i], err);
+    return ok && sync_all(data_dir, err);
 }
 
 bool clo_receipt_file_open(clo_map *out, const char *data_dir, const clo_sha256 *digest, clo_err *err)

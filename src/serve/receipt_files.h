@@ -9,8 +9,13 @@
 #include "base/file.h"
 #include "base/slice.h"
 
-/* The text is on disk when it returns true. */
-CLO_CHECK bool clo_receipt_file_put(const char *data_dir, const clo_sha256 *digest, clo_str text, clo_err *err);
+typedef struct {
+    clo_sha256 digest;
+    clo_str text;
+} clo_receipt_file;
+/* The texts are on disk when it returns true; many cost two syncs of the file system, not two for each. False: any of them
+ * may be missing. One thread at a time. */
+CLO_CHECK bool clo_receipt_files_put(const char *data_dir, const clo_receipt_file *files, size_t n, clo_err *err);
 /* Bytes with the digest. CLO_ERR_NOT_FOUND; CLO_ERR_DAMAGED when they have another one. */
 CLO_CHECK bool clo_receipt_file_open(clo_map *out, const char *data_dir, const clo_sha256 *digest, clo_err *err);
 

@@ -13,14 +13,6 @@
 
 /* --- making -------------------------------------------------------------------------------------------------------*/
 
-bool clo_receipts_store(const clo_choice *c, clo_api_error *e)
-{
-    const clo_server *s = c->g->s;
-    clo_err err = {0};
-    return !s->o.data_dir || clo_receipt_file_put(s->o.data_dir, &c->receipt_digest, clo_buf_str(&c->receipt), &err) ||
-           clo_api_fail_err(e, &err);
-}
-
 static bool make(clo_receipt *out, const clo_choice *c, clo_err *err)
 {
     const clo_generation *g = c->g;
@@ -47,6 +39,7 @@ bool clo_receipts_make(clo_choice *c, clo_api_error *e)
     c->receipt_digest = clo_sha256_of(c->receipt.ptr, c->receipt.len);
     clo_sha256_hex(hex, &c->receipt_digest);
     snprintf(c->receipt_id, sizeof c->receipt_id, "r_%s", hex);
+    clo_metrics_receipt(c->g->model->metrics);
     return true;
 }
 
@@ -129,6 +122,7 @@ static void write_verdict(clo_generation *g, clo_buf *out)
     clo_replay_verdict v = {.same_program = g->replayed_program};
     const clo_gen_result *res = &g->choices[0].result->gen;
     clo_receipt_check_answer(g->replayed, res->ids, res->chain, res->n_ids, &v);
+    clo_metrics_replay(g->model->metrics, v.same);
     json_t *o = verdict_json(&v, g->replayed, g->model, clo_request_age_s(g->r));
     if (o && v.same) json_object_set_new(o, "text", text_json(clo_buf_str(&g->choices[0].said)));
     clo_json_add_tree(out, o);
@@ -233,6 +227,7 @@ void clo_receipts_replay(clo_server *s, clo_request *r, clo_str rest)
         start(s, r, receipt, model, v.same_program);
         return;
     }
+    if (ok) clo_metrics_replay(model->metrics, false);
     if (ok) clo_reply_json(r, 200, verdict_json(&v, receipt, model, clo_request_age_s(r)));
     else if (!clo_api_fail_err(&e, &err)) clo_route_fail(s, r, &e);
     clo_models_give(s->models, model, (double)NAN);

@@ -17,9 +17,8 @@
 
 #include "serve/generation.h"
 
-/* Makes the receipt of a finished choice, and puts it on disk. False: e says why. */
+/* Makes the receipt of a finished choice; the account has it stored. False: e says why. */
 bool clo_receipts_make(clo_choice *c, clo_api_error *e);
-bool clo_receipts_store(const clo_choice *c, clo_api_error *e);
 /* `,"x_receipt":{...}` when the choice has one. */
 void clo_receipts_show(const clo_choice *c, clo_buf *out);
 

@@ -141,7 +141,7 @@ bool clo_server_open(clo_server **out, const clo_server_opts *opts, clo_err *err
                               .app = clo_router_app(s)};
     if (!clo_kernels_pick(&k, err)) goto fail;
     s->isa = k->name;
-    if (!clo_metrics_open(&s->metrics, s->labels, clo_router_labels(s->labels), s->isa, err)) goto fail;
+    if (!clo_metrics_open(&s->metrics, s->labels, clo_router_labels(s->labels), s->isa, opts->metrics_compat, err)) goto fail;
     if (opts->data_dir && !clo_keys_open(&s->keys, opts->data_dir, err)) goto fail;
     if (s->keys && opts->no_keys) clo_keys_ask_nobody(s->keys);
     if (!clo_http_open(&s->http, &ho, err)) goto fail;

@@ -34,6 +34,7 @@ typedef struct {
     void (*log)(const char *line);  /* as clo_models_opts */
     bool no_keys;                   /* nobody is asked for a key, whatever was made */
     clo_receipt_limits receipts;    /* of those that are stored: kept so by a sweep at the start and every ten minutes */
+    unsigned metrics_compat;        /* CLO_METRICS_...: families under other servers' names */
     bool audit_text;                /* requests and answers stand in the audit log */
     bool sealed;                    /* seal.h, before the first request; no thread may have been started */
     int notify_fd;                  /* as clo_seal_opts; used when sealed */
