@@ -54,7 +54,11 @@ static bool close_books(clo_db *db, clo_audit *audit, bool ok, clo_err *err)
 static int add(const options *o, const char *name)
 {
     char text[CLO_KEY_TEXT_MAX], date[24];
-    clo_key_opts k = {.name = name, .tokens_per_day = o->tokens_per_day, .concurrent = o->concurrent, .models = o->models, .admin = o->admin};
+    clo_key_opts k = {.name = name,
+                      .tokens_per_day = o->tokens_per_day,
+                      .concurrent = o->concurrent,
+                      .models = o->models,
+                      .admin = o->admin};
     clo_err err = {0};
     clo_db *db = NULL;
     clo_audit *audit = NULL;

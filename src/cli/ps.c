@@ -7,8 +7,10 @@
 /* "2026-11-28T09:15:00.000000+00:00" to "2026-11-28 09:15"; a hundred years from now is never. */
 static void print_until(clo_str at, double seconds_left)
 {
-    if (seconds_left < 0) printf("  %-16s\n", "always");
-    else printf("  %.10s %.5s\n", at.len >= 16 ? at.ptr : "?", at.len >= 16 ? at.ptr + 11 : "");
+    if (seconds_left < 0)
+        printf("  %-16s\n", "always");
+    else
+        printf("  %.10s %.5s\n", at.len >= 16 ? at.ptr : "?", at.len >= 16 ? at.ptr + 11 : "");
 }
 
 static void print_model(const json_t *m)
@@ -31,11 +33,15 @@ int clo_cmd_ps(int argc, char **argv)
         CLO_ASKING_OPTS(a),
         {"json", NULL, CLO_OPT_FLAG, &json, NULL, "print a JSON array, as /api/ps has it"},
     };
-    const clo_cli_spec spec = {"ps",
-                               "Lists the models that a running server has open: name, digest, memory, context, and until when (UTC) they\n"
-                               "stay when nobody asks.",
-                               "  cloche ps\n  cloche ps --server unix:/run/cloche/cloche.sock --json\n",
-                               opts, CLO_COUNT(opts), 0, 0};
+    const clo_cli_spec spec = {
+        "ps",
+        "Lists the models that a running server has open: name, digest, memory, context, and until when (UTC) they\n"
+        "stay when nobody asks.",
+        "  cloche ps\n  cloche ps --server unix:/run/cloche/cloche.sock --json\n",
+        opts,
+        CLO_COUNT(opts),
+        0,
+        0};
     clo_cli_args args;
     clo_err err = {0};
     json_t *reply = NULL, *m;
@@ -47,7 +53,7 @@ int clo_cmd_ps(int argc, char **argv)
     json_decref(reply);
     if (json) return clo_cli_print_json(models ? models : json_array());
     if (json_array_size(models) == 0) fprintf(stderr, "no model is open\n");
-    json_array_foreach (models, i, m) print_model(m);
+    json_array_foreach(models, i, m) print_model(m);
     json_decref(models);
     return CLO_EXIT_OK;
 }

@@ -11,11 +11,15 @@ int clo_cmd_stop(int argc, char **argv)
         CLO_ASKING_OPTS(a),
         {"json", NULL, CLO_OPT_FLAG, &json, NULL, "print one JSON object"},
     };
-    const clo_cli_spec spec = {"stop MODEL",
-                               "Has a running server close a model, once its answers that run have ended, and so free its memory. The next\n"
-                               "request for it opens it again. To stop the server itself, send it SIGTERM.",
-                               "  cloche stop smollm2\n  cloche stop smollm2 --server 127.0.0.1:8080\n",
-                               opts, CLO_COUNT(opts), 1, 1};
+    const clo_cli_spec spec = {
+        "stop MODEL",
+        "Has a running server close a model, once its answers that run have ended, and so free its memory. The next\n"
+        "request for it opens it again. To stop the server itself, send it SIGTERM.",
+        "  cloche stop smollm2\n  cloche stop smollm2 --server 127.0.0.1:8080\n",
+        opts,
+        CLO_COUNT(opts),
+        1,
+        1};
     clo_cli_args args;
     clo_err err = {0};
     json_t *reply = NULL;

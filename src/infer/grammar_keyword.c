@@ -32,8 +32,7 @@ static bool is_schemas(const json_t *v)
 {
     size_t i;
     json_t *x;
-    json_array_foreach (v, i, x)
-        if (!is_schema(x)) return false;
+    json_array_foreach(v, i, x) if (!is_schema(x)) return false;
     return json_array_size(v) > 0;
 }
 
@@ -41,8 +40,7 @@ static bool is_named_schemas(const json_t *v)
 {
     const char *key;
     json_t *x;
-    json_object_foreach ((json_t *)(uintptr_t)v, key, x)
-        if (!is_schema(x)) return false;
+    json_object_foreach((json_t *)(uintptr_t)v, key, x) if (!is_schema(x)) return false;
     return json_is_object(v);
 }
 
@@ -50,8 +48,7 @@ static bool is_strings(const json_t *v)
 {
     size_t i;
     json_t *x;
-    json_array_foreach (v, i, x)
-        if (!json_is_string(x)) return false;
+    json_array_foreach(v, i, x) if (!json_is_string(x)) return false;
     return json_is_array(v);
 }
 
@@ -260,13 +257,13 @@ bool gr_schema_check(gr_schemas *c, const json_t *schema, const gr_path *path)
     const char *name;
     json_t *value;
     if (json_is_boolean(schema)) return true;
-    if (!json_is_object(schema))
-        return gr_schema_fail(c, path, CLO_ERR_FORMAT, "a schema is an object, true or false");
+    if (!json_is_object(schema)) return gr_schema_fail(c, path, CLO_ERR_FORMAT, "a schema is an object, true or false");
     gr_known *known = gr_schema_known(c, schema);
     if (!known) return false;
     if (known->checked) return true;
     known->checked = true;
-    json_object_foreach ((json_t *)(uintptr_t)schema, name, value) {
+    json_object_foreach((json_t *)(uintptr_t)schema, name, value)
+    {
         const keyword *k = find_keyword(name);
         if (!k) {
             if (!gr_schema_ignore(c, path, name)) return false;

@@ -24,8 +24,7 @@ static bool is_required(const json_t *required, const char *name)
 {
     size_t i;
     json_t *v;
-    json_array_foreach (required, i, v)
-        if (strcmp(json_string_value(v), name) == 0) return true;
+    json_array_foreach(required, i, v) if (strcmp(json_string_value(v), name) == 0) return true;
     return false;
 }
 
@@ -43,11 +42,13 @@ static bool list_properties(gr_schemas *c, const json_t *schema, const gr_path *
     *out = (properties){.at = CLO_NEW(&c->b->arena, property, n_max)};
     if (!out->at) return clo_arena_full(&c->b->arena, c->err);
     out->more = more ? (json_is_false(more) ? NULL : more) : json_object_size(named) > 0 ? NULL : json_true();
-    json_object_foreach ((json_t *)(uintptr_t)named, name, v) {
+    json_object_foreach((json_t *)(uintptr_t)named, name, v)
+    {
         bool must = is_required(required, name);
         if (!json_is_false(v) || must) out->at[out->n++] = (property){name, v, gr_path_key(c, up, name), must};
     }
-    json_array_foreach (required, i, v) {
+    json_array_foreach(required, i, v)
+    {
         name = json_string_value(v);
         bool known = json_object_get(named, name) != NULL;
         for (size_t k = 0; k < out->n && !known; k++)
@@ -55,7 +56,8 @@ static bool list_properties(gr_schemas *c, const json_t *schema, const gr_path *
         if (known) continue;
         if (json_is_false(more))
             return gr_schema_fail(c, path, CLO_ERR_FORMAT, "'%.100s' is required and not allowed", name);
-        out->at[out->n++] = (property){name, more ? more : json_true(), gr_path_key(c, path, "additionalProperties"), true};
+        out->at[out->n++] =
+            (property){name, more ? more : json_true(), gr_path_key(c, path, "additionalProperties"), true};
     }
     return true;
 }
@@ -185,7 +187,8 @@ static bool write_others(object *o, const properties *p, const gr_path *path)
     gr_call(b, begin, other_key(b, p), value);
     gr_text(b, after, CLO_STR(", "), begin);
     gr_eps(b, after, o->close);
-    return gr_schema_call(o->c, gr_after(b, value, CLO_STR(": ")), p->more, gr_path_key(o->c, path, "additionalProperties"), after);
+    return gr_schema_call(o->c, gr_after(b, value, CLO_STR(": ")), p->more,
+                          gr_path_key(o->c, path, "additionalProperties"), after);
 }
 
 static bool write_properties(gr_schemas *c, const properties *p, const gr_path *path, uint32_t from, uint32_t to)

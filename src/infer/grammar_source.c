@@ -58,8 +58,8 @@ bool clo_grammar_source_of_schema(clo_grammar_source *out, const json_t *schema,
 
 bool clo_grammar_source_of_tools(clo_grammar_source *out, const clo_tool_choice *c, clo_err *err)
 {
-    json_t *v = json_pack("{s:s, s:s?, s:b, s:b, s:s%, s:O}", "syntax", clo_tool_syntax_name(c->syntax), "only", c->only,
-                          "must", c->must, "parallel", c->parallel, "after", c->after.ptr ? c->after.ptr : "",
+    json_t *v = json_pack("{s:s, s:s?, s:b, s:b, s:s%, s:O}", "syntax", clo_tool_syntax_name(c->syntax), "only",
+                          c->only, "must", c->must, "parallel", c->parallel, "after", c->after.ptr ? c->after.ptr : "",
                           c->after.len, "tools", c->tools);
     bool ok = spell(out, CLO_GRAMMAR_SOURCE_TOOLS, v, err);
     json_decref(v);
@@ -80,15 +80,18 @@ bool clo_grammar_source_read(clo_grammar_source *out, clo_str kind, clo_str text
     json_t *v = NULL;
     size_t k = CLO_GRAMMAR_SOURCE_JSON;
     *out = s;
-    while (k < N_KINDS && !clo_str_eq(kind, clo_str_from(kind_names[k]))) k++;
+    while (k < N_KINDS && !clo_str_eq(kind, clo_str_from(kind_names[k])))
+        k++;
     if (k == N_KINDS) return clo_fail(err, CLO_ERR_FORMAT, "a grammar of no kind that is known");
     if (!clo_json_parse(&v, text, CLO_GRAMMAR_SOURCE_BYTES_MAX, err)) return false;
     bool ok = spell(&s, (clo_grammar_source_kind)k, v, err);
     json_decref(v);
     if (ok && (!clo_str_eq(clo_buf_str(&s.text), text) || (k == CLO_GRAMMAR_SOURCE_JSON && text.len != 2)))
         ok = clo_fail(err, CLO_ERR_FORMAT, "the text of a grammar in another spelling than its own");
-    if (ok) *out = s;
-    else clo_grammar_source_free(&s);
+    if (ok)
+        *out = s;
+    else
+        clo_grammar_source_free(&s);
     return ok;
 }
 

@@ -263,7 +263,8 @@ static bool take_stored(job *j, const char *name, const clo_sha256 *digest, clo_
     uint64_t bytes = 0;
     if (!clo_upload_find(path, &in_blobs, j->data, digest, err)) return false;
     if (!clo_library_hash_file(&found, &bytes, path, true, err)) return false;
-    if (!clo_sha256_eq(&found, digest)) return clo_fail(err, CLO_ERR_DAMAGED, "'%s' is damaged: it has another digest", path);
+    if (!clo_sha256_eq(&found, digest))
+        return clo_fail(err, CLO_ERR_DAMAGED, "'%s' is damaged: it has another digest", path);
     if (!(in_blobs ? link_in(j, path, name, err) : place_blob(j, path, digest, name, err))) return false;
     return note_file(j, name, digest, bytes, err);
 }
@@ -473,7 +474,8 @@ static bool begin(job *j, int *lock, const char *name, clo_err *err)
     j->root_open = true;
     if (!j->files || !j->names) return clo_fail(err, CLO_ERR_MEMORY, "import");
     if (name && !clo_library_name_ok(name))
-        return clo_fail(err, CLO_ERR_USAGE, "'%.200s' is no name for a model: name or org/name of letters, digits, . _ -", name);
+        return clo_fail(err, CLO_ERR_USAGE, "'%.200s' is no name for a model: name or org/name of letters, digits, . _ -",
+                        name);
     return clo_library_lock(lock, j->data, err);
 }
 
@@ -502,7 +504,8 @@ bool clo_library_create(const char *data_dir, const char *name, const clo_librar
 {
     job j = {.data = data_dir, .gguf = true};
     int lock = -1;
-    if (n_files == 0 || n_files > FILES_MAX) return clo_fail(err, CLO_ERR_USAGE, "%zu files, 1 to %d are expected", n_files, FILES_MAX);
+    if (n_files == 0 || n_files > FILES_MAX)
+        return clo_fail(err, CLO_ERR_USAGE, "%zu files, 1 to %d are expected", n_files, FILES_MAX);
     clo_library_file *sorted = (clo_library_file *)calloc(n_files, sizeof *sorted);
     if (!sorted) return clo_fail(err, CLO_ERR_MEMORY, "list of files");
     memcpy(sorted, files, n_files * sizeof *sorted);

@@ -449,7 +449,8 @@ static bool get_all(clo_receipt *r, json_t *root, clo_err *err)
                        "{s:s, s:s, s:s, s:{s:s, s:s}, s:s, s:s, s:o, s:o, s:s, s?o, s:s, s:o, s:o, s:o}",
                        "receipt", &kind,
                        "profile", &profile, "kv", &kv, "program", "version", &version, "sha256", &program, "model",
-                       &model, "tokenizer", &tokenizer, "template", &template_text, "sampler", &sampler, "seed", &seed, "grammar", &grammar,
+                       &model, "tokenizer", &tokenizer, "template", &template_text, "sampler", &sampler, "seed", &seed,
+                       "grammar", &grammar,
                        "salt", &salt, "prompt", &prompt, "output", &output, "chain", &chain) != 0)
         return bad(err, "not the fields of a receipt");
     if (strcmp(kind, "rcp1") != 0) return clo_fail(err, CLO_ERR_UNSUPPORTED, "receipt: not of the kind rcp1");
@@ -463,7 +464,8 @@ static bool get_all(clo_receipt *r, json_t *root, clo_err *err)
         return bad(err, "its template's digest");
     if (!get_seed(&r->seed, seed)) return bad(err, "its seed");
     if (!get_hex(r->salt, sizeof r->salt, salt, strlen(salt))) return bad(err, "its salt");
-    return get_sampler(r, sampler, err) && get_grammar(r, grammar, err) && get_prompt(r, prompt, err) && get_output(r, output, chain, err);
+    return get_sampler(r, sampler, err) && get_grammar(r, grammar, err) && get_prompt(r, prompt, err) &&
+           get_output(r, output, chain, err);
 }
 
 bool clo_receipt_parse(clo_receipt *out, clo_str text, clo_err *err)

@@ -30,7 +30,8 @@ static void sweep_old(const char *folder)
         clo_sha256 digest;
         struct stat st;
         if (!clo_sha256_parse(&digest, name.ptr, name.len)) continue;
-        if (fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) && now - st.st_mtime > AGE_MAX_S)
+        if (fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+            now - st.st_mtime > AGE_MAX_S)
             (void)unlinkat(dirfd(d), e->d_name, 0);
     }
     closedir(d);

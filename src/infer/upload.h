@@ -26,6 +26,7 @@ CLO_CHECK bool clo_upload_commit(clo_upload *u, clo_err *err);
 void clo_upload_close(clo_upload *u);
 
 /* Where the bytes of a digest lie: among the blobs of models, or uploaded. CLO_ERR_NOT_FOUND. */
-CLO_CHECK bool clo_upload_find(char path[4096], bool *in_blobs, const char *data_dir, const clo_sha256 *digest, clo_err *err);
+CLO_CHECK bool clo_upload_find(char path[4096], bool *in_blobs, const char *data_dir, const clo_sha256 *digest,
+                               clo_err *err);
 
 #endif

@@ -1,8 +1,9 @@
 /* See ask.h. */
 #include "serve/ask.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
-#include <netdb.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -31,17 +32,20 @@ static bool connect_to(int *fd, const struct sockaddr *a, socklen_t n, const cha
     return false;
 }
 
+/* Numbers alone: nobody is asked for names. */
 static bool open_tcp(int *fd, const char *address, clo_err *err)
 {
     char host[256], port[8];
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV}, *found = NULL;
+    struct sockaddr_in four = {.sin_family = AF_INET};
+    struct sockaddr_in6 six = {.sin6_family = AF_INET6};
     if (!clo_address_split(host, port, address, err)) return false;
     bool local = host[0] == '\0' || strcasecmp(host, "localhost") == 0;
-    if (getaddrinfo(local ? "127.0.0.1" : host, port, &hints, &found) != 0)
-        return clo_fail(err, CLO_ERR_USAGE, "'%.200s': an address of numbers, or localhost, is expected", address);
-    bool ok = connect_to(fd, found->ai_addr, found->ai_addrlen, address, err);
-    freeaddrinfo(found);
-    return ok;
+    four.sin_port = six.sin6_port = htons((uint16_t)strtoul(port, NULL, 10));
+    if (inet_pton(AF_INET, local ? "127.0.0.1" : host, &four.sin_addr) == 1)
+        return connect_to(fd, (const struct sockaddr *)&four, sizeof four, address, err);
+    if (inet_pton(AF_INET6, host, &six.sin6_addr) == 1)
+        return connect_to(fd, (const struct sockaddr *)&six, sizeof six, address, err);
+    return clo_fail(err, CLO_ERR_USAGE, "'%.200s': an address of numbers, or localhost, is expected", address);
 }
 
 static bool open_connection(int *fd, const char *address, clo_err *err)
@@ -49,7 +53,8 @@ static bool open_connection(int *fd, const char *address, clo_err *err)
     const char *path = clo_address_unix_path(address);
     struct sockaddr_un a;
     if (strncmp(address, "https://", 8) == 0)
-        return clo_fail(err, CLO_ERR_UNSUPPORTED, "'%.200s': this asks without TLS: use a unix socket, or curl", address);
+        return clo_fail(err, CLO_ERR_UNSUPPORTED, "'%.200s': this asks without TLS: use a unix socket, or curl",
+                        address);
     if (strncmp(address, "http://", 7) == 0) address += 7;
     if (!path) return open_tcp(fd, address, err);
     return clo_address_of_unix(&a, path, err) && connect_to(fd, (const struct sockaddr *)&a, sizeof a, address, err);
@@ -96,8 +101,10 @@ static clo_str field(clo_str head, const char *name)
         at = end + 1;
         if (line.len <= n || line.ptr[n] != ':' || strncasecmp(line.ptr, name, n) != 0) continue;
         line = clo_str_from_off(line, n + 1);
-        while (line.len > 0 && (*line.ptr == ' ' || *line.ptr == '\t')) line = clo_str_from_off(line, 1);
-        while (line.len > 0 && strchr(" \t\r", line.ptr[line.len - 1])) line.len--;
+        while (line.len > 0 && (*line.ptr == ' ' || *line.ptr == '\t'))
+            line = clo_str_from_off(line, 1);
+        while (line.len > 0 && strchr(" \t\r", line.ptr[line.len - 1]))
+            line.len--;
         return line;
     }
     return (clo_str){0};
@@ -134,7 +141,8 @@ bool clo_ask_parse(unsigned *status, clo_str *body, clo_str reply, clo_err *err)
     if (!parse_status(status, head)) return no_reply(err, "no status");
     if (field(head, "Transfer-Encoding").len > 0) return no_reply(err, "it is chunked");
     clo_str stated = field(head, "Content-Length");
-    if (stated.ptr && (!parse_length(&length, stated) || length != body->len)) return no_reply(err, "it is not as long as it says");
+    if (stated.ptr && (!parse_length(&length, stated) || length != body->len))
+        return no_reply(err, "it is not as long as it says");
     return true;
 }
 
@@ -149,8 +157,10 @@ static bool tell_status(unsigned status, const json_t *reply, clo_err *err)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (rows[i].status == status) code = rows[i].code;
     const json_t *e = json_object_get(reply, "error");
-    clo_str text = json_is_object(e) ? clo_json_str(e, "message", CLO_STR("")) : clo_json_str(reply, "error", CLO_STR(""));
-    if (text.len > 0) return clo_fail(err, code, "the server says: %.*s", (int)(text.len > 200 ? 200 : text.len), text.ptr);
+    clo_str text =
+        json_is_object(e) ? clo_json_str(e, "message", CLO_STR("")) : clo_json_str(reply, "error", CLO_STR(""));
+    if (text.len > 0)
+        return clo_fail(err, code, "the server says: %.*s", (int)(text.len > 200 ? 200 : text.len), text.ptr);
     return clo_fail(err, code, "the server answers with status %u", status);
 }
 
@@ -167,7 +177,8 @@ static bool read_reply(json_t **out, clo_str bytes, clo_err *err)
     return false;
 }
 
-static bool write_request(clo_buf *out, const char *key, const char *method, const char *path, const json_t *body, clo_err *err)
+static bool write_request(clo_buf *out, const char *key, const char *method, const char *path, const json_t *body,
+                          clo_err *err)
 {
     char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
     if (body && !text) return clo_fail(err, CLO_ERR_MEMORY, "request");
@@ -180,8 +191,8 @@ static bool write_request(clo_buf *out, const char *key, const char *method, con
     return clo_buf_ok(out, err);
 }
 
-bool clo_ask(json_t **out, const char *address, const char *key, const char *method, const char *path, const json_t *body,
-             clo_err *err)
+bool clo_ask(json_t **out, const char *address, const char *key, const char *method, const char *path,
+             const json_t *body, clo_err *err)
 {
     clo_buf request = {.max = CLO_ASK_REPLY_BYTES_MAX}, reply = {.max = CLO_ASK_REPLY_BYTES_MAX};
     int fd = -1;
@@ -189,7 +200,8 @@ bool clo_ask(json_t **out, const char *address, const char *key, const char *met
     if (key && (strlen(key) > 200 || strpbrk(key, "\r\n")))
         return clo_fail(err, CLO_ERR_USAGE, "what was given is no API key");
     bool ok = write_request(&request, key, method, path, body, err) && open_connection(&fd, address, err) &&
-              send_all(fd, clo_buf_str(&request), err) && read_all(fd, &reply, err) && read_reply(out, clo_buf_str(&reply), err);
+              send_all(fd, clo_buf_str(&request), err) && read_all(fd, &reply, err) &&
+              read_reply(out, clo_buf_str(&reply), err);
     if (fd >= 0) close(fd);
     clo_buf_free(&request);
     clo_buf_free(&reply);

@@ -16,7 +16,8 @@ clo_change *clo_change_make(clo_api_error *e)
 void clo_change_free(clo_change *c)
 {
     if (!c) return;
-    for (size_t i = 0; i < c->n_files; i++) free((void *)(uintptr_t)c->files[i].name);
+    for (size_t i = 0; i < c->n_files; i++)
+        free((void *)(uintptr_t)c->files[i].name);
     free(c->files);
     free(c);
 }
@@ -25,10 +26,14 @@ static bool run(clo_change *c)
 {
     const char *data = c->s->o.data_dir;
     switch (c->kind) {
-    case CLO_CHANGE_UPLOAD: return clo_upload_commit(c->upload, &c->err);
-    case CLO_CHANGE_CREATE: return clo_library_create(data, c->name, c->files, c->n_files, &c->err);
-    case CLO_CHANGE_COPY: return clo_library_copy(data, c->from, c->name, &c->err);
-    case CLO_CHANGE_REMOVE: return clo_library_remove(data, c->name, NULL, &c->err);
+    case CLO_CHANGE_UPLOAD:
+        return clo_upload_commit(c->upload, &c->err);
+    case CLO_CHANGE_CREATE:
+        return clo_library_create(data, c->name, c->files, c->n_files, &c->err);
+    case CLO_CHANGE_COPY:
+        return clo_library_copy(data, c->from, c->name, &c->err);
+    case CLO_CHANGE_REMOVE:
+        return clo_library_remove(data, c->name, NULL, &c->err);
     }
     return false;
 }
@@ -37,7 +42,8 @@ static bool run(clo_change *c)
 static bool write_line(clo_change *c)
 {
     static const char *const events[] = {NULL, "model-created", "model-copied", "model-removed"};
-    return c->kind == CLO_CHANGE_UPLOAD || clo_account_changed(c->s, c->r, c->key, events[c->kind], c->name, c->from, &c->err);
+    return c->kind == CLO_CHANGE_UPLOAD ||
+           clo_account_changed(c->s, c->r, c->key, events[c->kind], c->name, c->from, &c->err);
 }
 
 static void *work(void *ctx)
@@ -78,7 +84,8 @@ clo_change *clo_changes_take(clo_server *s, const clo_request *r)
 {
     pthread_mutex_lock(&s->changes.lock);
     clo_change **at = &s->changes.first;
-    while (*at && (*at)->r != r) at = &(*at)->next;
+    while (*at && (*at)->r != r)
+        at = &(*at)->next;
     clo_change *found = *at;
     if (found) *at = found->next;
     pthread_mutex_unlock(&s->changes.lock);

@@ -19,12 +19,12 @@ typedef struct clo_change clo_change;
 struct clo_change {
     /* What is to be done. */
     enum { CLO_CHANGE_UPLOAD, CLO_CHANGE_CREATE, CLO_CHANGE_COPY, CLO_CHANGE_REMOVE } kind;
-    char name[CLO_MODEL_NAME_MAX];   /* the model's; of the new one for CREATE and COPY */
-    char from[CLO_MODEL_NAME_MAX];   /* COPY */
-    clo_library_file *files;         /* [n_files] owned, names too: CREATE */
+    char name[CLO_MODEL_NAME_MAX]; /* the model's; of the new one for CREATE and COPY */
+    char from[CLO_MODEL_NAME_MAX]; /* COPY */
+    clo_library_file *files;       /* [n_files] owned, names too: CREATE */
     size_t n_files;
-    clo_upload *upload;              /* borrowed: UPLOAD */
-    bool stream;                     /* for who replies */
+    clo_upload *upload; /* borrowed: UPLOAD */
+    bool stream;        /* for who replies */
     /* What came of it. */
     bool ok;
     clo_err err;

@@ -79,7 +79,7 @@ static void count_choice(clo_choice *c)
     clo_answer_times t = {.ended = CLO_ENDED_CANCELLED,
                           .n_prompt = g->prompts[c->i_prompt].n,
                           .n_output = c->n_output,
-                          .n_choices = c->index == 0 ? g->n_choices : 0,
+                          .n_choices = c->index == 0 ? (size_t)g->params.n : 0,
                           .n_max = g->params.n_max > 0 ? (size_t)g->params.n_max : 0,
                           .whole_s = clo_request_age_s(g->r)};
     if (!c->task || c->counted) return;
@@ -366,7 +366,6 @@ static void finish_choice(clo_choice *c, clo_buf *out)
 }
 
 /* --- a stream -----------------------------------------------------------------------------------------------------*/
-
 
 static void tell_place(clo_choice *c, size_t place, clo_buf *out)
 {

@@ -163,7 +163,8 @@ bool clo_ledger_open(clo_ledger **out, const char *data_dir, uint64_t rotate_byt
     pthread_mutex_init(&l->lock, NULL);
     pthread_cond_init(&l->more, NULL);
     l->last = &l->first;
-    bool ok = clo_path_join(l->data_dir, err, "%s", data_dir) && clo_db_open(&l->db, data_dir, err) && clo_audit_open(&l->audit, data_dir, rotate_bytes, err);
+    bool ok = clo_path_join(l->data_dir, err, "%s", data_dir) && clo_db_open(&l->db, data_dir, err) &&
+              clo_audit_open(&l->audit, data_dir, rotate_bytes, err);
     if (ok) {
         int rc = pthread_create(&l->thread, NULL, work, l);
         ok = l->started = rc == 0;

@@ -39,8 +39,9 @@ typedef struct {
     double (*value)(const row *r);
 } number;
 
-static void show_numbers(clo_buf *out, const char *prefix, const char *label, const char *more, const number *list, size_t n_list,
-                         clo_model_metrics *const *models, size_t n_models, const clo_model_gauges *g, size_t n)
+static void show_numbers(clo_buf *out, const char *prefix, const char *label, const char *more, const number *list,
+                         size_t n_list, clo_model_metrics *const *models, size_t n_models, const clo_model_gauges *g,
+                         size_t n)
 {
     for (size_t k = 0; k < n_list; k++) {
         char name[96];
@@ -55,18 +56,49 @@ static void show_numbers(clo_buf *out, const char *prefix, const char *label, co
 
 /* --- llama-server -------------------------------------------------------------------------------------------------*/
 
-static double prompt_s(const row *r) { return r->mm->h[H_PREFILL].sum; }
-static double output_s(const row *r) { return r->mm->h[H_DECODE].sum; }
-static double n_output(const row *r) { return (double)r->mm->n_output; }
-static double n_passes(const row *r) { return (double)r->mm->n_passes_shown; }
-static double n_tokens_max(const row *r) { return (double)r->mm->n_tokens_max; }
-static double prompt_rate(const row *r) { return ratio(n_computed(r), prompt_s(r)); }
-static double output_rate(const row *r) { return ratio(n_output(r), output_s(r)); }
-static double n_running(const row *r) { return (double)r->live.n_running; }
-static double n_waiting(const row *r) { return (double)r->live.n_waiting; }
-static double kv_used(const row *r) { return r->live.kv_used; }
+static double prompt_s(const row *r)
+{
+    return r->mm->h[H_PREFILL].sum;
+}
+static double output_s(const row *r)
+{
+    return r->mm->h[H_DECODE].sum;
+}
+static double n_output(const row *r)
+{
+    return (double)r->mm->n_output;
+}
+static double n_passes(const row *r)
+{
+    return (double)r->mm->n_passes_shown;
+}
+static double n_tokens_max(const row *r)
+{
+    return (double)r->mm->n_tokens_max;
+}
+static double prompt_rate(const row *r)
+{
+    return ratio(n_computed(r), prompt_s(r));
+}
+static double output_rate(const row *r)
+{
+    return ratio(n_output(r), output_s(r));
+}
+static double n_running(const row *r)
+{
+    return (double)r->live.n_running;
+}
+static double n_waiting(const row *r)
+{
+    return (double)r->live.n_waiting;
+}
+static double kv_used(const row *r)
+{
+    return r->live.kv_used;
+}
 
-void clo_metrics_show_llamacpp(clo_buf *out, clo_model_metrics *const *models, size_t n_models, const clo_model_gauges *g, size_t n)
+void clo_metrics_show_llamacpp(clo_buf *out, clo_model_metrics *const *models, size_t n_models,
+                               const clo_model_gauges *g, size_t n)
 {
     static const number list[] = {
         {"prompt_tokens_total", "counter", "Prompt tokens that were computed.", n_computed},
@@ -88,9 +120,18 @@ void clo_metrics_show_llamacpp(clo_buf *out, clo_model_metrics *const *models, s
 
 #define ENGINE ",engine=\"0\""
 
-static double n_prompt(const row *r) { return (double)r->mm->n_prompt; }
-static double n_cached(const row *r) { return (double)r->mm->n_cached; }
-static double n_preempted(const row *r) { return (double)r->mm->n_preempted_shown; }
+static double n_prompt(const row *r)
+{
+    return (double)r->mm->n_prompt;
+}
+static double n_cached(const row *r)
+{
+    return (double)r->mm->n_cached;
+}
+static double n_preempted(const row *r)
+{
+    return (double)r->mm->n_preempted_shown;
+}
 
 static void show_ended(clo_buf *out, clo_model_metrics *const *models, size_t n_models)
 {
@@ -105,12 +146,13 @@ static void show_ended(clo_buf *out, clo_model_metrics *const *models, size_t n_
                     {"abort", e[CLO_ENDED_CANCELLED]},
                     {"error", e[CLO_ENDED_ERROR]}};
         for (size_t k = 0; k < sizeof rows / sizeof *rows; k++)
-            clo_buf_addf(out, "vllm:request_success_total{model_name=\"%s\"" ENGINE ",finished_reason=\"%s\"} %llu\n", models[i]->name,
-                         rows[k].reason, (unsigned long long)rows[k].n);
+            clo_buf_addf(out, "vllm:request_success_total{model_name=\"%s\"" ENGINE ",finished_reason=\"%s\"} %llu\n",
+                         models[i]->name, rows[k].reason, (unsigned long long)rows[k].n);
     }
 }
 
-void clo_metrics_show_vllm(clo_buf *out, clo_model_metrics *const *models, size_t n_models, const clo_model_gauges *g, size_t n)
+void clo_metrics_show_vllm(clo_buf *out, clo_model_metrics *const *models, size_t n_models, const clo_model_gauges *g,
+                           size_t n)
 {
     static const number list[] = {
         {"num_requests_running", "gauge", "Answers that are being computed.", n_running},

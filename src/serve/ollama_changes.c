@@ -23,8 +23,8 @@ static bool take_name(char out[CLO_MODEL_NAME_MAX], clo_str name, const char *fi
     if (fits) memcpy(out, name.ptr, name.len);
     out[fits ? name.len : 0] = '\0';
     return (fits && strlen(out) == name.len && clo_library_name_ok(out)) ||
-           clo_api_fail(e, CLO_API_INVALID, field, "%s: name or org/name of letters, digits, . _ - is expected (the only tag is latest)",
-                        field);
+           clo_api_fail(e, CLO_API_INVALID, field,
+                        "%s: name or org/name of letters, digits, . _ - is expected (the only tag is latest)", field);
 }
 
 /* The library's name of a model that is there, in whatever spelling it was asked for. */
@@ -47,7 +47,8 @@ static void without_paths(char *text, const char *data_dir)
     for (char *at = strstr(text, data_dir); at; at = strstr(at, data_dir)) {
         char *end = at + n + strcspn(at + n, "' ");
         char *name = end;
-        while (name > at && name[-1] != '/') name--;
+        while (name > at && name[-1] != '/')
+            name--;
         memmove(at, name, strlen(name) + 1);
     }
 }
@@ -62,12 +63,18 @@ static void fail_change(clo_server *s, clo_request *r, clo_change *c)
     case CLO_ERR_MISMATCH:
     case CLO_ERR_DENIED:
     case CLO_ERR_FORMAT:
-    case CLO_ERR_UNSUPPORTED: clo_api_fail(&e, CLO_API_INVALID, NULL, "%s", c->err.text); break;
-    case CLO_ERR_NOT_FOUND:
-        if (c->kind == CLO_CHANGE_CREATE) clo_api_fail(&e, CLO_API_INVALID, NULL, "%s", c->err.text);
-        else clo_api_fail(&e, CLO_API_NO_MODEL, NULL, "model '%s' not found", c->kind == CLO_CHANGE_COPY ? c->from : c->name);
+    case CLO_ERR_UNSUPPORTED:
+        clo_api_fail(&e, CLO_API_INVALID, NULL, "%s", c->err.text);
         break;
-    default: clo_api_fail_err(&e, &c->err);
+    case CLO_ERR_NOT_FOUND:
+        if (c->kind == CLO_CHANGE_CREATE)
+            clo_api_fail(&e, CLO_API_INVALID, NULL, "%s", c->err.text);
+        else
+            clo_api_fail(&e, CLO_API_NO_MODEL, NULL, "model '%s' not found",
+                         c->kind == CLO_CHANGE_COPY ? c->from : c->name);
+        break;
+    default:
+        clo_api_fail_err(&e, &c->err);
     }
     clo_route_fail(s, r, &e);
 }
@@ -77,8 +84,10 @@ static bool reply_done(clo_server *s, clo_request *r, unsigned status, clo_str b
 {
     clo_change *c = clo_changes_take(s, r);
     if (!c) return false;
-    if (!c->ok) fail_change(s, r, c);
-    else clo_reply(r, status, c->stream ? CLO_TYPE_LINES : body.len > 0 ? CLO_TYPE_JSON : NULL, body);
+    if (!c->ok)
+        fail_change(s, r, c);
+    else
+        clo_reply(r, status, c->stream ? CLO_TYPE_LINES : body.len > 0 ? CLO_TYPE_JSON : NULL, body);
     clo_change_free(c);
     return true;
 }
@@ -102,7 +111,8 @@ void clo_ollama_copy(clo_server *s, clo_request *r, clo_str rest)
     if (reply_done(s, r, 200, CLO_STR(""))) return;
     clo_change *c = clo_change_make(&e);
     bool ok = c && needs_data(s, &e) && clo_body_parse(&body, clo_request_body(r), &e) &&
-              clo_body_str(&source, body, "source", true, &e) && clo_body_str(&destination, body, "destination", true, &e) &&
+              clo_body_str(&source, body, "source", true, &e) &&
+              clo_body_str(&destination, body, "destination", true, &e) &&
               take_name(c->name, destination, "destination", &e) && find_stored(c->from, s, r, source, &e);
     if (c) c->kind = CLO_CHANGE_COPY;
     start(s, r, c, ok, &e);
@@ -131,7 +141,8 @@ static bool parse_digest(clo_sha256 *out, clo_str text, clo_api_error *e)
 {
     bool named = clo_str_starts_with(text, CLO_STR("sha256:")) || clo_str_starts_with(text, CLO_STR("sha256-"));
     return (named && clo_sha256_parse(out, text.ptr + 7, text.len - 7)) ||
-           clo_api_fail(e, CLO_API_INVALID, "digest", "invalid digest format: sha256: and 64 lower-case hexadecimal digits are expected");
+           clo_api_fail(e, CLO_API_INVALID, "digest",
+                        "invalid digest format: sha256: and 64 lower-case hexadecimal digits are expected");
 }
 
 void clo_ollama_blob_head(clo_server *s, clo_request *r, clo_str rest)
@@ -143,8 +154,10 @@ void clo_ollama_blob_head(clo_server *s, clo_request *r, clo_str rest)
     bool ok = needs_data(s, &e) && parse_digest(&digest, rest, &e);
     if (ok && !clo_upload_find(path, &in_blobs, s->o.data_dir, &digest, NULL))
         ok = clo_api_fail(&e, CLO_API_NO_PATH, NULL, "no such blob");
-    if (ok) clo_reply(r, 200, NULL, CLO_STR(""));
-    else clo_route_fail(s, r, &e);
+    if (ok)
+        clo_reply(r, 200, NULL, CLO_STR(""));
+    else
+        clo_route_fail(s, r, &e);
 }
 
 /* What takes a blob's bytes as they come; ends with the request. */
@@ -205,13 +218,15 @@ void clo_ollama_blob_post(clo_server *s, clo_request *r, clo_str rest)
 /* What a model of ours has from its file alone. */
 static bool refuse_others(const json_t *body, clo_api_error *e)
 {
-    static const char *const names[] = {"adapters", "template", "system", "parameters", "messages", "license", "quantize", "modelfile"};
+    static const char *const names[] = {"adapters", "template", "system",   "parameters",
+                                        "messages", "license",  "quantize", "modelfile"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const json_t *v = json_object_get(body, names[i]);
         bool empty = !v || json_is_null(v) || (json_is_string(v) && json_string_length(v) == 0) ||
                      ((json_is_object(v) || json_is_array(v)) && json_object_size(v) + json_array_size(v) == 0);
         if (!empty)
-            return clo_api_fail(e, CLO_API_UNSUPPORTED, names[i], "%s: a model is created as its files are, nothing is added", names[i]);
+            return clo_api_fail(e, CLO_API_UNSUPPORTED, names[i],
+                                "%s: a model is created as its files are, nothing is added", names[i]);
     }
     return true;
 }
@@ -223,7 +238,8 @@ static bool take_files(clo_change *c, const json_t *files, clo_api_error *e)
     c->kind = CLO_CHANGE_CREATE;
     c->files = (clo_library_file *)calloc(json_object_size(files), sizeof *c->files);
     if (!c->files) return clo_api_fail(e, CLO_API_BUSY, NULL, "server busy, please try again.  no memory is left");
-    json_object_foreach ((json_t *)(uintptr_t)files, name, v) {
+    json_object_foreach((json_t *)(uintptr_t)files, name, v)
+    {
         clo_library_file *f = &c->files[c->n_files];
         if (!parse_digest(&f->digest, (clo_str){json_string_value(v), json_string_length(v)}, e)) return false;
         f->name = strdup(name);
@@ -241,7 +257,8 @@ static bool take_origin(clo_change *c, clo_server *s, clo_request *r, const json
     if (!clo_body_object(&files, body, "files", e) || !clo_body_str(&from, body, "from", false, e)) return false;
     bool any = json_object_size(files) > 0;
     if (any == (from.len > 0))
-        return clo_api_fail(e, CLO_API_INVALID, "files", "neither 'from' or 'files' was specified, or both: one of them is expected");
+        return clo_api_fail(e, CLO_API_INVALID, "files",
+                            "neither 'from' or 'files' was specified, or both: one of them is expected");
     if (any) return take_files(c, files, e);
     c->kind = CLO_CHANGE_COPY;
     return find_stored(c->from, s, r, from, e);
@@ -257,9 +274,10 @@ void clo_ollama_create(clo_server *s, clo_request *r, clo_str rest)
     clo_api_error e = {0};
     bool stream = true;
     bool ok = clo_body_parse(&body, clo_request_body(r), &e) && clo_body_bool(&stream, body, "stream", &e);
-    if (ok && reply_done(s, r, 200,
-                         stream ? CLO_STR(STATUS("verifying sha256 digest") STATUS("writing manifest") STATUS("success"))
-                                : CLO_STR(STATUS("success")))) {
+    if (ok &&
+        reply_done(s, r, 200,
+                   stream ? CLO_STR(STATUS("verifying sha256 digest") STATUS("writing manifest") STATUS("success"))
+                          : CLO_STR(STATUS("success")))) {
         json_decref(body);
         return;
     }

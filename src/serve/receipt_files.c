@@ -11,8 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BESIDE ".new"     /* a text that has not its place yet */
-#define TOGETHER_MIN 3    /* as many texts are worth syncs of the whole file system */
+#define BESIDE ".new"  /* a text that has not its place yet */
+#define TOGETHER_MIN 3 /* as many texts are worth syncs of the whole file system */
 
 static bool path_of(char out[4096], const char *data_dir, const clo_sha256 *digest, bool make, clo_err *err)
 {
@@ -41,8 +41,10 @@ static bool write_beside(const char *data_dir, const clo_receipt_file *f, clo_er
     while (ok && s.len > 0) {
         ssize_t n = write(fd, s.ptr, s.len);
         if (n < 0 && errno == EINTR) continue;
-        if (n < 0) ok = clo_fail_sys(err, errno, "write '%s'", beside);
-        else s = clo_str_from_off(s, (size_t)n);
+        if (n < 0)
+            ok = clo_fail_sys(err, errno, "write '%s'", beside);
+        else
+            s = clo_str_from_off(s, (size_t)n);
     }
     close(fd);
     return ok;
@@ -68,12 +70,15 @@ bool clo_receipt_files_put(const char *data_dir, const clo_receipt_file *files, 
 {
     bool ok = true;
     if (n < TOGETHER_MIN) {
-        for (size_t i = 0; ok && i < n; i++) ok = put_one(data_dir, &files[i], err);
+        for (size_t i = 0; ok && i < n; i++)
+            ok = put_one(data_dir, &files[i], err);
         return ok;
     }
-    for (size_t i = 0; ok && i < n; i++) ok = write_beside(data_dir, &files[i], err);
+    for (size_t i = 0; ok && i < n; i++)
+        ok = write_beside(data_dir, &files[i], err);
     ok = ok && sync_all(data_dir, err);
-    for (size_t i = 0; ok && i < n; i++) ok = give_place(data_dir, &files[i], err);
+    for (size_t i = 0; ok && i < n; i++)
+        ok = give_place(data_dir, &files[i], err);
     return ok && sync_all(data_dir, err);
 }
 
@@ -124,7 +129,9 @@ static bool list_folder(stored_list *l, const char *folder, clo_err *err)
         clo_str name = clo_str_from(e->d_name);
         clo_sha256 digest;
         struct stat st;
-        if (name.len != 64 + 5 || !clo_str_ends_with(name, CLO_STR(".json")) || !clo_sha256_parse(&digest, name.ptr, 64)) continue;
+        if (name.len != 64 + 5 || !clo_str_ends_with(name, CLO_STR(".json")) ||
+            !clo_sha256_parse(&digest, name.ptr, 64))
+            continue;
         if (fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
             ok = add(l, &digest, st.st_mtim, err);
     }

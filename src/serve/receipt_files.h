@@ -26,6 +26,7 @@ typedef struct {
 } clo_receipt_limits;
 /* Removes what is beyond the limits, oldest first; *n_removed (may be NULL) says how many. A file that cannot be removed is
  * left alone. CLO_ERR_MEMORY. */
-CLO_CHECK bool clo_receipt_files_sweep(const char *data_dir, clo_receipt_limits limits, uint64_t *n_removed, clo_err *err);
+CLO_CHECK bool clo_receipt_files_sweep(const char *data_dir, clo_receipt_limits limits, uint64_t *n_removed,
+                                       clo_err *err);
 
 #endif

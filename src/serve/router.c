@@ -142,7 +142,7 @@ static bool check_origin(const clo_server *s, clo_request *r, clo_api_error *e)
     snprintf(text, sizeof text, "%.*s", (int)origin.len, origin.ptr);
     clo_reply_header(r, "Access-Control-Allow-Origin", text);
     clo_reply_header(r, "Vary", "Origin");
-    clo_reply_header(r, "Access-Control-Expose-Headers", "X-Request-Id, Retry-After, X-Truncated-Messages");
+    clo_reply_header(r, "Access-Control-Expose-Headers", "X-Request-Id, Retry-After, X-Truncated-Messages, X-Receipt-Id");
     return true;
 }
 

@@ -10,7 +10,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     clo_str body = {0};
     clo_err err = {0};
     if (clo_ask_parse(&status, &body, (clo_str){(const char *)data, size}, &err)) {
-        if (status < 100 || status > 999 || body.len + 16 > size || body.ptr + body.len != (const char *)data + size) abort();
+        if (status < 100 || status > 999 || body.len + 16 > size || body.ptr + body.len != (const char *)data + size)
+            abort();
     } else if (err.code != CLO_ERR_FORMAT) {
         abort();
     }
