@@ -15,6 +15,8 @@ static const struct {
 #ifndef CLO_NO_SERVE
     {"serve", clo_cmd_serve, "answer OpenAI and Ollama clients"},
 #endif
+    {"ps", clo_cmd_ps, "models that a running server has open"},
+    {"stop", clo_cmd_stop, "have a running server close a model"},
     {"import", clo_cmd_import, "take a model into the data folder"},
     {"list", clo_cmd_list, "models in the data folder"},
     {"show", clo_cmd_show, "what a model is"},

@@ -26,7 +26,6 @@ static bool check(const clo_model *m, const clo_answer_opts *o, const int32_t *p
     if (o->embed && !clo_embed_can(m, err)) return false;
     if (!o->embed && clo_model_spec(m)->encoder)
         return clo_fail(err, CLO_ERR_UNSUPPORTED, "the model is an encoder: it makes vectors of texts and answers nothing");
-    if (o->mask && o->chain) return clo_fail(err, CLO_ERR_USAGE, "a masked answer has no receipt");
     if (n_prompt > n_ctx || (n_prompt == n_ctx && !o->prompt_only && !o->embed)) {
         clo_fail(err, CLO_ERR_LIMIT,
                  "the prompt has %zu tokens and the context holds %zu, with room for the answer (--ctx)", n_prompt,

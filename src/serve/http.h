@@ -74,9 +74,14 @@ clo_str clo_request_path(const clo_request *r);
 clo_str clo_request_query(const clo_request *r);  /* raw, without '?' */
 clo_str clo_request_body(const clo_request *r);   /* from handle on */
 /* When there is a fault handle is called early, on a connection's thread, and must reply. */
-typedef enum { CLO_BODY_WHOLE, CLO_BODY_TOO_LARGE, CLO_BODY_NO_ROOM } clo_body_fault;
+typedef enum { CLO_BODY_WHOLE, CLO_BODY_TOO_LARGE, CLO_BODY_NO_ROOM, CLO_BODY_REFUSED } clo_body_fault;
 clo_body_fault clo_request_body_fault(const clo_request *r);
 size_t clo_request_body_max(const clo_request *r); /* bytes */
+/* In begin: the body is not kept but given to `take` as it comes, on a connection's thread, whatever its size. The time that
+ * a request may take to arrive counts from its last bytes. take false: CLO_BODY_REFUSED. `end` is called when the request
+ * ends. */
+void clo_request_sink(clo_request *r, bool (*take)(void *ctx, clo_str bytes), void (*end)(void *ctx), void *ctx);
+void *clo_request_sink_ctx(const clo_request *r); /* NULL: there is none */
 /* A header's value, or a NULL slice. In begin and handle only. */
 clo_str clo_request_header(const clo_request *r, const char *name);
 const char *clo_request_id(const clo_request *r); /* X-Request-Id: the client's if it is a plain one, else a new one */

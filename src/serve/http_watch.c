@@ -12,6 +12,7 @@
 #define EVENTS_MAX 256
 #define LOOK_MS 500          /* between two looks at the time */
 #define CROWDED_IDLE_S 2.0   /* silence that is enough to lose a place when most are taken */
+#define HALF_S 2.0           /* a request whose client sends no more may stay half */
 #define WAKE_KEY UINT64_MAX
 
 uint32_t clo_places_take(clo_places *p, int fd)
@@ -62,6 +63,13 @@ void clo_places_set_request(clo_places *p, uint32_t i, clo_request *r)
     pthread_mutex_unlock(&p->lock);
 }
 
+void clo_places_touch(clo_places *p, uint32_t i)
+{
+    pthread_mutex_lock(&p->lock);
+    p->all[i].since_s = clo_http_now();
+    pthread_mutex_unlock(&p->lock);
+}
+
 bool clo_places_set_handling(clo_places *p, uint32_t i)
 {
     pthread_mutex_lock(&p->lock);
@@ -109,8 +117,10 @@ static void look_at_time(clo_http *h)
         const clo_place *c = &p->all[i];
         if (c->fd < 0) continue;
         if (p->stopping) {
-            if (c->request) clo_request_lose(c->request);
+            if (c->request && c->state == CLO_CONN_HANDLING) clo_request_lose(c->request);
             else cut_off(c);
+        } else if (c->peer_gone && c->state == CLO_CONN_RECEIVING && now - c->since_s > HALF_S) {
+            cut_off(c); /* what it had sent was read by now, and is not whole */
         } else if (c->state == CLO_CONN_HANDLING) {
             look_at_stream(c->request, now);
         } else if (now - c->since_s > (c->state == CLO_CONN_IDLE ? idle_s : h->o.request_s)) {

@@ -15,7 +15,14 @@ void clo_ollama_chat(clo_server *s, clo_request *r, clo_str rest);
 void clo_ollama_generate(clo_server *s, clo_request *r, clo_str rest);
 void clo_ollama_embed(clo_server *s, clo_request *r, clo_str rest);
 void clo_ollama_embeddings(clo_server *s, clo_request *r, clo_str rest);
-/* pull, push, create: this server opens no connection and takes models in by `cloche import` only. */
+/* Changes of models (ollama_changes.c); the bytes of a blob go to disk as they come. */
+void clo_ollama_create(clo_server *s, clo_request *r, clo_str rest);
+void clo_ollama_copy(clo_server *s, clo_request *r, clo_str rest);
+void clo_ollama_delete(clo_server *s, clo_request *r, clo_str rest);
+void clo_ollama_blob_head(clo_server *s, clo_request *r, clo_str rest);
+bool clo_ollama_blob_begin(clo_server *s, clo_request *r, clo_str rest, clo_api_error *e);
+void clo_ollama_blob_post(clo_server *s, clo_request *r, clo_str rest);
+/* pull, push: this server opens no connection. */
 void clo_ollama_refuse(clo_server *s, clo_request *r, clo_str rest);
 
 /* --- shared (ollama_common.c) -------------------------------------------------------------------------------------*/
