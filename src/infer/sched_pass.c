@@ -9,6 +9,7 @@
 #define AHEAD_S 0.02      /* of the key that is furthest behind, that others in a pass may be */
 #define PASS_S 0.06       /* that prompts may make a pass take, */
 #define PASS_TOKENS_MIN 32 /* but for so many tokens */
+#define PROMPT_PASSES 2    /* without answers, between two with, while prompts wait */
 
 double clo_sched_now_s(void)
 {
@@ -76,7 +77,8 @@ static size_t tokens_of_a_pass(const clo_sched *s)
 }
 
 /* Keys that are far ahead wait until the others have caught up. Tasks that answer come first: one token each; what room
- * is left goes to prompts, first come, first served. */
+ * is left goes to prompts, first come, first served. Of passes that prompts have a place in, answers leave some to them
+ * alone: a row of an answer costs two of a prompt, and who waits for a first word waits for all the prompts before. */
 void clo_sched_plan(clo_sched *s)
 {
     double used_max_s = clo_shares_least(&s->shares, true) + AHEAD_S;
@@ -85,8 +87,14 @@ void clo_sched_plan(clo_sched *s)
     for (size_t i = 0; i < s->n_running; i++)
         s->running[i]->in_pass = false;
     for (int all = 0; all < 2 && s->n_slots == 0; all++) {
-        add_slots(s, true, used_max_s, &left);
-        add_slots(s, false, used_max_s, &left);
+        bool alone = s->n_prompt_passes < PROMPT_PASSES;
+        if (alone) add_slots(s, false, used_max_s, &left);
+        if (s->n_slots == 0) {
+            alone = false;
+            add_slots(s, true, used_max_s, &left);
+            add_slots(s, false, used_max_s, &left);
+        }
+        s->n_prompt_passes = alone ? s->n_prompt_passes + 1 : 0;
         used_max_s = 1e300;
     }
     if (s->n_slots > 0 || s->n_running == 0) return;
