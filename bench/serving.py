@@ -25,6 +25,9 @@ import time
 
 import load
 
+sys.path.insert(0, str(load.ROOT / "tests"))
+from schemas import SCHEMAS  # noqa: E402
+
 SAMPLING = {"temperature": 0.8, "top_k": 40, "top_p": 0.95}
 N_RIVALS = 50  # requests of the other key
 
@@ -32,17 +35,17 @@ N_RIVALS = 50  # requests of the other key
 class Prompts:
     """Token ids of shuffled words, no beginning twice."""
 
-    def __init__(self, server, n_tokens):
+    def __init__(self, server, n_tokens, key=None):
         text = " ".join(p.read_text(encoding="utf-8") for p in sorted((load.ROOT / "docs").glob("*.md")))
         self.words = sorted(set(re.findall(r"[a-z]{2,}", text)))
-        self.server, self.n_tokens, self.rng = server, n_tokens, random.Random(1)
+        self.server, self.n_tokens, self.key, self.rng = server, n_tokens, key, random.Random(1)
 
     def take(self, n):
         return [self.one() for _ in range(n)]
 
     def one(self):
         text = " " + " ".join(self.rng.choices(self.words, k=self.n_tokens))
-        reply = asyncio.run(load.post(self.server.address, "/tokenize", {"model": self.server.model, "content": text}))
+        reply = asyncio.run(load.post(self.server.address, "/tokenize", {"model": self.server.model, "content": text}, self.key))
         return reply.json()["tokens"][:self.n_tokens]
 
 
@@ -133,14 +136,7 @@ def fairness(model, folder, args):
     data = folder / "data"
     one, many = add_key(data, "one"), add_key(data, "many")
     server = load.Ours(model, data, args.threads, args.ours_args.split())
-    server_key = one
-
-    class Keyed(Prompts):
-        def one(self):
-            text = " " + " ".join(self.rng.choices(self.words, k=self.n_tokens))
-            reply = asyncio.run(load.post(server.address, "/tokenize", {"model": server.model, "content": text}, server_key))
-            return reply.json()["tokens"][:self.n_tokens]
-    make = Keyed(server, args.prompt)
+    make = Prompts(server, args.prompt, one)
     rows = []
     asyncio.run(client(server, make.take(2), args.output, 1, many))
     for _ in range(args.rounds):
@@ -155,6 +151,48 @@ def fairness(model, folder, args):
     return rows
 
 
+# --- schemas --------------------------------------------------------------------------------------------------------
+
+def schema_bodies(server, n_seeds):
+    return [{"model": server.model, "messages": [{"role": "user", "content": f"Give an example of: {name}."}], "max_tokens": 300, "seed": seed, "stream": True,
+             "stream_options": {"include_usage": True}, **SAMPLING,
+             "response_format": {"type": "json_schema", "json_schema": {"name": "it", "schema": schema, "strict": True}}}
+            for seed in range(n_seeds) for name, schema in SCHEMAS.items()]
+
+
+async def ask_all(server, bodies, n_clients):
+    """Tokens of each answer, and the seconds of all."""
+    queue, n_tok = list(enumerate(bodies)), [0] * len(bodies)
+
+    async def work():
+        while queue:
+            i, body = queue.pop(0)
+            n_tok[i] = load.Answer(await load.post(server.address, "/v1/chat/completions", body)).usage["completion_tokens"]
+    begin = time.perf_counter()
+    await asyncio.gather(*(work() for _ in range(n_clients)))
+    return n_tok, time.perf_counter() - begin
+
+
+def schemas(model, folder, args):
+    """The same prompts with the schema, and without, to the length that the schema gave; both had their prompts before."""
+    server = load.Ours(model, folder / "data", args.threads, args.ours_args.split())
+    held = schema_bodies(server, args.each)
+    n_tok, _ = asyncio.run(ask_all(server, held, 16))
+    free = [{**{k: v for k, v in b.items() if k != "response_format"}, "max_tokens": n, "ignore_eos": True} for b, n in zip(held, n_tok)]
+    rows = []
+    for i in range(args.rounds):
+        took = {}
+        for kind, bodies in (("held", held), ("free", free))[::1 - i % 2 * 2]:
+            n, took[kind] = asyncio.run(ask_all(server, bodies, args.clients))
+            if n != n_tok:
+                raise SystemExit("lengths are not the same")
+        rows.append({"tokens": sum(n_tok), "schema_tok_s": sum(n_tok) / took["held"], "free_tok_s": sum(n_tok) / took["free"],
+                     "slower": took["held"] / took["free"] - 1})
+        print("  " + "  ".join(f"{k} {v:.3f}" for k, v in rows[-1].items()), file=sys.stderr, flush=True)
+    server.stop()
+    return rows
+
+
 # --- the whole ------------------------------------------------------------------------------------------------------
 
 def main():
@@ -164,8 +202,9 @@ def main():
     ap.add_argument("--llama-args", default="", help="more options of llama-server")
     ap.add_argument("--ours-args", default="", help="more options of cloche serve")
     ap.add_argument("--fairness", action="store_true")
+    ap.add_argument("--schemas", action="store_true")
     ap.add_argument("--clients", type=int, default=16)
-    ap.add_argument("--each", type=int, default=1, help="requests of a client, one after the other")
+    ap.add_argument("--each", type=int, default=1, help="requests of a client, one after the other; with --schemas: seeds of each")
     ap.add_argument("--prompt", type=int, default=128)
     ap.add_argument("--output", type=int, default=128)
     ap.add_argument("--rounds", type=int, default=3)
@@ -177,10 +216,11 @@ def main():
     for model in args.models:
         with tempfile.TemporaryDirectory() as folder:
             folder = pathlib.Path(folder)
-            rows = fairness(model, folder, args) if args.fairness else throughput(model, folder, args)
+            rows = (fairness if args.fairness else schemas if args.schemas else throughput)(model, folder, args)
         every[pathlib.Path(model).stem] = rows
-        if args.fairness:
-            print(f"{pathlib.Path(model).stem}: one beside {N_RIVALS}: " + ", ".join(f"{k} {v:.2f}" for k, v in load.medians(rows).items()))
+        if args.fairness or args.schemas:
+            what = f"one beside {N_RIVALS}" if args.fairness else f"{len(SCHEMAS)} schemas, {args.clients} clients"
+            print(f"{pathlib.Path(model).stem}, {what}: " + ", ".join(f"{k} {v:.3f}" for k, v in load.medians(rows).items()))
         else:
             print_throughput(model, rows)
     if args.json:
