@@ -102,8 +102,8 @@ class Reply:
             raw += pieces[i][1]
             i += 1
         head, _, rest = raw.partition(b"\r\n\r\n")
-        self.status, self.headers, self.pieces = 0, head.decode("latin-1").lower(), []
-        if not rest and i == len(pieces) and not head:
+        self.status, self.headers, self.body, self.pieces = 0, head.decode("latin-1").lower(), b"", []
+        if not head:
             return
         self.status = int(head.split(b" ", 2)[1])
         self.pieces = [(pieces[i - 1][0], rest), *pieces[i:]]
@@ -134,10 +134,12 @@ async def post(address, path, body, key=None):
         reader, writer = await asyncio.open_connection(*address)
     except OSError:
         return Reply(pieces)
-    writer.write(head.encode() + data)
-    while piece := await reader.read(1 << 16):
-        pieces.append((time.perf_counter() - begin, piece))
-    writer.close()
+    try:
+        writer.write(head.encode() + data)
+        while piece := await reader.read(1 << 16):
+            pieces.append((time.perf_counter() - begin, piece))
+    finally:
+        writer.close()
     return Reply(pieces)
 
 

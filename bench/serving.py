@@ -123,25 +123,30 @@ def add_key(data, name):
 
 
 async def one_beside_many(server, prompts, n_out, one, many):
+    """The seconds and the answer of the one, and how many of the others were done before it; the rest are cancelled."""
     rivals = [asyncio.create_task(client(server, [p], n_out, i, many)) for i, p in enumerate(prompts[1:])]
     await asyncio.sleep(0.5)
     begin = time.perf_counter()
     answer = (await client(server, prompts[:1], n_out, 77, one))[0]
     seconds, n_done = time.perf_counter() - begin, sum(r.done() for r in rivals)
-    await asyncio.gather(*rivals)
+    for r in rivals:
+        r.cancel()
+    await asyncio.gather(*rivals, return_exceptions=True)
+    await asyncio.sleep(0.5)
     return seconds, answer, n_done
 
 
 def fairness(model, folder, args):
+    """The one that is measured alone has a key of its own: what it used then is not held against the one beside many."""
     data = folder / "data"
-    one, many = add_key(data, "one"), add_key(data, "many")
+    one, many, alone_key = (add_key(data, name) for name in ("one", "many", "alone"))
     server = load.Ours(model, data, args.threads, args.ours_args.split())
     make = Prompts(server, args.prompt, one)
     rows = []
     asyncio.run(client(server, make.take(2), args.output, 1, many))
     for _ in range(args.rounds):
         begin = time.perf_counter()
-        alone = asyncio.run(client(server, make.take(1), args.output, 77, one))[0]
+        alone = asyncio.run(client(server, make.take(1), args.output, 77, alone_key))[0]
         alone_s = time.perf_counter() - begin
         beside_s, beside, n_done = asyncio.run(one_beside_many(server, make.take(1 + N_RIVALS), args.output, one, many))
         rows.append({"alone_s": alone_s, "beside_s": beside_s, "times": beside_s / alone_s, "first_alone_ms": alone.first_s * 1e3,

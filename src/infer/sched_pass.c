@@ -76,25 +76,33 @@ static size_t tokens_of_a_pass(const clo_sched *s)
     return clo_min(n, clo_max(PASS_TOKENS_MIN + s->n_running, (size_t)(s->prompt_tok_s * PASS_S)));
 }
 
+/* A task that has the pass for itself may speculate. */
+static bool is_alone(const clo_sched *s, double used_max_s)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s->n_running; i++)
+        n += s->running[i]->share->used_s <= used_max_s;
+    return n == 1;
+}
+
 /* Keys that are far ahead wait until the others have caught up. Tasks that answer come first: one token each; what room
  * is left goes to prompts, first come, first served. Of passes that prompts have a place in, answers leave some to them
  * alone: a row of an answer costs two of a prompt, and who waits for a first word waits for all the prompts before. */
 void clo_sched_plan(clo_sched *s)
 {
     double used_max_s = clo_shares_least(&s->shares, true) + AHEAD_S;
-    room left = {tokens_of_a_pass(s), s->n_rows_max, s->n_tasks == 1};
+    room left = {.n_tok = tokens_of_a_pass(s), .n_rows = s->n_rows_max};
     s->n_slots = 0;
     for (size_t i = 0; i < s->n_running; i++)
         s->running[i]->in_pass = false;
     for (int all = 0; all < 2 && s->n_slots == 0; all++) {
-        bool alone = s->n_prompt_passes < PROMPT_PASSES;
-        if (alone) add_slots(s, false, used_max_s, &left);
+        left.lookup = is_alone(s, used_max_s);
+        if (s->n_prompt_passes < PROMPT_PASSES) add_slots(s, false, used_max_s, &left);
+        s->n_prompt_passes = s->n_slots > 0 ? s->n_prompt_passes + 1 : 0;
         if (s->n_slots == 0) {
-            alone = false;
             add_slots(s, true, used_max_s, &left);
             add_slots(s, false, used_max_s, &left);
         }
-        s->n_prompt_passes = alone ? s->n_prompt_passes + 1 : 0;
         used_max_s = 1e300;
     }
     if (s->n_slots > 0 || s->n_running == 0) return;
