@@ -9,7 +9,7 @@
 #define AHEAD_S 0.02      /* of the key that is furthest behind, that others in a pass may be */
 #define PASS_S 0.06       /* that prompts may make a pass take, */
 #define PASS_TOKENS_MIN 32 /* but for so many tokens */
-#define PROMPT_PASSES 2    /* without answers, between two with, while prompts wait */
+#define PROMPT_PASSES 2    /* without answers, between two with, while several prompts wait; at most */
 
 double clo_sched_now_s(void)
 {
@@ -76,18 +76,22 @@ static size_t tokens_of_a_pass(const clo_sched *s)
     return clo_min(n, clo_max(PASS_TOKENS_MIN + s->n_running, (size_t)(s->prompt_tok_s * PASS_S)));
 }
 
-/* A task that has the pass for itself may speculate. */
-static bool is_alone(const clo_sched *s, double used_max_s)
+/* Tasks of keys that used at most so much; of those, the ones with their prompts to compute yet. */
+static size_t count_tasks(const clo_sched *s, double used_max_s, size_t *n_prompts)
 {
     size_t n = 0;
-    for (size_t i = 0; i < s->n_running; i++)
-        n += s->running[i]->share->used_s <= used_max_s;
-    return n == 1;
+    *n_prompts = 0;
+    for (size_t i = 0; i < s->n_running; i++) {
+        if (s->running[i]->share->used_s > used_max_s) continue;
+        n++;
+        *n_prompts += !is_answering(s->running[i]);
+    }
+    return n;
 }
 
 /* Keys that are far ahead wait until the others have caught up. Tasks that answer come first: one token each; what room
- * is left goes to prompts, first come, first served. Of passes that prompts have a place in, answers leave some to them
- * alone: a row of an answer costs two of a prompt, and who waits for a first word waits for all the prompts before. */
+ * is left goes to prompts, first come, first served. Where several prompts wait, answers leave them some passes: a row of
+ * an answer costs two of a prompt, and who is last waits for all of them. A task that has a pass alone may speculate. */
 void clo_sched_plan(clo_sched *s)
 {
     double used_max_s = clo_shares_least(&s->shares, true) + AHEAD_S;
@@ -96,8 +100,9 @@ void clo_sched_plan(clo_sched *s)
     for (size_t i = 0; i < s->n_running; i++)
         s->running[i]->in_pass = false;
     for (int all = 0; all < 2 && s->n_slots == 0; all++) {
-        left.lookup = is_alone(s, used_max_s);
-        if (s->n_prompt_passes < PROMPT_PASSES) add_slots(s, false, used_max_s, &left);
+        size_t n_prompts;
+        left.lookup = count_tasks(s, used_max_s, &n_prompts) == 1;
+        if (s->n_prompt_passes + 1 < clo_min(PROMPT_PASSES + 1, n_prompts)) add_slots(s, false, used_max_s, &left);
         s->n_prompt_passes = s->n_slots > 0 ? s->n_prompt_passes + 1 : 0;
         if (s->n_slots == 0) {
             add_slots(s, true, used_max_s, &left);

@@ -8,7 +8,7 @@
 
 #include "base/check.h"
 
-#define CREDIT_S 0.5 /* that a key may be behind when it comes with work */
+#define CREDIT_S 0.2 /* that a key may be behind when it comes with work */
 
 static bool has_work(const clo_share *k)
 {
