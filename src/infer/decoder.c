@@ -4,7 +4,7 @@
  * work, chosen by the number of tokens, with the same bits:
  *   - many tokens: a thread owns a range of tokens for all that is done row by row (norms, residuals, rope), and a
  *     range of panels of every matrix;
- *   - one token: rows are so short that every thread does them all in its own buffers (a barrier would cost more), and
+ *   - few tokens: rows are so short that every thread does them all in its own buffers (a barrier would cost more), and
  *     only panels and heads are shared.
  * Nothing is allocated here: buffers are sized at opening. */
 #include "infer/decoder.h"
@@ -20,6 +20,7 @@
 #include "tensor/pack.h"
 
 #define N_TOK_DEFAULT 512
+#define FEW_TOKENS 4        /* most tokens whose rows every thread does for itself */
 #define FFN_GROUP_COLS 64    /* gate and up columns that a thread holds at once when there are many tokens */
 #define ATTEND_TOKENS 32     /* tokens of an attention work item */
 #define GROUP_COST 4         /* so many query heads more, attended to together, double the time of one (of a single token) */
@@ -42,7 +43,7 @@ struct segment {
     size_t pos0, begin, n; /* tokens [begin, begin+n) stand at positions pos0, pos0+1, ... */
 };
 
-/* Buffers of row-wise work: one shared set, and one set per thread for single tokens. */
+/* Buffers of row-wise work: one shared set, and one set per thread for few tokens. */
 struct rows {
     float *h;           /* [n_tok, n_dim] residual stream */
     float *x;           /* [n_tok, n_dim] normed input of a matrix */
@@ -50,9 +51,9 @@ struct rows {
 };
 
 struct thread_state {
-    struct rows own;    /* for one token */
-    float *gate, *up;   /* [n_tok, FFN_GROUP_COLS] or [n_ff] */
-    void *acts_ff[2];   /* one token of attention output or FFN activations */
+    struct rows own;    /* for few tokens */
+    float *gate, *up;   /* [n_tok, FFN_GROUP_COLS] or [few, n_ff] */
+    void *acts_ff[2];   /* few tokens of attention output or FFN activations */
     void *matmul, *attend;
 };
 
@@ -145,19 +146,19 @@ static size_t lay_out(clo_decoder *d, uint8_t *base)
         TAKE(d->rows.acts[i], clo_acts_bytes((clo_acts_kind)i, T, s->n_dim));
         TAKE(d->acts_ff[i], clo_acts_bytes((clo_acts_kind)i, T, d->cols_max));
     }
-    size_t ffn = clo_max(T * FFN_GROUP_COLS, d->ff_cols);
+    const size_t few = clo_min(T, FEW_TOKENS), ffn = clo_max(T * FFN_GROUP_COLS, few * d->ff_cols);
     for (size_t t = 0; t < d->n_threads; t++) {
         struct thread_state dummy, *ts = base ? &d->threads[t] : &dummy;
-        TAKE(ts->own.h, pad16(s->n_dim) * 4);
-        TAKE(ts->own.x, pad16(s->n_dim) * 4);
+        TAKE(ts->own.h, few * pad16(s->n_dim) * 4);
+        TAKE(ts->own.x, few * pad16(s->n_dim) * 4);
         TAKE(ts->gate, ffn * 4);
         TAKE(ts->up, ffn * 4);
         TAKE(ts->matmul, clo_matmul_scratch_bytes(d->cols_max));
         TAKE(ts->attend, clo_attend_scratch_bytes(s->head_dim));
         for (int i = 0; i < 2; i++) {
             if (!d->kinds[i]) continue;
-            TAKE(ts->own.acts[i], clo_acts_bytes((clo_acts_kind)i, 1, s->n_dim));
-            TAKE(ts->acts_ff[i], clo_acts_bytes((clo_acts_kind)i, 1, d->cols_max));
+            TAKE(ts->own.acts[i], clo_acts_bytes((clo_acts_kind)i, few, s->n_dim));
+            TAKE(ts->acts_ff[i], clo_acts_bytes((clo_acts_kind)i, few, d->cols_max));
         }
     }
 #undef TAKE
@@ -246,7 +247,7 @@ struct view {
     const clo_spec *s;
     struct thread_state *ts;
     size_t i_thread, n_threads;
-    bool single;           /* one token: row-wise work is private */
+    bool few;              /* tokens: row-wise work is private */
     struct rows rows;      /* shared, or this thread's own */
     size_t begin, end;     /* tokens whose rows this thread does */
     size_t i_layer;        /* under way */
@@ -263,20 +264,20 @@ static void pack_acts(struct view *w, void *const acts[2], const float *x, size_
                       bool by_row)
 {
     size_t begin, end;
-    bool few = !w->single && n_tok < PACK_BY_ROW_MIN * w->n_threads;
-    if (few && by_row) sync(w);
-    if (few)
+    bool by_col = !w->few && n_tok < PACK_BY_ROW_MIN * w->n_threads;
+    if (by_col && by_row) sync(w);
+    if (by_col)
         clo_split(n_cols, CLO_ACT_BLOCK, w->i_thread, w->n_threads, &begin, &end);
     else
-        clo_split(n_tok, 1, w->single ? 0 : w->i_thread, w->single ? 1 : w->n_threads, &begin, &end);
+        clo_split(n_tok, 1, w->few ? 0 : w->i_thread, w->few ? 1 : w->n_threads, &begin, &end);
     for (int kind = 0; kind < 2; kind++) {
         if (!w->d->kinds[kind]) continue;
-        if (few)
+        if (by_col)
             clo_acts_pack_cols(w->k, (clo_acts_kind)kind, acts[kind], x, ldx, n_tok, n_cols, begin, end);
         else
             w->k->acts_pack((clo_acts_kind)kind, acts[kind], x, ldx, n_tok, n_cols, begin, end);
     }
-    if (!w->single) sync(w);
+    if (!w->few) sync(w);
 }
 
 /* A view of panels [begin, begin+n) of w as a matrix of its own. */
@@ -303,12 +304,12 @@ static void product(struct view *w, float *y, size_t ldy, const clo_matrix *m, c
     for (size_t t = 0; t < n_tok; t++) w->k->add(y + t * ldy + c0, bias + c0, n);
 }
 
-/* The next of `work`'s n items for this thread: [*begin, *end), or false when none is left; *end is 0 at first. A single
- * token's items are cut once and for all, in one stretch a thread, whose weights then come as long streams. Who does what
+/* The next of `work`'s n items for this thread: [*begin, *end), or false when none is left; *end is 0 at first. Few
+ * tokens' items are cut once and for all, in one stretch a thread, whose weights then come as long streams. Who does what
  * shows in no bit. */
 static bool next_share(struct view *w, int work, size_t n, size_t *begin, size_t *end)
 {
-    if (w->single) {
+    if (w->few) {
         bool first = *end == 0;
         clo_split(n, 1, w->i_thread, w->n_threads, begin, end);
         return first && *begin < *end;
@@ -439,14 +440,13 @@ static void finish_keys(struct view *w, const clo_layer *l, uint32_t i_layer, si
 
 static void finish_qkv(struct view *w, const clo_layer *l, uint32_t i_layer)
 {
-    if (w->single) { /* queries and keys by different threads where there are two */
-        if (w->i_thread == 0) finish_queries(w, l, i_layer, 0);
-        if (w->i_thread == w->n_threads - 1) finish_keys(w, l, i_layer, 0);
-        return;
-    }
-    for (size_t t = w->begin; t < w->end; t++) {
-        finish_queries(w, l, i_layer, t);
-        finish_keys(w, l, i_layer, t);
+    size_t begin, end; /* of all tokens' queries and keys in turn: different threads where there is but one token */
+    clo_split(2 * w->d->n_tok, 1, w->i_thread, w->n_threads, &begin, &end);
+    for (size_t i = begin; i < end; i++) {
+        if (i % 2 == 0)
+            finish_queries(w, l, i_layer, i / 2);
+        else
+            finish_keys(w, l, i_layer, i / 2);
     }
 }
 
@@ -506,7 +506,7 @@ static void attention(struct view *w, uint32_t i_layer)
 static void attention_layer(struct view *w, const clo_layer *l, uint32_t i_layer)
 {
     clo_decoder *d = w->d;
-    void *const *acts = w->single ? w->ts->acts_ff : d->acts_ff;
+    void *const *acts = w->few ? w->ts->acts_ff : d->acts_ff;
     norm_and_pack(w, w->s->pre_attn_norm, l->attn_norm);
     qkv_products(w, l);
     sync(w);
@@ -545,7 +545,7 @@ static void gate_up_group(struct view *w, const clo_layer *l, size_t begin, size
 static void ffn_layer(struct view *w, const clo_layer *l)
 {
     clo_decoder *d = w->d;
-    void *const *acts = w->single ? w->ts->acts_ff : d->acts_ff;
+    void *const *acts = w->few ? w->ts->acts_ff : d->acts_ff;
     norm_and_pack(w, w->s->pre_ffn_norm, l->ffn_norm);
     for (size_t begin, end = 0; next_share(w, SHARED_FFN, panel_count(&l->gate), &begin, &end);)
         gate_up_group(w, l, begin, end - begin);
@@ -609,25 +609,18 @@ static void head_layer(struct view *w)
     clo_decoder *d = w->d;
     size_t n = w->s->n_dim, ld = pad16(n);
     const float *weight = clo_model_final_norm(d->model);
-    if (w->single) {
-        if (d->n_out == 0) return;
-        norm_row(w, w->rows.x, w->rows.h, weight, n);
-        pack_acts(w, w->rows.acts, w->rows.x, ld, 1, n, true);
-        head_product(w, d->tokens[0].logits, 1, w->rows.acts);
-        return;
-    }
-    sync(w); /* rows of h were finished by their owners */
+    if (!w->few) sync(w); /* rows of h were finished by their owners */
     for (size_t first = 0, run; first < d->n_out; first += run) {
         float *logits = d->tokens[d->out_rows[first]].logits;
         for (run = 1; first + run < d->n_out; run++)
             if (d->tokens[d->out_rows[first + run]].logits != logits + run * d->stride) break;
-        size_t begin, end;
-        clo_split(run, 1, w->i_thread, w->n_threads, &begin, &end);
+        size_t begin = 0, end = run;
+        if (!w->few) clo_split(run, 1, w->i_thread, w->n_threads, &begin, &end);
         for (size_t i = begin; i < end; i++)
-            norm_row(w, d->rows.x + i * ld, d->rows.h + d->out_rows[first + i] * ld, weight, n);
-        pack_acts(w, d->rows.acts, d->rows.x, ld, run, n, true);
-        head_product(w, logits, run, d->rows.acts);
-        sync(w);
+            norm_row(w, w->rows.x + i * ld, w->rows.h + d->out_rows[first + i] * ld, weight, n);
+        pack_acts(w, w->rows.acts, w->rows.x, ld, run, n, true);
+        head_product(w, logits, run, w->rows.acts);
+        if (!w->few) sync(w);
     }
 }
 
@@ -635,9 +628,9 @@ static void pass(void *ctx, size_t i_thread, size_t n_threads)
 {
     clo_decoder *d = ctx;
     struct view w = {.d = d, .k = d->k, .s = d->spec, .ts = &d->threads[i_thread], .i_thread = i_thread,
-                     .n_threads = n_threads, .single = d->n_tok == 1, .end = 1};
-    w.rows = w.single ? w.ts->own : d->rows;
-    if (!w.single) clo_split(d->n_tok, 1, i_thread, n_threads, &w.begin, &w.end);
+                     .n_threads = n_threads, .few = d->n_tok <= FEW_TOKENS, .end = d->n_tok};
+    w.rows = w.few ? w.ts->own : d->rows;
+    if (!w.few) clo_split(d->n_tok, 1, i_thread, n_threads, &w.begin, &w.end);
     embed_rows(&w);
     rope_rows(&w);
     sync(&w);

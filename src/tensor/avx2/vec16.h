@@ -11,6 +11,7 @@
 #define V16_WIDE_T 6 /* float products: tokens and panels of the widest tile: 12 registers of sums */
 #define V16_WIDE_P 1
 #define V16_NARROW_P(nt) ((nt) == 1 ? 4 : (nt) == 2 ? 2 : 1) /* panels of a tile of nt <= 6 tokens */
+#define V16_STREAMS_APART 1  /* one token's panels: each stream from a stretch of its own */
 #define V16_ATT_V 1                                          /* attention: vectors of a tile of 6 queries */
 
 typedef struct {

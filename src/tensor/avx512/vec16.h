@@ -10,6 +10,7 @@
 #define V16_WIDE_T 12 /* float products: tokens and panels of the widest tile: 24 registers of sums */
 #define V16_WIDE_P 2
 #define V16_NARROW_P(nt) 4 /* panels of a tile of nt <= 6 tokens */
+#define V16_STREAMS_APART 0  /* one token's panels: each stream from a stretch of its own */
 #define V16_ATT_V 4        /* attention: vectors of a tile of 6 queries */
 
 typedef __m512 v16;

@@ -3,7 +3,7 @@
  * A tile is nt tokens by np panels of 16 outputs, all its sums in registers; per k it loads np vectors of weights,
  * widened on the way, and broadcasts nt activations. Tokens beyond the last tile of V16_WIDE_T run in narrower tiles
  * over more panels, so that enough chains are under way to hide the latency of the fma; with one token that is a
- * matrix-vector product which reads V16_NARROW_P(1) panels as streams. With many tokens k is cut in blocks, so that a
+ * matrix-vector product which reads V16_NARROW_P(1) streams of panels. With many tokens k is cut in blocks, so that a
  * panel's block stays near while the tokens pass: the sums rest in y in between, which is exact. */
 #include "tensor/acts_f32.h"
 #include "tensor/body/unroll.h"
@@ -19,7 +19,7 @@ typedef struct {
     size_t ldy;
     const float *x[2]; /* activations: tokens 0-5 and 6-11 of the tile at k = 0 */
     const uint8_t *w;  /* the tile's first panel */
-    size_t panel_bytes;
+    size_t y_step, w_step; /* from one of the tile's panels to the next: floats, bytes */
     size_t k0, k1;     /* k0 is even */
 } tile;
 
@@ -37,7 +37,7 @@ INLINE void step(clo_dtype t, size_t nt, size_t np, const tile *a, size_t k, siz
     const size_t width = nt < 6 ? nt : 6;
     v16 w[4];
 UNROLL
-    for (size_t j = 0; j < np; j++) w[j] = weights(t, a->w + j * a->panel_bytes, k / 2 * 2 + odd);
+    for (size_t j = 0; j < np; j++) w[j] = weights(t, a->w + j * a->w_step, k / 2 * 2 + odd);
 UNROLL
     for (size_t i = 0; i < nt; i++) {
         v16 x = v16_set(a->x[i / 6][k * width + i % 6]);
@@ -54,7 +54,7 @@ UNROLL
     for (size_t i = 0; i < nt; i++)
 UNROLL
         for (size_t j = 0; j < np; j++)
-            sum[i][j] = a.k0 == 0 ? v16_set(0.0f) : v16_load(a.y + i * a.ldy + j * 16);
+            sum[i][j] = a.k0 == 0 ? v16_set(0.0f) : v16_load(a.y + i * a.ldy + j * a.y_step);
 
     size_t k = a.k0;
     for (; k + 1 < a.k1; k += 2) {
@@ -62,7 +62,7 @@ UNROLL
             const size_t pair_bytes = t == CLO_DTYPE_F32 ? 128 : 64;
 UNROLL
             for (size_t j = 0; j < np; j++) {
-                const uint8_t *ahead = a.w + j * a.panel_bytes + k / 2 * pair_bytes + PREFETCH_BYTES;
+                const uint8_t *ahead = a.w + j * a.w_step + k / 2 * pair_bytes + PREFETCH_BYTES;
                 __builtin_prefetch(ahead);
                 if (pair_bytes == 128) __builtin_prefetch(ahead + 64);
             }
@@ -76,7 +76,7 @@ UNROLL
 UNROLL
     for (size_t i = 0; i < nt; i++)
 UNROLL
-        for (size_t j = 0; j < np; j++) v16_store(a.y + i * a.ldy + j * 16, sum[i][j]);
+        for (size_t j = 0; j < np; j++) v16_store(a.y + i * a.ldy + j * a.y_step, sum[i][j]);
 }
 
 /* One function per type; constants nt and np make each case a straight loop. `full`: V16_NARROW_P panels, else one. */
@@ -117,7 +117,7 @@ typedef struct {
 static void run_panels(const product *m, size_t t, size_t nt, size_t p0, size_t p1, size_t np_full, size_t k0,
                        size_t k1)
 {
-    tile a = {.ldy = m->ldy, .panel_bytes = m->panel_bytes, .k0 = k0, .k1 = k1};
+    tile a = {.ldy = m->ldy, .y_step = 16, .w_step = m->panel_bytes, .k0 = k0, .k1 = k1};
     a.x[0] = clo_acts_f32_group(m->acts, m->n_tok, m->n_cols, t).x;
     a.x[1] = nt > CLO_ACTS_GROUP ? a.x[0] + CLO_ACTS_GROUP * m->n_cols : a.x[0];
     for (size_t p = p0, np; p < p1; p += np) {
@@ -142,6 +142,24 @@ static void run_tokens(const product *m, size_t p0, size_t p1, size_t k0, size_t
     }
 }
 
+/* One token by panels [p0, p1): V16_NARROW_P(1) streams, next to one another or, where memory gives more then, each a
+ * stretch of its own. */
+static void run_streams(const product *m, size_t p0, size_t p1)
+{
+    const size_t n = V16_NARROW_P(1), step = V16_STREAMS_APART ? clo_max((p1 - p0) / n, 1) : 1;
+    tile a = {.ldy = m->ldy, .y_step = step * 16, .w_step = step * m->panel_bytes, .k1 = m->n_cols};
+    a.x[0] = a.x[1] = clo_acts_f32_group(m->acts, 1, m->n_cols, 0).x;
+    for (size_t p = p0, np, run; p < p1; p += np * run) {
+        np = p + n * step <= p1 ? n : 1;
+        run = np == n ? step : 1;
+        for (size_t i = p; i < p + run; i++) {
+            a.y = m->y + i * 16;
+            a.w = m->w + i * m->panel_bytes;
+            m->tile(1, np, &a);
+        }
+    }
+}
+
 void CLO_SFX(clo_matmul_f)(float *y, size_t ldy, const clo_matrix *w, const void *acts, size_t n_tok,
                            size_t panel_begin, size_t panel_end)
 {
@@ -150,6 +168,10 @@ void CLO_SFX(clo_matmul_f)(float *y, size_t ldy, const clo_matrix *w, const void
         .y = y, .ldy = ldy, .n_tok = n_tok, .n_cols = w->n_cols,
         .panel_bytes = clo_pack_float_panel_bytes(w->dtype, w->n_cols), .w = w->data, .acts = acts,
     };
+    if (n_tok == 1) {
+        run_streams(&m, panel_begin, panel_end);
+        return;
+    }
     const size_t k_block_most = w->dtype == CLO_DTYPE_F32 ? K_BLOCK_BYTES / 64 : K_BLOCK_BYTES / 32;
     const size_t k_block = n_tok <= CLO_ACTS_GROUP ? clo_max(w->n_cols, 1) : k_block_most;
     for (size_t p = panel_begin; p < panel_end; p += GROUP_PANELS)
