@@ -17,6 +17,9 @@ SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 ALIGNMENT = 32
 TEMPLATE = ("{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n' }}{% endfor %}"
             "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}")
+# Of a model that calls tools as Hermes does.
+TOOL_TEMPLATE = ("{% if tools %}<|im_start|>system\nTools: <tools>{{ tools | tojson }}</tools> Call as <tool_call>\n"
+                 "{\"name\": \"f\", \"arguments\": {}}\n</tool_call><|im_end|>\n{% endif %}" + TEMPLATE)
 
 
 # --- tokenizer -----------------------------------------------------------------------------------------------------------
@@ -122,7 +125,7 @@ def value(v):
     return struct.pack("<IIQ", 9, 5, len(v)) + struct.pack(f"<{len(v)}i", *v)
 
 
-def metadata(kind):
+def metadata(kind, template=TEMPLATE):
     tokens, merges = vocabulary()
     n = len(tokens)
     return {
@@ -134,7 +137,7 @@ def metadata(kind):
         "tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "smollm", "tokenizer.ggml.tokens": tokens,
         "tokenizer.ggml.token_type": [1] * (n - 7) + [3] * 7, "tokenizer.ggml.merges": merges,
         "tokenizer.ggml.bos_token_id": n - 3, "tokenizer.ggml.eos_token_id": n - 1,
-        "tokenizer.ggml.add_bos_token": False, "tokenizer.chat_template": TEMPLATE}
+        "tokenizer.ggml.add_bos_token": False, "tokenizer.chat_template": template}
 
 
 # --- an encoder ----------------------------------------------------------------------------------------------------------
@@ -181,12 +184,12 @@ def bert_tensors():
 
 
 # --- all -----------------------------------------------------------------------------------------------------------------
-def model_bytes(kind):
+def model_bytes(kind, template=TEMPLATE):
     """A Llama whose matrices are of this type; "pooled": f32, and its vectors are those of the last token; "bert"."""
     if kind == "bert":
         return file_bytes(bert_metadata(), list(bert_tensors()))
     weights = "f32" if kind == "pooled" else kind
-    pairs = metadata(kind)
+    pairs = metadata(kind, template)
     if kind == "pooled":
         pairs["llama.pooling_type"] = 3
     return file_bytes(pairs, list(tensors(weights, len(pairs["tokenizer.ggml.tokens"]))))

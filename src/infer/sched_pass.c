@@ -9,6 +9,7 @@
 #define AHEAD_S 0.02      /* of the key that is furthest behind, that others in a pass may be */
 #define PASS_S 0.06       /* that prompts may make a pass take, */
 #define PASS_TOKENS_MIN 32 /* but for so many tokens */
+#define PROMPT_PASSES 2    /* without answers, between two with, while several prompts wait; at most */
 
 double clo_sched_now_s(void)
 {
@@ -80,18 +81,38 @@ static size_t tokens_of_a_pass(const clo_sched *s)
     return clo_min(n, clo_max(PASS_TOKENS_MIN + s->n_running, (size_t)(s->prompt_tok_s * PASS_S)));
 }
 
+/* Tasks of keys that used at most so much; of those, the ones with their prompts to compute yet. */
+static size_t count_tasks(const clo_sched *s, double used_max_s, size_t *n_prompts)
+{
+    size_t n = 0;
+    *n_prompts = 0;
+    for (size_t i = 0; i < s->n_running; i++) {
+        if (s->running[i]->share->used_s > used_max_s) continue;
+        n++;
+        *n_prompts += !is_answering(s->running[i]);
+    }
+    return n;
+}
+
 /* Keys that are far ahead wait until the others have caught up. Tasks that answer come first: one token each; what room
- * is left goes to prompts, first come, first served. */
+ * is left goes to prompts, first come, first served. Where several prompts wait, answers leave them some passes: a row of
+ * an answer costs two of a prompt, and who is last waits for all of them. A task that has a pass alone may speculate. */
 void clo_sched_plan(clo_sched *s)
 {
     double used_max_s = clo_shares_least(&s->shares, true) + AHEAD_S;
-    room left = {tokens_of_a_pass(s), s->n_rows_max, s->n_tasks == 1, s->hidden};
+    room left = {.n_tok = tokens_of_a_pass(s), .n_rows = s->n_rows_max, .hidden = s->hidden};
     s->n_slots = 0;
     for (size_t i = 0; i < s->n_running; i++)
         s->running[i]->in_pass = false;
     for (int all = 0; all < 2 && s->n_slots == 0; all++) {
-        add_slots(s, true, used_max_s, &left);
-        add_slots(s, false, used_max_s, &left);
+        size_t n_prompts;
+        left.lookup = count_tasks(s, used_max_s, &n_prompts) == 1;
+        if (s->n_prompt_passes + 1 < clo_min(PROMPT_PASSES + 1, n_prompts)) add_slots(s, false, used_max_s, &left);
+        s->n_prompt_passes = s->n_slots > 0 ? s->n_prompt_passes + 1 : 0;
+        if (s->n_slots == 0) {
+            add_slots(s, true, used_max_s, &left);
+            add_slots(s, false, used_max_s, &left);
+        }
         used_max_s = 1e300;
     }
     if (s->n_slots > 0 || s->n_running == 0) return;

@@ -137,6 +137,7 @@ struct clo_sched {
     size_t n_told;
     clo_slot *slots;      /* [n_slots] owned array of n_running_max: the pass in hand */
     size_t n_slots;
+    size_t n_prompt_passes; /* that carried no answers, in a row up to here */
     clo_step *steps;      /* [n_running_max] owned */
     float *logits;        /* [n_rows_max, stride] owned, 64-byte aligned */
     size_t n_rows_max;

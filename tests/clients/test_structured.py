@@ -9,8 +9,6 @@ import pytest
 import tiny_models
 from serving import Server
 
-HERMES = ("{% if tools %}<|im_start|>system\nTools: <tools>{{ tools | tojson }}</tools> Call as <tool_call>\n"
-          "{\"name\": \"f\", \"arguments\": {}}\n</tool_call><|im_end|>\n{% endif %}" + tiny_models.TEMPLATE)
 WEATHER = {"type": "function", "function": {"name": "get_weather", "description": "the weather", "parameters": {
     "type": "object", "properties": {"city": {"type": "string", "enum": ["Kyoto", "Oslo"]}, "days": {"type": "integer", "minimum": 1, "maximum": 9}},
     "required": ["city", "days"], "additionalProperties": False}}}
@@ -21,11 +19,7 @@ ASK = [{"role": "user", "content": "weather?"}]
 @pytest.fixture(scope="module")
 def tools_server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tools")
-    plain, tiny_models.TEMPLATE = tiny_models.TEMPLATE, HERMES
-    try:
-        (folder / "caller.gguf").write_bytes(tiny_models.model_bytes("q8_0"))
-    finally:
-        tiny_models.TEMPLATE = plain
+    (folder / "caller.gguf").write_bytes(tiny_models.model_bytes("q8_0", tiny_models.TOOL_TEMPLATE))
     s = Server(folder / "data", "--model", folder / "caller.gguf")
     yield s
     assert s.stop() == 0, s.errors
