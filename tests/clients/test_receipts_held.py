@@ -12,7 +12,7 @@ import openai
 import pytest
 import tiny_models
 from serving import BIN, Server
-from test_structured import ASK, HERMES, TIME, WEATHER
+from test_structured import ASK, TIME, WEATHER
 
 PERSON = {"type": "object", "properties": {"name": {"type": "string", "maxLength": 8}, "age": {"type": "integer", "minimum": 0, "maximum": 99},
                                            "share": {"type": "number", "minimum": 0, "maximum": 1}}, "required": ["name", "age"]}
@@ -21,11 +21,7 @@ PERSON = {"type": "object", "properties": {"name": {"type": "string", "maxLength
 @pytest.fixture(scope="module")
 def here(tmp_path_factory):
     folder = tmp_path_factory.mktemp("held")
-    plain, tiny_models.TEMPLATE = tiny_models.TEMPLATE, HERMES
-    try:
-        (folder / "caller.gguf").write_bytes(tiny_models.model_bytes("q8_0"))
-    finally:
-        tiny_models.TEMPLATE = plain
+    (folder / "caller.gguf").write_bytes(tiny_models.model_bytes("q8_0", tiny_models.TOOL_TEMPLATE))
     s = Server(folder / "data", "--model", folder / "caller.gguf")
     yield s, folder
     assert s.stop() == 0, s.errors
