@@ -12,6 +12,7 @@
 #define EVENTS_MAX 256
 #define LOOK_MS 500          /* between two looks at the time */
 #define CROWDED_IDLE_S 2.0   /* silence that is enough to lose a place when most are taken */
+#define GONE_S 2.0           /* for what came before the end to be read */
 #define WAKE_KEY UINT64_MAX
 
 uint32_t clo_places_take(clo_places *p, int fd)
@@ -85,6 +86,7 @@ static void take_events(clo_places *p, const struct epoll_event *e, int n)
         if (e[i].data.u64 == WAKE_KEY) continue;
         clo_place *c = &p->all[e[i].data.u64 & UINT32_MAX];
         if (c->fd < 0 || c->generation != (uint32_t)(e[i].data.u64 >> 32)) continue; /* closed meanwhile */
+        if (!c->peer_gone) c->gone_s = clo_http_now();
         c->peer_gone = true;
         if (c->request && c->state == CLO_CONN_HANDLING) clo_request_lose(c->request);
     }
@@ -100,6 +102,12 @@ static void look_at_stream(clo_request *r, double now)
     pthread_mutex_unlock(&r->lock);
 }
 
+/* An end that comes with the bytes before it is one event to libmicrohttpd, which reads the bytes and waits for more. */
+static bool has_ended(const clo_place *c, double now)
+{
+    return c->state != CLO_CONN_HANDLING && c->peer_gone && now - c->gone_s > GONE_S;
+}
+
 static void look_at_time(clo_http *h)
 {
     clo_places *p = &h->places;
@@ -110,10 +118,10 @@ static void look_at_time(clo_http *h)
         if (c->fd < 0) continue;
         if (p->stopping) {
             if (c->request) clo_request_lose(c->request);
-            else cut_off(c);
+            if (c->state != CLO_CONN_HANDLING) cut_off(c);
         } else if (c->state == CLO_CONN_HANDLING) {
             look_at_stream(c->request, now);
-        } else if (now - c->since_s > (c->state == CLO_CONN_IDLE ? idle_s : h->o.request_s)) {
+        } else if (has_ended(c, now) || now - c->since_s > (c->state == CLO_CONN_IDLE ? idle_s : h->o.request_s)) {
             cut_off(c);
         }
     }
