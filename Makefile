@@ -123,7 +123,7 @@ san_flags = $(if $(filter $(ISA_DIRS:%=src/tensor/%/%),$1),$(SAN_KERNEL))
 ISA_OUT  := $(filter-out $(ISA_DIRS),avx2 avx512 neon)
 # TLS has no static libraries, so that a static program has no server; keys, the audit log and the seal it has.
 ifneq ($(CROSS),)
-  BOOKS := $(wildcard $(addprefix src/serve/,keys*.c audit*.c ledger.c seal*.c airgap*.c notify.c))
+  BOOKS := $(wildcard $(addprefix src/serve/,keys*.c audit*.c ledger.c receipt_files.c address.c ask.c seal*.c airgap*.c notify.c))
   SKIP += src/cli/serve.c $(filter-out $(BOOKS),$(wildcard src/serve/*.c)) tests/unit/test_serve.c tests/fuzz/fuzz_request.c
   SKIP += tests/unit/test_seal.c # the emulator has no filters of system calls
   BASE += -DCLO_NO_SERVE

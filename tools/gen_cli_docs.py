@@ -17,6 +17,8 @@ MAN, COMPLETION = ROOT / "packaging/man", ROOT / "packaging/completion"
 EXIT_CODES = (("0", "done, or true"), ("1", "it failed"), ("2", "usage"), ("3", "checked, and not so"), ("4", "not found"),
               ("5", "refused by policy"), ("6", "busy or away"), ("7", "stored data is damaged"))
 ENVIRONMENT = (("CLOCHE_DATA", "The data folder. Default: $XDG_DATA_HOME/cloche, else ~/.local/share/cloche."),
+               ("CLOCHE_SERVER", "The server that ps and stop ask. Default: 127.0.0.1:11434."),
+               ("CLOCHE_KEY", "The API key that they send."),
                ("CLOCHE_CPU", "Forces an instruction set: scalar, avx2, avx512, avx512-novnni, neon, neon-nodot. "
                               "The results are the same bits."))
 

@@ -31,9 +31,10 @@ async function ask(path, options = {}) {
   throw new ApiError(reply.status, message);
 }
 
+// Those that answer; encoders make vectors only.
 export async function listModels() {
   const {data} = await (await ask("/v1/models")).json();
-  return data.map((m) => m.id);
+  return data.filter((m) => m.capabilities.includes("completion")).map((m) => m.id);
 }
 
 const json = {"Content-Type": "application/json"};

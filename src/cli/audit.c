@@ -12,9 +12,10 @@ static int print_report(const clo_audit_report *r, bool json)
     char hex[65];
     clo_sha256_hex(hex, &r->head);
     if (json)
-        return clo_cli_print_json(json_pack("{s:b, s:I, s:I, s:I, s:I, s:s}", "holds", 1, "first", (json_int_t)r->first,
+        return clo_cli_print_json(json_pack("{s:b, s:I, s:I, s:I, s:I, s:s, s:{s:I, s:I}}", "holds", 1, "first", (json_int_t)r->first,
                                             "last", (json_int_t)r->last, "files", (json_int_t)r->n_files, "torn",
-                                            (json_int_t)r->n_torn, "head", hex));
+                                            (json_int_t)r->n_torn, "head", hex, "receipts", "named",
+                                            (json_int_t)r->n_receipts, "here", (json_int_t)r->n_receipts_here));
     if (r->last == 0) {
         printf("no lines yet\n");
         return CLO_EXIT_OK;
@@ -23,6 +24,9 @@ static int print_report(const clo_audit_report *r, bool json)
            (unsigned long long)r->last, (unsigned long long)r->n_files);
     if (r->first > 1) printf("lines before %llu are not here: they were moved away\n", (unsigned long long)r->first);
     if (r->n_torn) printf("%llu lines were left torn by a crash, before anyone was told of them\n", (unsigned long long)r->n_torn);
+    if (r->n_receipts)
+        printf("%llu of the %llu receipts that lines name are here, as they were named\n",
+               (unsigned long long)r->n_receipts_here, (unsigned long long)r->n_receipts);
     printf("head %s\n", hex);
     return CLO_EXIT_OK;
 }
@@ -39,7 +43,8 @@ int clo_cmd_audit(int argc, char **argv)
     const clo_cli_spec spec = {
         "audit",
         "Checks the audit log of the server: that every line follows the one before it, and that its end is the one that\n"
-        "the database knows. Exit code 3 when it does not hold. Note the head somewhere else: --expect finds it again.",
+        "the database knows; and the receipts that lines name, where they are still in the data folder. Exit code 3 when it\n"
+        "does not hold. Note the head somewhere else: --expect finds it again.",
         "  cloche audit\n  cloche audit --json\n", opts, CLO_COUNT(opts), 0, 0};
     clo_cli_args args;
     clo_err err = {0};

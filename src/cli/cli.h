@@ -128,12 +128,14 @@ CLO_CHECK bool clo_cli_model_path(char out[4096], const char *model, const char 
 int clo_cmd_audit(int argc, char **argv);
 int clo_cmd_bench(int argc, char **argv);
 int clo_cmd_doctor(int argc, char **argv);
+int clo_cmd_embed(int argc, char **argv);
 int clo_cmd_import(int argc, char **argv);
 int clo_cmd_inspect(int argc, char **argv);
 int clo_cmd_key(int argc, char **argv);
 int clo_cmd_list(int argc, char **argv);
 int clo_cmd_logits(int argc, char **argv);
 int clo_cmd_perplexity(int argc, char **argv);
+int clo_cmd_ps(int argc, char **argv);
 int clo_cmd_quantize(int argc, char **argv);
 int clo_cmd_render(int argc, char **argv);
 int clo_cmd_replay(int argc, char **argv);
@@ -141,6 +143,7 @@ int clo_cmd_rm(int argc, char **argv);
 int clo_cmd_run(int argc, char **argv);
 int clo_cmd_serve(int argc, char **argv);
 int clo_cmd_show(int argc, char **argv);
+int clo_cmd_stop(int argc, char **argv);
 int clo_cmd_tokenize(int argc, char **argv);
 int clo_cmd_version(int argc, char **argv);
 

@@ -2,20 +2,20 @@
  *
  *   clo_form f = {0};
  *   if (!clo_form_open(&f, model, "person.json", false, &err)) ...
- *   ... clo_matcher_keep(f.matcher, ...) ...
+ *   ... clo_matcher_keep(f.mask.matcher, ...) ...
  *   clo_form_close(&f);
  */
 #ifndef CLO_CLI_FORM_H
 #define CLO_CLI_FORM_H
 
+#include "infer/grammar_source.h"
 #include "infer/matcher.h"
-#include "model/model.h"
 
 #define CLO_FORM_SCHEMA_BYTES_MAX ((size_t)1 << 20)
 
 typedef struct {
-    clo_vocab_trie *trie; /* owned */
-    clo_matcher *matcher; /* owned; NULL: any text */
+    clo_mask mask;             /* without a matcher: any text */
+    clo_grammar_source source; /* for receipts */
 } clo_form;
 
 /* schema: a file of JSON Schema, or NULL; any_json: any JSON object. Neither: any text. Keywords that are ignored are

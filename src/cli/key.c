@@ -11,7 +11,7 @@
 typedef struct {
     const char *data, *models, *expires;
     int64_t tokens_per_day, concurrent;
-    bool all, json;
+    bool all, admin, json;
     char dir[4096];
 } options;
 
@@ -54,7 +54,11 @@ static bool close_books(clo_db *db, clo_audit *audit, bool ok, clo_err *err)
 static int add(const options *o, const char *name)
 {
     char text[CLO_KEY_TEXT_MAX], date[24];
-    clo_key_opts k = {.name = name, .tokens_per_day = o->tokens_per_day, .concurrent = o->concurrent, .models = o->models};
+    clo_key_opts k = {.name = name,
+                      .tokens_per_day = o->tokens_per_day,
+                      .concurrent = o->concurrent,
+                      .models = o->models,
+                      .admin = o->admin};
     clo_err err = {0};
     clo_db *db = NULL;
     clo_audit *audit = NULL;
@@ -109,6 +113,7 @@ static void print_key(const json_t *k)
     size_t i;
     printf("%-24s  %-8s  %-8s", clo_json_str(k, "name", CLO_STR("?")).ptr, clo_json_str(k, "id", CLO_STR("?")).ptr,
            clo_json_str(k, "state", CLO_STR("?")).ptr);
+    printf("  %-5s", clo_json_bool(k, "admin", false) ? "yes" : "");
     printf("  %10lld", (long long)(clo_json_int(today, "prompt", 0) + clo_json_int(today, "output", 0)));
     print_limit(k, "tokens_per_day");
     print_limit(k, "concurrent");
@@ -132,7 +137,7 @@ static int list(const options *o)
     if (o->json) return clo_cli_print_json(keys);
     if (json_array_size(keys) == 0) fprintf(stderr, "no keys in '%s': 'cloche key add NAME' makes one\n", o->dir);
     else
-        printf("%-24s  %-8s  %-8s  %10s  %10s  %10s  %-16s  %s\n", "name", "id", "state", "used today", "a day", "at once",
+        printf("%-24s  %-8s  %-8s  %-5s  %10s  %10s  %10s  %-16s  %s\n", "name", "id", "state", "admin", "used today", "a day", "at once",
                "expires (UTC)", "models");
     json_array_foreach (keys, i, k) print_key(k);
     json_decref(keys);
@@ -147,6 +152,7 @@ int clo_cmd_key(int argc, char **argv)
         {"concurrent", NULL, CLO_OPT_I64, &o.concurrent, "N", "add: requests at once; default: no limit"},
         {"models", NULL, CLO_OPT_STR, &o.models, "M,...", "add: the models it may use, org/* for all of org's; default: all"},
         {"expires", NULL, CLO_OPT_STR, &o.expires, "D", "add: valid for 90d or 12h, or until the end of 2027-01-31"},
+        {"admin", NULL, CLO_OPT_FLAG, &o.admin, NULL, "add: it may also create, copy and remove models"},
         {"all", "a", CLO_OPT_FLAG, &o.all, NULL, "list: revoked keys too"},
         {"data", NULL, CLO_OPT_STR, &o.data, "DIR", "data folder (default: $CLOCHE_DATA)"},
         {"json", NULL, CLO_OPT_FLAG, &o.json, NULL, "print JSON"},
@@ -157,6 +163,7 @@ int clo_cmd_key(int argc, char **argv)
         "salted hash of it. From the first key on the server asks everyone for one. A running server sees changes at once.",
         "  cloche key add anna\n"
         "  cloche key add lab --tokens-per-day 200000 --concurrent 4 --models smollm2 --expires 90d\n"
+        "  cloche key add boss --admin\n"
         "  cloche key list --json\n"
         "  cloche key revoke anna\n",
         opts, CLO_COUNT(opts), 1, 2};
@@ -167,8 +174,8 @@ int clo_cmd_key(int argc, char **argv)
     if (!clo_cli_data_dir(o.dir, o.data, &err)) return clo_cli_fail(&err, NULL);
     const char *action = args.args[0], *name = args.n_args == 2 ? args.args[1] : NULL;
     bool is_add = strcmp(action, "add") == 0, is_list = strcmp(action, "list") == 0;
-    if (!is_add && (o.tokens_per_day || o.concurrent || o.models || o.expires))
-        return clo_cli_fail_usage("limits are given to 'cloche key add'");
+    if (!is_add && (o.tokens_per_day || o.concurrent || o.models || o.expires || o.admin))
+        return clo_cli_fail_usage("limits and rights are given to 'cloche key add'");
     if (is_list && !name) return list(&o);
     if (is_add && name) return add(&o, name);
     if (strcmp(action, "revoke") == 0 && name) return revoke(&o, name);

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/digest.h"
 #include "base/file.h"
+#include "cli/npy.h"
 #include "cli/session.h"
 
 #define ROWS_AT_ONCE 16
@@ -22,19 +23,6 @@ typedef struct {
     bool writing;
     clo_sha256_ctx sha;
 } sink;
-
-/* NumPy's format 1.0: magic, version, header length, a Python dict padded with spaces to a multiple of 64. */
-static bool put_npy_header(clo_writer *w, size_t n_rows, size_t n_cols, clo_err *err)
-{
-    char h[129];
-    memset(h, ' ', sizeof h);
-    memcpy(h, "\x93NUMPY\x01\x00\x76\x00", 10);
-    int n = snprintf(h + 10, sizeof h - 10, "{'descr': '<f4', 'fortran_order': False, 'shape': (%zu, %zu), }", n_rows,
-                     n_cols);
-    h[10 + n] = ' ';
-    h[127] = '\n';
-    return clo_writer_put(w, h, 128, err);
-}
 
 /* Computes rows for ids[done, n) and hands each to the sink. */
 static bool compute(clo_session *s, clo_seq *seq, const clo_ids *ids, sink *to, clo_err *err)
@@ -118,7 +106,7 @@ static bool work(const char *model, const options *o, clo_err *err)
     if (o->out) {
         if (!clo_writer_open(&to.w, o->out, err)) goto done;
         to.writing = true;
-        if (!put_npy_header(&to.w, ids.n, n_vocab, err)) goto done;
+        if (!clo_npy_put_header(&to.w, ids.n, n_vocab, err)) goto done;
     }
     if (o->n_reuse ? !compute_reusing(&s, seq, &ids, o->n_reuse, &to, err) : !compute_at_once(&s, seq, &ids, &to, err))
         goto done;

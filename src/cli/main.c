@@ -15,6 +15,8 @@ static const struct {
 #ifndef CLO_NO_SERVE
     {"serve", clo_cmd_serve, "answer OpenAI and Ollama clients"},
 #endif
+    {"ps", clo_cmd_ps, "models that a running server has open"},
+    {"stop", clo_cmd_stop, "have a running server close a model"},
     {"import", clo_cmd_import, "take a model into the data folder"},
     {"list", clo_cmd_list, "models in the data folder"},
     {"show", clo_cmd_show, "what a model is"},
@@ -22,6 +24,7 @@ static const struct {
     {"inspect", clo_cmd_inspect, "look into a model file"},
     {"tokenize", clo_cmd_tokenize, "text to tokens and back"},
     {"render", clo_cmd_render, "fill in a chat template"},
+    {"embed", clo_cmd_embed, "texts to vectors"},
     {"logits", clo_cmd_logits, "a model's raw numbers for given tokens"},
     {"quantize", clo_cmd_quantize, "make a model smaller"},
     {"perplexity", clo_cmd_perplexity, "how well a model predicts a text"},

@@ -61,13 +61,26 @@ static int print_verdict_json(const clo_receipt *r, const clo_replay_verdict *v)
     return clo_cli_print_json(o);
 }
 
+/* The digest of whichever of the model's two templates the receipt names, else of its plain one; false: it has none. */
+static bool template_for(clo_sha256 *out, const clo_receipt *r, clo_model *m)
+{
+    bool any = false;
+    for (int tools = 1; tools >= 0 && !(any && clo_sha256_eq(out, &r->template_text)); tools--) {
+        clo_chat *chat = NULL;
+        if (!clo_chat_open(&chat, m, tools, NULL)) continue;
+        *out = clo_chat_digest(chat);
+        any = true;
+        clo_chat_close(chat);
+    }
+    return any;
+}
+
 static bool work(const clo_cli_args *a, const options *o, clo_replay_verdict *v, clo_err *err)
 {
     clo_receipt r = {0};
     clo_session s = {0};
     clo_ids prompt = {0};
     clo_sha256 text = {0};
-    clo_chat *chat = NULL;
     char data[4096], name[CLO_MODEL_NAME_MAX];
     bool ok = false;
 
@@ -76,14 +89,12 @@ static bool work(const clo_cli_args *a, const options *o, clo_replay_verdict *v,
         goto done;
     if (!clo_session_open(&s, a->n_args < 2 ? name : a->args[1], &o->so, err)) goto done;
     if (!read_prompt(&prompt, o, clo_model_spec(s.model)->n_vocab, err)) goto done;
-    bool has_text = clo_chat_open(&chat, s.model, false, NULL);
-    if (has_text) text = clo_chat_digest(chat);
+    bool has_text = template_for(&text, &r, s.model);
     if (!clo_receipt_replay(&r, s.decoder, prompt.n ? &prompt : NULL, has_text ? &text : NULL, v, err)) goto done;
     ok = true;
     if (o->json) ok = print_verdict_json(&r, v) == CLO_EXIT_OK;
     else print_verdict(&r, v);
 done:
-    clo_chat_close(chat);
     clo_ids_free(&prompt);
     clo_session_close(&s);
     clo_receipt_free(&r);

@@ -154,7 +154,7 @@ static bool print_text(void *ctx, clo_str text)
 
 static void keep_form(void *ctx, float *logits, size_t n_vocab, const int32_t *ids, size_t n_ids)
 {
-    clo_matcher_keep(((const job *)ctx)->form.matcher, logits, n_vocab, ids, n_ids);
+    clo_matcher_keep(((const job *)ctx)->form.mask.matcher, logits, n_vocab, ids, n_ids);
 }
 
 static bool is_interrupted(void *ctx)
@@ -205,14 +205,14 @@ static bool answer(job *j, const clo_ids *prompt, clo_gen_result *r, clo_err *er
                             .ignore_stop_ids = o->ignore_stop_ids,
                             .on_text = print_text,
                             .cancelled = is_interrupted,
-                            .mask = j->form.matcher ? keep_form : NULL,
+                            .mask = j->form.mask.matcher ? keep_form : NULL,
                             .ctx = j};
     catch_interrupt();
     if (!clo_gen_run(j->gen, prompt->ids, prompt->n, &g, r, err)) return false;
     if (o->no_stream && !o->json) fwrite(r->text.ptr, 1, r->text.len, stdout);
     if (r->context_full)
         tell_full(j);
-    else if (j->form.matcher && r->finish == CLO_FINISH_LENGTH)
+    else if (j->form.mask.matcher && r->finish == CLO_FINISH_LENGTH)
         tell_cut(j);
     return true;
 }
@@ -274,6 +274,7 @@ static bool write_receipt(const job *j, const clo_ids *prompt, const clo_gen_res
                                  .sampler = &j->sampler,
                                  .seed = j->o->seed,
                                  .template_text = j->chat ? &text : NULL,
+                                 .grammar = &j->form.source,
                                  .version = CLO_VERSION,
                                  .private_prompt = j->o->receipt_private};
     bool ok = clo_receipt_make(&r, j->s.decoder, &f, err) && clo_receipt_write(&r, j->o->receipt, err);
@@ -425,9 +426,8 @@ static bool work(const clo_cli_args *a, const options *o, clo_err *err)
         clo_fail(err, CLO_ERR_USAGE, "--receipt is for one answer: give the prompt");
         goto done;
     }
-    if ((o->schema || o->json_mode) && (o->receipt || o->ignore_stop_ids)) {
-        clo_fail(err, CLO_ERR_USAGE, "--%s does not go with %s", o->receipt ? "receipt" : "ignore-eos",
-                 o->schema ? "--schema" : "--json-mode");
+    if ((o->schema || o->json_mode) && o->ignore_stop_ids) {
+        clo_fail(err, CLO_ERR_USAGE, "--ignore-eos does not go with %s", o->schema ? "--schema" : "--json-mode");
         goto done;
     }
     if (!open_job(&j, a->args[0], err)) goto done;

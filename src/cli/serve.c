@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "cli/cli.h"
 #include "serve/duration.h"
+#include "serve/metrics.h"
 #include "serve/notify.h"
 #include "serve/server.h"
 
@@ -16,9 +17,9 @@
 #define KEEP_ALIVE_S 300
 
 typedef struct {
-    const char *listen, *data, *keep_alive, *kv_memory, *tls_cert, *tls_key, *drain;
+    const char *listen, *data, *keep_alive, *kv_memory, *tls_cert, *tls_key, *drain, *metrics_compat;
     clo_opt_list models, origins, hosts;
-    size_t n_threads, n_ctx, n_parallel, n_queue;
+    size_t n_threads, n_ctx, n_parallel, n_queue, receipts_max, receipts_days;
     bool json, sealed, no_keys, audit_text;
 } options;
 
@@ -46,6 +47,22 @@ static bool read_seconds(double *out, const char *text, const char *option, clo_
     return clo_fail(err, CLO_ERR_USAGE, "--%s '%s': 90, 5m, 1h30m or -1 (for ever) is expected", option, text);
 }
 
+/* "llamacpp,vllm": either or both. */
+static bool read_compat(unsigned *out, const char *text, clo_err *err)
+{
+    clo_str s = clo_str_from(text ? text : "");
+    *out = 0;
+    for (size_t at = 0; at < s.len;) {
+        size_t end = clo_str_find(s, at, ',');
+        clo_str one = {s.ptr + at, end - at};
+        if (clo_str_eq(one, CLO_STR("llamacpp"))) *out |= CLO_METRICS_LLAMACPP;
+        else if (clo_str_eq(one, CLO_STR("vllm"))) *out |= CLO_METRICS_VLLM;
+        else return clo_fail(err, CLO_ERR_USAGE, "--metrics-compat '%s': llamacpp, vllm or both with a comma between are expected", text);
+        at = end + 1;
+    }
+    return true;
+}
+
 static bool fill_opts(clo_server_opts *so, const options *o, char data[4096], double *drain_s, clo_arena *arena, clo_err *err)
 {
     clo_str cert = {0}, key = {0};
@@ -64,10 +81,12 @@ static bool fill_opts(clo_server_opts *so, const options *o, char data[4096], do
                             .n_running_max = o->n_parallel,
                             .n_waiting_max = o->n_queue,
                             .sealed = o->sealed,
+                            .receipts = {.n_max = o->receipts_max, .age_max_s = (double)o->receipts_days * 86400},
                             .no_keys = o->no_keys,
                             .audit_text = o->audit_text};
     if (o->kv_memory && !parse_bytes(&so->kv_bytes_max, o->kv_memory))
         return clo_fail(err, CLO_ERR_USAGE, "--kv-memory '%s': 2GiB, 512M or bytes are expected", o->kv_memory);
+    if (!read_compat(&so->metrics_compat, o->metrics_compat, err)) return false;
     if (!read_seconds(&so->keep_alive_s, o->keep_alive, "keep-alive", err) || !read_seconds(drain_s, o->drain, "drain", err))
         return false;
     if (o->tls_cert && !clo_file_read(&cert, o->tls_cert, PEM_BYTES_MAX, arena, err)) return false;
@@ -169,6 +188,9 @@ int clo_cmd_serve(int argc, char **argv)
         {"sealed", NULL, CLO_OPT_FLAG, &o.sealed, NULL, "the kernel lets it open no connection and write nowhere but in the data folder"},
         {"no-keys", NULL, CLO_OPT_FLAG, &o.no_keys, NULL, "ask nobody for a key, also from other machines"},
         {"audit-text", NULL, CLO_OPT_FLAG, &o.audit_text, NULL, "put the text of requests and answers into the audit log"},
+        {"metrics-compat", NULL, CLO_OPT_STR, &o.metrics_compat, "LIST", "metrics by the names of other servers too: llamacpp,vllm"},
+        {"receipts-max", NULL, CLO_OPT_SIZE, &o.receipts_max, "N", "keep the newest N stored receipts (default: all)"},
+        {"receipts-days", NULL, CLO_OPT_SIZE, &o.receipts_days, "N", "keep stored receipts for N days (default: for ever)"},
         {"data", NULL, CLO_OPT_STR, &o.data, "DIR", "data folder (default: $CLOCHE_DATA)"},
         {"json", NULL, CLO_OPT_FLAG, &o.json, NULL, "print one JSON object a line: listening, ready, stopping"},
     };

@@ -20,6 +20,7 @@ static json_t *facts_of(const char *path, clo_err *err)
                           "head_dim", (json_int_t)f.head_dim, "ff", (json_int_t)f.n_ff, "vocab", (json_int_t)f.n_vocab,
                           "context", (json_int_t)f.n_ctx, "tied", f.tied);
     if (!o) clo_fail(err, CLO_ERR_MEMORY, "facts");
+    if (o && f.embeds) json_object_set_new(o, "text_tokens", json_integer(f.n_text));
     return o;
 }
 
@@ -38,6 +39,8 @@ static void print_facts(const json_t *o)
            (long long)clo_json_int(o, "head_dim", 0), (long long)clo_json_int(o, "ff", 0));
     printf("vocabulary  %lld\n", (long long)clo_json_int(o, "vocab", 0));
     printf("context     %lld tokens\n", (long long)clo_json_int(o, "context", 0));
+    if (json_object_get(o, "text_tokens"))
+        printf("vectors     of texts of up to %lld tokens\n", (long long)clo_json_int(o, "text_tokens", 0));
     const json_t *library = json_object_get(o, "library");
     if (library) printf("digest      %s\n", clo_json_str(library, "digest", CLO_STR("")).ptr);
     if (json_object_get(o, "verified")) printf("verified    every file has its digest\n");

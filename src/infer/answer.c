@@ -23,8 +23,10 @@ static bool check(const clo_model *m, const clo_answer_opts *o, const int32_t *p
     static const clo_sampler_params greedy;
     uint32_t n_vocab = clo_model_spec(m)->n_vocab;
     if (n_prompt == 0) return clo_fail(err, CLO_ERR_USAGE, "the prompt has no tokens");
-    if (o->mask && o->chain) return clo_fail(err, CLO_ERR_USAGE, "a masked answer has no receipt");
-    if (n_prompt > n_ctx || (n_prompt == n_ctx && !o->prompt_only)) {
+    if (o->embed && !clo_embed_can(m, err)) return false;
+    if (!o->embed && clo_model_spec(m)->encoder)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED, "the model is an encoder: it makes vectors of texts and answers nothing");
+    if (n_prompt > n_ctx || (n_prompt == n_ctx && !o->prompt_only && !o->embed)) {
         clo_fail(err, CLO_ERR_LIMIT,
                  "the prompt has %zu tokens and the context holds %zu, with room for the answer (--ctx)", n_prompt,
                  n_ctx);
@@ -51,7 +53,7 @@ bool clo_answer_open(clo_answer **out, const clo_model *m, const clo_answer_opts
     a->n_vocab = clo_gen_vocab(m);
     a->stride = clo_round_up(clo_model_spec(m)->n_vocab, 16);
     a->n_max = o->n_max && o->n_max < room ? o->n_max : room;
-    if (o->prompt_only) a->n_max = 0;
+    if (o->prompt_only || o->embed) a->n_max = 0;
     a->n_stop_ids = clo_gen_stop_ids(m, a->stop_ids, sizeof a->stop_ids / sizeof *a->stop_ids);
     a->stream.stops = o->stops;
     a->stream.n_stops = o->n_stops;
@@ -82,6 +84,7 @@ void clo_answer_close(clo_answer *a)
     if (!a) return;
     clo_answer_end(a);
     clo_stream_free(&a->stream);
+    clo_pooled_close(&a->pooled);
     free(a->chain);
     free(a->ids);
     free(a);
@@ -126,6 +129,7 @@ bool clo_answer_begin(clo_answer *a, clo_err *err)
 {
     static const clo_sampler_params greedy;
     bool scored = a->o.prompt_logprobs;
+    if (a->o.embed) return clo_pooled_open(&a->pooled, a->model, err);
     if (a->o.n_top >= 0 && !(a->raw = (float *)malloc(a->n_vocab * sizeof *a->raw))) goto full;
     if (a->o.chain && !(a->chain = (clo_sha256 *)calloc(a->n_max, sizeof *a->chain))) goto full;
     if (scored && !(a->scores = (clo_score *)calloc(CLO_SCORE_ROWS_MAX, sizeof *a->scores))) goto full;
@@ -150,7 +154,7 @@ static size_t first_row(const clo_answer *a)
 
 size_t clo_answer_reusable(const clo_answer *a)
 {
-    return a->o.prompt_logprobs && a->n_told == 0 ? 0 : first_row(a);
+    return a->o.embed || (a->o.prompt_logprobs && a->n_told == 0) ? 0 : first_row(a);
 }
 
 /* Adds guesses behind the newest token, which is all that the pass carries yet. */
@@ -163,16 +167,24 @@ static void add_guesses(clo_answer *a, size_t n_rows)
     a->want.n_logits += a->n_draft;
 }
 
+/* An encoder's text is never cut. */
+static clo_want want_hidden(const clo_answer *a, size_t n_seq, clo_want_limits most)
+{
+    size_t n = clo_model_spec(a->model)->encoder ? a->n_prompt : clo_min(a->n_prompt - n_seq, most.n_tok);
+    return (clo_want){.begin = n_seq, .ids = a->ids + n_seq, .n = n, .hidden = true};
+}
+
 clo_want clo_answer_want(clo_answer *a, size_t n_seq, clo_want_limits most)
 {
     size_t end = clo_answer_len(a), row = first_row(a), begin = clo_min(n_seq, row);
     if (a->begin_s == 0) a->begin_s = now_s();
+    if (a->o.embed) return a->want = want_hidden(a, n_seq, most);
     if (a->o.prompt_only) end--; /* nothing follows the last token */
     end = clo_min(end, begin + most.n_tok);
     end = clo_min(end, row + clo_min(most.n_rows, CLO_SCORE_ROWS_MAX));
     size_t n_rows = end > row ? end - row : 0;
     a->n_draft = 0;
-    a->want = (clo_want){begin, a->ids + begin, end - begin, n_rows, 0};
+    a->want = (clo_want){.begin = begin, .ids = a->ids + begin, .n = end - begin, .n_logits = n_rows};
     if (scoring(a)) a->want.n_scored = clo_min(n_rows, a->n_prompt - a->n_told);
     if (a->n_out > 0 && begin + 1 == end && n_rows == 1 && most.lookup) add_guesses(a, most.n_rows);
     return a->want;
@@ -267,6 +279,16 @@ bool clo_answer_take(clo_answer *a, float *logits, double step_s, clo_err *err)
     return clo_buf_ok(&a->stream.text, err);
 }
 
+void clo_answer_pool(clo_answer *a, const float *hidden, size_t stride)
+{
+    if (a->done) return;
+    clo_pooled_add(&a->pooled, hidden, stride, a->want.begin, a->want.n);
+    if (a->pooled.n_seen < a->n_prompt) return;
+    clo_pooled_end(&a->pooled);
+    a->r.prefill_s = now_s() - a->begin_s;
+    finish(a, CLO_FINISH_STOP);
+}
+
 void clo_answer_result(const clo_answer *a, clo_gen_result *out)
 {
     *out = a->r;
@@ -274,6 +296,6 @@ void clo_answer_result(const clo_answer *a, clo_gen_result *out)
     out->n_ids = a->n_out;
     out->text = clo_buf_str(&a->stream.text);
     out->chain = a->chain;
-    out->context_full = !a->o.prompt_only && a->r.finish == CLO_FINISH_LENGTH && a->n_out == a->n_max &&
+    out->context_full = !a->o.prompt_only && !a->o.embed && a->r.finish == CLO_FINISH_LENGTH && a->n_out == a->n_max &&
                         a->n_prompt + a->n_out == a->n_ctx;
 }

@@ -13,11 +13,14 @@
  *   clo_answer_result(a, &result);
  *   clo_answer_close(a);
  *
+ * A prompt that becomes a vector is pooled pass by pass (clo_answer_pool) instead of scored and taken.
+ *
  * The sequence may be longer or shorter than the machine last saw: what is missing is asked for again. */
 #ifndef CLO_INFER_ANSWER_H
 #define CLO_INFER_ANSWER_H
 
 #include "base/digest.h"
+#include "infer/embed.h"
 #include "infer/generate.h"
 #include "infer/lookup.h"
 #include "infer/sampler.h"
@@ -38,6 +41,7 @@ typedef struct {
     int n_top;            /* < 0: no log-probabilities */
     bool prompt_logprobs; /* with n_top >= 0 */
     bool prompt_only;     /* with prompt_logprobs */
+    bool embed;           /* the prompt's vector (embed.h) and no output */
     void (*mask)(void *ctx, float *logits, size_t n_vocab, const int32_t *ids, size_t n_ids);
     void *mask_ctx;
     /* Each token as soon as it is known, inside begin and take; the event lives as long as the call. False cancels. */
@@ -52,6 +56,7 @@ typedef struct {
     size_t n;
     size_t n_logits;    /* rows of logits of the last tokens */
     size_t n_scored;    /* of those, the first ones only give log-probabilities of the prompt */
+    bool hidden;        /* the hidden state of each token instead, for clo_answer_pool */
 } clo_want;
 
 typedef struct {
@@ -86,6 +91,7 @@ typedef struct {
     clo_stream stream, prompt_text;
     clo_lookup look;
     double begin_s;       /* when the first pass was asked for; 0: not yet */
+    clo_pooled pooled;    /* of a prompt that becomes a vector */
     clo_gen_result r;     /* counts and times */
 } clo_answer;
 
@@ -110,6 +116,8 @@ clo_want clo_answer_want(clo_answer *a, size_t n_seq, clo_want_limits most);
 void clo_answer_score(clo_answer *a, size_t i, const float *row);
 /* step_s: the decoder's time for a pass that carried nothing else, from which lookup learns; 0: it carried more. */
 CLO_CHECK bool clo_answer_take(clo_answer *a, float *logits, double step_s, clo_err *err);
+/* Instead of take, after a pass whose want says hidden: rows of its tokens. */
+void clo_answer_pool(clo_answer *a, const float *hidden, size_t stride);
 void clo_answer_cancel(clo_answer *a);
 /* Lives until close. */
 void clo_answer_result(const clo_answer *a, clo_gen_result *out);

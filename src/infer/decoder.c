@@ -35,6 +35,7 @@ struct token {
     size_t pos;
     int32_t id;
     float *logits; /* NULL: none wanted */
+    float *hidden; /* likewise */
 };
 
 /* Consecutive tokens of one sequence. */
@@ -177,6 +178,7 @@ bool clo_decoder_open(clo_decoder **out, clo_model *m, clo_pool *pool, clo_decod
     d->pool = pool;
     d->n_threads = clo_pool_threads(pool);
     d->n_tok_max = opts.n_tok_max ? opts.n_tok_max : N_TOK_DEFAULT;
+    if (s->encoder) d->n_tok_max = clo_max(d->n_tok_max, s->n_ctx);
     d->q_cols = pad16((size_t)s->n_head * s->head_dim);
     d->kv_cols = pad16((size_t)s->n_kv_head * s->head_dim);
     d->ff_cols = pad16(s->n_ff);
@@ -227,6 +229,16 @@ bool clo_decoder_settling(const clo_decoder *d)
 size_t clo_decoder_logits_stride(const clo_decoder *d)
 {
     return d->stride;
+}
+
+size_t clo_decoder_hidden_stride(const clo_decoder *d)
+{
+    return pad16(d->spec->n_dim);
+}
+
+size_t clo_decoder_pass_tokens(const clo_decoder *d)
+{
+    return d->n_tok_max;
 }
 
 const clo_kv_layout *clo_decoder_kv_layout(const clo_decoder *d)
@@ -330,12 +342,12 @@ static void shared_product(struct view *w, int work, float *y, size_t ldy, const
         product(w, y, ldy, m, bias, acts, w->d->n_tok, begin, end);
 }
 
-static void norm_row(struct view *w, float *y, const float *x, const float *weight, size_t n)
+static void norm_row(struct view *w, float *y, const float *x, const float *weight, const float *bias, size_t n)
 {
     if (w->s->norm == CLO_NORM_RMS)
         w->k->rmsnorm(y, x, weight, n, w->s->norm_eps);
     else
-        w->k->layernorm(y, x, weight, NULL, n, w->s->norm_eps);
+        w->k->layernorm(y, x, weight, bias, n, w->s->norm_eps);
 }
 
 /* x rows = norm of h rows, or h itself for families without this norm; then activations. */
@@ -344,21 +356,21 @@ static void norm_and_pack(struct view *w, bool normed, const float *weight)
     size_t n = w->s->n_dim, ld = pad16(n);
     const float *src = w->rows.h;
     if (normed) {
-        for (size_t t = w->begin; t < w->end; t++) norm_row(w, w->rows.x + t * ld, w->rows.h + t * ld, weight, n);
+        for (size_t t = w->begin; t < w->end; t++) norm_row(w, w->rows.x + t * ld, w->rows.h + t * ld, weight, NULL, n);
         src = w->rows.x;
     }
     pack_acts(w, w->rows.acts, src, ld, w->d->n_tok, n, true);
 }
 
-/* h += residual_scale * (post norm of out), row by row. */
-static void add_residual(struct view *w, bool normed, const float *weight)
+/* h += residual_scale * (post norm of out), row by row; then the norm of that sum, where the family has one. */
+static void add_residual(struct view *w, bool normed, const float *weight, const float *sum_norm, const float *sum_bias)
 {
     size_t n = w->s->n_dim, ld = pad16(n);
     for (size_t t = w->begin; t < w->end; t++) {
         const float *y = w->d->out + t * ld;
         float *x = w->rows.x + t * ld;
         if (normed) {
-            norm_row(w, x, y, weight, n);
+            norm_row(w, x, y, weight, NULL, n);
             y = x;
         }
         if (w->s->residual_scale != 1.0f) {
@@ -366,6 +378,7 @@ static void add_residual(struct view *w, bool normed, const float *weight)
             y = x;
         }
         w->k->add(w->rows.h + t * ld, y, n);
+        if (w->s->sum_norm) norm_row(w, w->rows.h + t * ld, w->rows.h + t * ld, sum_norm, sum_bias, n);
     }
 }
 
@@ -478,6 +491,7 @@ static void attend_item(struct view *w, uint32_t i_layer, const struct segment *
         .head_dim = w->s->head_dim,
         .n_group = n_heads,
         .window = w->s->layer_window[i_layer],
+        .n_seen = w->s->encoder ? seg->n : 0,
         .scale = w->s->attn_scale,
         .softcap = w->s->attn_softcap,
     };
@@ -517,7 +531,7 @@ static void attention_layer(struct view *w, const clo_layer *l, uint32_t i_layer
     pack_acts(w, acts, d->o, d->q_cols, d->n_tok, (size_t)w->s->n_head * w->s->head_dim, false);
     shared_product(w, SHARED_O, d->out, pad16(w->s->n_dim), &l->o, l->o_bias, acts);
     sync(w);
-    add_residual(w, w->s->post_attn_norm, l->post_attn_norm);
+    add_residual(w, w->s->post_attn_norm, l->post_attn_norm, l->attn_sum_norm, l->attn_sum_norm_bias);
 }
 
 /* --- feed-forward -------------------------------------------------------------------------------------------------- */
@@ -530,9 +544,21 @@ static void activate(struct view *w, float *y, const float *gate, const float *u
         w->k->gelu_mul(y, gate, up, n);
 }
 
+/* f[:, cols] = act(up) for panels [begin, begin+n). */
+static void up_group(struct view *w, const clo_layer *l, size_t begin, size_t n)
+{
+    float *f = w->d->f + begin * CLO_PANEL_ROWS;
+    product(w, w->d->f, w->d->ff_cols, &l->up, l->up_bias, w->rows.acts, w->d->n_tok, begin, begin + n);
+    for (size_t t = 0; t < w->d->n_tok; t++, f += w->d->ff_cols) w->k->gelu(f, f, n * CLO_PANEL_ROWS);
+}
+
 /* f[:, cols] = act(gate) * up for panels [begin, begin+n). */
 static void gate_up_group(struct view *w, const clo_layer *l, size_t begin, size_t n)
 {
+    if (!w->s->gated) {
+        up_group(w, l, begin, n);
+        return;
+    }
     clo_decoder *d = w->d;
     size_t cols = n * CLO_PANEL_ROWS, c0 = begin * CLO_PANEL_ROWS;
     clo_matrix gate = panels_of(&l->gate, begin, n), up = panels_of(&l->up, begin, n);
@@ -547,16 +573,32 @@ static void ffn_layer(struct view *w, const clo_layer *l)
     clo_decoder *d = w->d;
     void *const *acts = w->few ? w->ts->acts_ff : d->acts_ff;
     norm_and_pack(w, w->s->pre_ffn_norm, l->ffn_norm);
-    for (size_t begin, end = 0; next_share(w, SHARED_FFN, panel_count(&l->gate), &begin, &end);)
+    for (size_t begin, end = 0; next_share(w, SHARED_FFN, panel_count(&l->up), &begin, &end);)
         gate_up_group(w, l, begin, end - begin);
     sync(w);
     pack_acts(w, acts, d->f, d->ff_cols, d->n_tok, w->s->n_ff, false);
     shared_product(w, SHARED_DOWN, d->out, pad16(w->s->n_dim), &l->down, l->down_bias, acts);
     sync(w);
-    add_residual(w, w->s->post_ffn_norm, l->post_ffn_norm);
+    add_residual(w, w->s->post_ffn_norm, l->post_ffn_norm, l->ffn_sum_norm, l->ffn_sum_norm_bias);
 }
 
 /* --- the pass ------------------------------------------------------------------------------------------------------- */
+
+/* x: a row for scratch. */
+static void finish_embedding(struct view *w, float *h, float *x, size_t pos)
+{
+    const clo_model *m = w->d->model;
+    const float *bias = NULL, *weight = clo_model_embed_norm(m, &bias);
+    if (w->s->n_types > 0) {
+        clo_model_type(m, x);
+        w->k->add(h, x, w->s->n_dim);
+    }
+    if (w->s->learned_positions) {
+        clo_model_position(m, x, pos);
+        w->k->add(h, x, w->s->n_dim);
+    }
+    if (w->s->embed_norm) norm_row(w, h, h, weight, bias, w->s->n_dim);
+}
 
 static void embed_rows(struct view *w)
 {
@@ -565,6 +607,7 @@ static void embed_rows(struct view *w)
         float *h = w->rows.h + t * ld;
         clo_model_embed(w->d->model, h, w->d->tokens[t].id);
         if (w->s->emb_scale != 1.0f) w->k->scale(h, h, w->s->emb_scale, w->s->n_dim);
+        if (w->s->encoder) finish_embedding(w, h, w->rows.x + t * ld, w->d->tokens[t].pos);
     }
 }
 
@@ -585,6 +628,21 @@ static void rope_rows(struct view *w)
                 d->cos[r][t * half + i] = (float)(clo_cos_f64((double)angle) * factor);
                 d->sin[r][t * half + i] = (float)(clo_sin_f64((double)angle) * factor);
             }
+    }
+}
+
+/* Hidden states of this thread's rows that are wanted; every thread has those of few tokens. */
+static void hidden_rows(struct view *w)
+{
+    size_t n = w->s->n_dim, ld = pad16(n);
+    if (w->few && w->i_thread != 0) return;
+    for (size_t t = w->begin; t < w->end; t++) {
+        float *y = w->d->tokens[t].hidden, *h = w->rows.h + t * ld;
+        if (!y) continue;
+        if (w->s->encoder)
+            memcpy(y, h, n * sizeof *y);
+        else
+            norm_row(w, y, h, clo_model_final_norm(w->d->model), NULL, n);
     }
 }
 
@@ -617,7 +675,7 @@ static void head_layer(struct view *w)
         size_t begin = 0, end = run;
         if (!w->few) clo_split(run, 1, w->i_thread, w->n_threads, &begin, &end);
         for (size_t i = begin; i < end; i++)
-            norm_row(w, w->rows.x + i * ld, w->rows.h + d->out_rows[first + i] * ld, weight, n);
+            norm_row(w, w->rows.x + i * ld, w->rows.h + d->out_rows[first + i] * ld, weight, NULL, n);
         pack_acts(w, w->rows.acts, w->rows.x, ld, run, n, true);
         head_product(w, logits, run, w->rows.acts);
         if (!w->few) sync(w);
@@ -640,6 +698,7 @@ static void pass(void *ctx, size_t i_thread, size_t n_threads)
         attention_layer(&w, l, i);
         ffn_layer(&w, l);
     }
+    hidden_rows(&w);
     head_layer(&w);
 }
 
@@ -653,6 +712,9 @@ static bool steps_check(const clo_decoder *d, const clo_step *steps, size_t n_st
         if (st->n > st->seq->n_ctx - st->seq->len)
             return clo_fail(err, CLO_ERR_LIMIT, "context is full: %zu positions used, %zu more asked for, limit %zu",
                             st->seq->len, st->n, st->seq->n_ctx);
+        if (d->spec->encoder && (st->n_logits > 0 || st->seq->len > 0 || st->n > d->spec->n_ctx))
+            return clo_fail(err, CLO_ERR_UNSUPPORTED, "an encoder takes a text of up to %u tokens at once and gives no logits",
+                            d->spec->n_ctx);
         for (size_t j = 0; j < st->n; j++)
             if (st->ids[j] < 0 || (uint32_t)st->ids[j] >= d->spec->n_vocab)
                 return clo_fail(err, CLO_ERR_USAGE, "token id %d is outside the vocabulary of %u", st->ids[j],
@@ -670,7 +732,8 @@ static void add_segment(clo_decoder *d, const clo_step *st, size_t from, size_t 
         size_t in_step = from + j, first_logits = st->n - st->n_logits;
         float *logits = in_step >= first_logits ? st->logits + (in_step - first_logits) * d->stride : NULL;
         if (logits) d->out_rows[d->n_out++] = d->n_tok;
-        d->tokens[d->n_tok++] = (struct token){st->seq, g->pos0 + j, st->ids[in_step], logits};
+        float *hidden = st->hidden ? st->hidden + in_step * clo_decoder_hidden_stride(d) : NULL;
+        d->tokens[d->n_tok++] = (struct token){st->seq, g->pos0 + j, st->ids[in_step], logits, hidden};
     }
     st->seq->len += n;
 }
@@ -693,6 +756,7 @@ bool clo_decoder_run(clo_decoder *d, const clo_step *steps, size_t n_steps, clo_
     if (!steps_check(d, steps, n_steps, err)) return false;
     d->n_tok = d->n_segments = d->n_out = 0;
     for (size_t i = 0; i < n_steps; i++) {
+        if (d->spec->encoder && steps[i].n > d->n_tok_max - d->n_tok) run_pass(d); /* a text is never cut */
         for (size_t from = 0, n; from < steps[i].n; from += n) {
             n = clo_min(steps[i].n - from, d->n_tok_max - d->n_tok);
             add_segment(d, &steps[i], from, n);

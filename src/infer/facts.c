@@ -90,7 +90,10 @@ bool clo_facts_read(clo_facts *out, const char *path, clo_err *err)
                            .n_ff = s->n_ff,
                            .n_vocab = s->n_vocab,
                            .n_ctx = s->n_ctx,
-                           .tied = s->tied};
+                           .tied = s->tied,
+                           .encoder = s->encoder,
+                           .embeds = s->pooling != CLO_POOL_NONE,
+                           .n_text = s->n_text};
         snprintf(out->family, sizeof out->family, "%s", s->family);
         count_weights(out, &ck);
         ok = look_at_texts(out, &ck, path, &arena, err);

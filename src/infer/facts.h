@@ -16,6 +16,9 @@ typedef struct {
     clo_dtype main_dtype;   /* that holds most bytes */
     uint32_t n_layer, n_dim, n_head, n_kv_head, head_dim, n_ff, n_vocab, n_ctx;
     bool tied;
+    bool encoder;           /* answers nothing */
+    bool embeds;            /* makes vectors of texts */
+    uint32_t n_text;        /* tokens of such a text at most */
     bool has_template, shows_tools, shows_thinking; /* what its chat template speaks of */
     char license[64], basename[64];                 /* as its files name them; often empty */
 } clo_facts;

@@ -49,7 +49,7 @@ typedef struct {
     bool (*cancelled)(void *ctx); /* asked before each pass of the decoder: true ends the run; may be NULL */
     /* Forbids tokens (a grammar): called before each token is chosen, in order, with the ids [n_ids] of the output so
      * far; what it sets to -infinity in logits [n_vocab] cannot come (clo_logits_keep). Guesses of lookup do not
-     * disturb it. Not with chain, for who replays a receipt has no mask. May be NULL. */
+     * disturb it. The chain covers logits as they were before it. May be NULL. */
     void (*mask)(void *ctx, float *logits, size_t n_vocab, const int32_t *ids, size_t n_ids);
     void *ctx;
 } clo_gen_opts;
@@ -77,7 +77,7 @@ const int32_t *clo_gen_history(const clo_gen *g, size_t *n);
 void clo_gen_forget(clo_gen *g);
 
 /* CLO_ERR_LIMIT when the prompt leaves no room in the context, CLO_ERR_USAGE when it is empty or holds an id outside the
- * vocabulary, or for mask with chain; CLO_ERR_FORMAT when mask leaves no token. */
+ * vocabulary; CLO_ERR_FORMAT when mask leaves no token. */
 CLO_CHECK bool clo_gen_run(clo_gen *g, const int32_t *prompt, size_t n_prompt, const clo_gen_opts *opts,
                            clo_gen_result *out, clo_err *err);
 

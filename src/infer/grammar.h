@@ -22,6 +22,9 @@
 #include "base/json.h"
 #include "base/slice.h"
 
+/* What a schema means, as fingerprints and receipts name it: another one where the same schema gives other masks. */
+#define CLO_GRAMMAR_VERSION "g1"
+
 #define CLO_GRAMMAR_STATES_MAX (1u << 18)  /* of the automaton; edges: four times as many */
 #define CLO_GRAMMAR_MERGE_DEPTH_MAX 64     /* of $ref and allOf within each other */
 #define CLO_GRAMMAR_NEST_MAX 100           /* machines within each other while a text is read: one or two a level of JSON */

@@ -165,7 +165,7 @@ CLO_CHECK bool gr_pattern(gr_builder *b, uint32_t from, clo_str pattern, uint32_
 /* The pattern of a format that is built, or NULL. */
 const char *gr_format_pattern(clo_str format);
 
-/* --- schemas (grammar_schema.c, grammar_merge.c) ------------------------------------------------------------------*/
+/* --- schemas (grammar_schema.c, _keyword.c, _object.c, _merge.c) --------------------------------------------------*/
 
 /* Where in the schema, from the inside out. */
 typedef struct gr_path gr_path;
@@ -209,16 +209,27 @@ const gr_path *gr_path_key(gr_schemas *c, const gr_path *up, const char *key);
 const gr_path *gr_path_index(gr_schemas *c, const gr_path *up, const char *key, size_t index);
 /* Sets the error with its path before it, and returns false. */
 bool gr_schema_fail(gr_schemas *c, const gr_path *path, clo_code code, const char *fmt, ...) CLO_PRINTF(4, 5);
+/* Puts the path of a fault that was told into the notes and before its text; last (may be NULL) goes to its end. Returns false. */
+bool gr_schema_told(gr_schemas *c, const gr_path *path, const char *last);
 /* A keyword that is not built: false when strict, else noted. */
 bool gr_schema_ignore(gr_schemas *c, const gr_path *path, const char *keyword);
 /* The keywords of a schema, once for each; then it is an object or a boolean. */
 bool gr_schema_check(gr_schemas *c, const json_t *schema, const gr_path *path);
-/* A keyword says nothing about which values fit. */
-bool gr_is_annotation(const char *keyword);
+typedef enum {
+    GR_KEYWORD_UNKNOWN,
+    GR_KEYWORD_ANNOTATION, /* says nothing about which values fit */
+    GR_KEYWORD_BUILT,
+} gr_keyword_kind;
+gr_keyword_kind gr_keyword_kind_of(const char *keyword);
 /* What is known of a schema; NULL when memory is gone. */
 gr_known *gr_schema_known(gr_schemas *c, const json_t *schema);
 /* Keeps a made schema until the end; returns it, or NULL with the error set (also for NULL). */
 json_t *gr_schema_keep(gr_schemas *c, json_t *stolen);
+
+/* Reads what a schema accepts, between two states. */
+bool gr_schema_call(gr_schemas *c, uint32_t from, const json_t *schema, const gr_path *path, uint32_t to);
+/* The same for an object alone. */
+bool gr_schema_object(gr_schemas *c, const json_t *schema, const gr_path *path, uint32_t from, uint32_t to);
 
 /* What a reference points at, with its own path in *path; NULL with the error set. */
 const json_t *gr_schema_target(gr_schemas *c, clo_str ref, const gr_path **path);

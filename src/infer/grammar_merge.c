@@ -257,7 +257,7 @@ static bool merge_key(merge *m, const char *key, const json_t *y)
     merge_fn *rule = rule_of(key);
     if (strcmp(key, "properties") == 0) return true;
     if (!x) return set(m, key, json_incref((json_t *)(uintptr_t)y));
-    if (gr_is_annotation(key) || json_equal(x, y)) return true;
+    if (gr_keyword_kind_of(key) == GR_KEYWORD_ANNOTATION || json_equal(x, y)) return true;
     if (rule) return rule(m, key, x, y);
     if (strcmp(key, "const") == 0) return set(m, "enum", json_array());
     return gr_schema_ignore(m->c, m->path, key);

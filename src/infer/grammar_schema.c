@@ -1,289 +1,16 @@
 /* JSON Schema to a grammar: the subset that docs/structured-output.md names. Every schema becomes a machine; machines
- * are named before they are filled, so a schema may refer to itself and the C stack stays flat. */
+ * are named before they are filled, so a schema may refer to itself and the C stack stays flat. Keywords and faults are in
+ * grammar_keyword.c, objects in grammar_object.c, $ref and allOf in grammar_merge.c. */
 #include <math.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/utf8.h"
 #include "infer/grammar_impl.h"
 
 #define VALUES_MAX 200000            /* of one schema, as JSON */
-#define COUNT_MAX 1000000000         /* of minLength, maxItems, ... */
 #define INTEGER_DEFAULT 999999999999999 /* integers without a bound: what a double holds exactly */
 
-/* --- what a schema may say ----------------------------------------------------------------------------------------*/
-
-typedef enum { ANNOTATION, BUILT } keyword_kind;
-
-typedef struct {
-    const char *name;
-    keyword_kind kind;
-    bool (*fits)(const json_t *value);
-    const char *expected;
-} keyword;
-
-static bool is_any(const json_t *v)
-{
-    return v != NULL;
-}
-
-static bool is_schema(const json_t *v)
-{
-    return json_is_object(v) || json_is_boolean(v);
-}
-
-static bool is_schemas(const json_t *v)
-{
-    size_t i;
-    json_t *x;
-    json_array_foreach (v, i, x)
-        if (!is_schema(x)) return false;
-    return json_array_size(v) > 0;
-}
-
-static bool is_named_schemas(const json_t *v)
-{
-    const char *key;
-    json_t *x;
-    json_object_foreach ((json_t *)(uintptr_t)v, key, x)
-        if (!is_schema(x)) return false;
-    return json_is_object(v);
-}
-
-static bool is_strings(const json_t *v)
-{
-    size_t i;
-    json_t *x;
-    json_array_foreach (v, i, x)
-        if (!json_is_string(x)) return false;
-    return json_is_array(v);
-}
-
-static bool is_type(const json_t *v)
-{
-    return json_is_string(v) || (is_strings(v) && json_array_size(v) > 0);
-}
-
-static bool is_count(const json_t *v)
-{
-    double d = json_number_value(v);
-    return json_is_number(v) && d >= 0 && d <= COUNT_MAX && d == floor(d);
-}
-
-static bool is_number(const json_t *v)
-{
-    return json_is_number(v);
-}
-
-static bool is_string(const json_t *v)
-{
-    return json_is_string(v);
-}
-
-static bool is_list(const json_t *v)
-{
-    return json_is_array(v);
-}
-
-static const keyword keywords[] = {
-    {"title", ANNOTATION, is_any, ""},
-    {"description", ANNOTATION, is_any, ""},
-    {"default", ANNOTATION, is_any, ""},
-    {"examples", ANNOTATION, is_any, ""},
-    {"deprecated", ANNOTATION, is_any, ""},
-    {"readOnly", ANNOTATION, is_any, ""},
-    {"writeOnly", ANNOTATION, is_any, ""},
-    {"$schema", ANNOTATION, is_any, ""},
-    {"$id", ANNOTATION, is_any, ""},
-    {"$comment", ANNOTATION, is_any, ""},
-    {"$defs", ANNOTATION, is_any, ""},
-    {"definitions", ANNOTATION, is_any, ""},
-    {"type", BUILT, is_type, "a name or an array of names"},
-    {"properties", BUILT, is_named_schemas, "an object of schemas"},
-    {"required", BUILT, is_strings, "an array of names"},
-    {"additionalProperties", BUILT, is_schema, "a schema"},
-    {"items", BUILT, is_schema, "a schema"},
-    {"prefixItems", BUILT, is_schemas, "an array of schemas"},
-    {"minItems", BUILT, is_count, "a count"},
-    {"maxItems", BUILT, is_count, "a count"},
-    {"enum", BUILT, is_list, "an array"},
-    {"const", BUILT, is_any, ""},
-    {"anyOf", BUILT, is_schemas, "an array of schemas"},
-    {"oneOf", BUILT, is_schemas, "an array of schemas"},
-    {"allOf", BUILT, is_schemas, "an array of schemas"},
-    {"$ref", BUILT, is_string, "a text"},
-    {"minLength", BUILT, is_count, "a count"},
-    {"maxLength", BUILT, is_count, "a count"},
-    {"pattern", BUILT, is_string, "a text"},
-    {"format", BUILT, is_string, "a text"},
-    {"minimum", BUILT, is_number, "a number"},
-    {"maximum", BUILT, is_number, "a number"},
-    {"exclusiveMinimum", BUILT, is_number, "a number"},
-    {"exclusiveMaximum", BUILT, is_number, "a number"},
-};
-
-static const keyword *find_keyword(const char *name)
-{
-    for (size_t i = 0; i < sizeof keywords / sizeof *keywords; i++)
-        if (strcmp(keywords[i].name, name) == 0) return &keywords[i];
-    return NULL;
-}
-
-bool gr_is_annotation(const char *name)
-{
-    const keyword *k = find_keyword(name);
-    return k && k->kind == ANNOTATION;
-}
-
-/* --- paths and faults ---------------------------------------------------------------------------------------------*/
-
-const gr_path *gr_path_key(gr_schemas *c, const gr_path *up, const char *key)
-{
-    gr_path *p = CLO_NEW(&c->b->arena, gr_path, 1);
-    if (!p) return up; /* a shorter path, when memory is gone */
-    *p = (gr_path){.up = up, .key = key};
-    return p;
-}
-
-const gr_path *gr_path_index(gr_schemas *c, const gr_path *up, const char *key, size_t index)
-{
-    gr_path *p = CLO_NEW(&c->b->arena, gr_path, 1);
-    if (!p) return up;
-    *p = (gr_path){.up = gr_path_key(c, up, key), .index = index};
-    return p;
-}
-
-/* Writes the path from the outside in: "properties.x.anyOf.1". */
-static void write_path(clo_buf *out, const gr_path *path, const char *last)
-{
-    enum { STEPS_MAX = 64 };
-    const gr_path *steps[STEPS_MAX];
-    size_t n = 0;
-    for (; path && n < STEPS_MAX; path = path->up)
-        steps[n++] = path;
-    while (n-- > 0) {
-        if (steps[n]->key && !*steps[n]->key) continue;
-        if (out->len > 0 && out->ptr[out->len - 1] != ' ') clo_buf_add_char(out, '.');
-        if (steps[n]->key)
-            clo_buf_add(out, clo_str_from(steps[n]->key));
-        else
-            clo_buf_addf(out, "%zu", steps[n]->index);
-    }
-    if (!last) return;
-    if (out->len > 0 && out->ptr[out->len - 1] != ' ') clo_buf_add_char(out, '.');
-    clo_buf_add(out, clo_str_from(last));
-}
-
-/* Puts the path of the fault into the notes and before the text. */
-static bool fail_here(gr_schemas *c, const gr_path *path, const char *last)
-{
-    clo_buf b = {.max = 4096};
-    write_path(&b, path, last);
-    clo_str s = clo_buf_str(&b);
-    if (c->notes) (void)snprintf(c->notes->path, sizeof c->notes->path, "%s", s.ptr);
-    clo_err_context(c->err, "%.200s", s.len ? s.ptr : "the schema");
-    clo_buf_free(&b);
-    return false;
-}
-
-bool gr_schema_fail(gr_schemas *c, const gr_path *path, clo_code code, const char *fmt, ...)
-{
-    char text[300];
-    va_list args;
-    va_start(args, fmt);
-    (void)vsnprintf(text, sizeof text, fmt, args);
-    va_end(args);
-    clo_fail(c->err, code, "%s", text);
-    return fail_here(c, path, NULL);
-}
-
-bool gr_schema_ignore(gr_schemas *c, const gr_path *path, const char *name)
-{
-    if (c->opts.strict) {
-        clo_fail(c->err, CLO_ERR_UNSUPPORTED, "the keyword is not supported here");
-        return fail_here(c, path, name);
-    }
-    if (!c->notes) return true;
-    if (c->notes->ignored.len > 0) clo_buf_add(&c->notes->ignored, CLO_STR(", "));
-    write_path(&c->notes->ignored, path, name);
-    return true;
-}
-
-/* --- what is known of schemas -------------------------------------------------------------------------------------*/
-
-static size_t slot_of(const gr_schemas *c, const json_t *schema)
-{
-    size_t i = (size_t)(((uintptr_t)schema >> 4) * UINT64_C(0x9E3779B97F4A7C15) >> 20) & (c->cap_known - 1);
-    while (c->known[i].schema && c->known[i].schema != schema)
-        i = (i + 1) & (c->cap_known - 1);
-    return i;
-}
-
-static bool grow_known(gr_schemas *c)
-{
-    gr_schemas next = {.cap_known = c->cap_known ? 2 * c->cap_known : 64};
-    next.known = (gr_known *)calloc(next.cap_known, sizeof *next.known);
-    if (!next.known) return clo_fail(c->err, CLO_ERR_MEMORY, "a schema");
-    for (size_t i = 0; i < c->cap_known; i++)
-        if (c->known[i].schema) next.known[slot_of(&next, c->known[i].schema)] = c->known[i];
-    free(c->known);
-    c->known = next.known;
-    c->cap_known = next.cap_known;
-    return true;
-}
-
-gr_known *gr_schema_known(gr_schemas *c, const json_t *schema)
-{
-    if (2 * c->n_known >= c->cap_known && !grow_known(c)) return NULL;
-    gr_known *k = &c->known[slot_of(c, schema)];
-    if (!k->schema) {
-        *k = (gr_known){.schema = schema, .machine = GR_NONE};
-        c->n_known++;
-    }
-    return k;
-}
-
-json_t *gr_schema_keep(gr_schemas *c, json_t *stolen)
-{
-    gr_known *k = NULL;
-    if (!c->made) c->made = json_array();
-    if (!stolen || !c->made || json_array_append_new(c->made, stolen) != 0) {
-        clo_fail(c->err, CLO_ERR_MEMORY, "a merged schema");
-        return NULL;
-    }
-    if (json_array_size(c->made) > CLO_GRAMMAR_MERGE_MAX) {
-        clo_fail(c->err, CLO_ERR_LIMIT, "more than %d merged schemas", CLO_GRAMMAR_MERGE_MAX);
-        return NULL;
-    }
-    if (!(k = gr_schema_known(c, stolen))) return NULL;
-    k->checked = true;
-    return stolen;
-}
-
-bool gr_schema_check(gr_schemas *c, const json_t *schema, const gr_path *path)
-{
-    const char *name;
-    json_t *value;
-    if (json_is_boolean(schema)) return true;
-    if (!json_is_object(schema))
-        return gr_schema_fail(c, path, CLO_ERR_FORMAT, "a schema is an object, true or false");
-    gr_known *known = gr_schema_known(c, schema);
-    if (!known) return false;
-    if (known->checked) return true;
-    known->checked = true;
-    json_object_foreach ((json_t *)(uintptr_t)schema, name, value) {
-        const keyword *k = find_keyword(name);
-        if (!k) {
-            if (!gr_schema_ignore(c, path, name)) return false;
-        } else if (!k->fits(value)) {
-            clo_fail(c->err, CLO_ERR_FORMAT, "expected %s", k->expected);
-            return fail_here(c, path, name);
-        }
-    }
-    return true;
-}
+/* --- machines -----------------------------------------------------------------------------------------------------*/
 
 /* The machine of a schema; the schema waits to be written into it. */
 static bool machine_of(gr_schemas *c, uint32_t *machine, const json_t *schema, const gr_path *path)
@@ -308,15 +35,13 @@ static bool machine_of(gr_schemas *c, uint32_t *machine, const json_t *schema, c
     return true;
 }
 
-/* Reads what a schema accepts. */
-static bool call(gr_schemas *c, uint32_t from, const json_t *schema, const gr_path *path, uint32_t to)
+bool gr_schema_call(gr_schemas *c, uint32_t from, const json_t *schema, const gr_path *path, uint32_t to)
 {
     uint32_t m;
     if (!machine_of(c, &m, schema, path)) return false;
     gr_call(c->b, from, m, to);
     return true;
 }
-
 /* --- types --------------------------------------------------------------------------------------------------------*/
 
 enum { OBJECT = 1, ARRAY = 2, STRING = 4, NUMBER = 8, INTEGER = 16, BOOLEAN = 32, NUL = 64, EVERY = 127 & ~INTEGER };
@@ -371,215 +96,6 @@ static bool types_of(gr_schemas *c, const json_t *schema, const gr_path *path, u
     if (*types & NUMBER) *types &= ~(unsigned)INTEGER;
     return true;
 }
-
-/* --- objects ------------------------------------------------------------------------------------------------------*/
-
-typedef struct {
-    const char *name;
-    const json_t *schema;
-    const gr_path *path;
-    bool required;
-} property;
-
-typedef struct {
-    property *at; /* in the arena */
-    size_t n;
-    const json_t *more; /* schema of properties that are not named, or NULL: there are none */
-} properties;
-
-static bool is_required(const json_t *required, const char *name)
-{
-    size_t i;
-    json_t *v;
-    json_array_foreach (required, i, v)
-        if (strcmp(json_string_value(v), name) == 0) return true;
-    return false;
-}
-
-/* The named properties in order: those of `properties`, then what `required` names beside them. */
-static bool list_properties(gr_schemas *c, const json_t *schema, const gr_path *path, properties *out)
-{
-    const json_t *named = json_object_get(schema, "properties"), *required = json_object_get(schema, "required");
-    const json_t *more = json_object_get(schema, "additionalProperties");
-    size_t n_max = json_object_size(named) + json_array_size(required), i;
-    const gr_path *up = gr_path_key(c, path, "properties");
-    const char *name;
-    json_t *v;
-    if (n_max > CLO_GRAMMAR_PROPERTIES_MAX)
-        return gr_schema_fail(c, path, CLO_ERR_LIMIT, "%zu properties, limit %d", n_max, CLO_GRAMMAR_PROPERTIES_MAX);
-    *out = (properties){.at = CLO_NEW(&c->b->arena, property, n_max)};
-    if (!out->at) return clo_arena_full(&c->b->arena, c->err);
-    out->more = more ? (json_is_false(more) ? NULL : more) : json_object_size(named) > 0 ? NULL : json_true();
-    json_object_foreach ((json_t *)(uintptr_t)named, name, v) {
-        bool must = is_required(required, name);
-        if (!json_is_false(v) || must) out->at[out->n++] = (property){name, v, gr_path_key(c, up, name), must};
-    }
-    json_array_foreach (required, i, v) {
-        name = json_string_value(v);
-        bool known = json_object_get(named, name) != NULL;
-        for (size_t k = 0; k < out->n && !known; k++)
-            known = strcmp(out->at[k].name, name) == 0;
-        if (known) continue;
-        if (json_is_false(more))
-            return gr_schema_fail(c, path, CLO_ERR_FORMAT, "'%.100s' is required and not allowed", name);
-        out->at[out->n++] = (property){name, more ? more : json_true(), gr_path_key(c, path, "additionalProperties"), true};
-    }
-    return true;
-}
-
-/* A key as it is written, with its quotes and the colon behind it. */
-static bool key_text(gr_schemas *c, clo_buf *out, const char *name)
-{
-    json_t *s = json_string(name);
-    char *text = s ? json_dumps(s, JSON_ENCODE_ANY) : NULL;
-    if (text) clo_buf_addf(out, "%s: ", text);
-    free(text);
-    json_decref(s);
-    return text && !out->failed ? true : clo_fail(c->err, CLO_ERR_MEMORY, "a key");
-}
-
-/* The rest of a key that is no named one, written without escapes, so that no spelling of a named key slips through:
- * `from` has read what the names from..end share in their first `depth` characters. */
-static void other_keys(gr_builder *b, uint32_t from, const clo_str *names, size_t n, size_t depth, uint32_t free_rest,
-                       uint32_t to)
-{
-    gr_set taken = {0}, rest;
-    bool is_name = false;
-    for (size_t i = 0; i < n && !gr_failed(b);) {
-        size_t len, end = i;
-        if (names[i].len == depth) {
-            is_name = true;
-            i++;
-            continue;
-        }
-        uint32_t cp = clo_utf8_decode(names[i], depth, &len);
-        while (end < n && names[end].len > depth && names[end].len >= depth + len &&
-               memcmp(names[end].ptr + depth, names[i].ptr + depth, len) == 0)
-            end++;
-        gr_set one = {0};
-        uint32_t next = gr_state_new(b);
-        gr_set_add(b, &one, cp, cp);
-        gr_set_add(b, &taken, cp, cp);
-        gr_call(b, from, gr_char_machine_of(b, &one), next);
-        other_keys(b, next, names + i, end - i, depth + len, free_rest, to);
-        i = end;
-    }
-    if (!is_name) gr_eps(b, from, to);
-    gr_set_add(b, &taken, 0, 0x1F);
-    gr_set_add(b, &taken, '"', '"');
-    gr_set_add(b, &taken, '\\', '\\');
-    rest = gr_set_not(b, &taken);
-    gr_call(b, from, gr_char_machine_of(b, &rest), free_rest);
-}
-
-static int by_bytes(const void *a, const void *b)
-{
-    return clo_str_cmp(*(const clo_str *)a, *(const clo_str *)b);
-}
-
-/* Names that need no escape: others cannot be met. */
-static bool is_plain_name(clo_str s)
-{
-    for (size_t i = 0; i < s.len; i++)
-        if ((uint8_t)s.ptr[i] < 0x20 || s.ptr[i] == '"' || s.ptr[i] == '\\') return false;
-    return s.len <= 256 && clo_utf8_valid(s);
-}
-
-/* A machine for keys that are not named. */
-static uint32_t other_key(gr_builder *b, const properties *p)
-{
-    uint32_t m = gr_machine_new(b), open = gr_after(b, gr_start(b, m), CLO_STR("\""));
-    uint32_t rest = gr_state_new(b), end = gr_state_new(b);
-    clo_str *names = CLO_NEW(&b->arena, clo_str, p->n);
-    size_t n = 0;
-    gr_set taken = {0}, plain;
-    if (!names) b->no_memory = true;
-    for (size_t i = 0; names && i < p->n; i++)
-        if (is_plain_name(clo_str_from(p->at[i].name))) names[n++] = clo_str_from(p->at[i].name);
-    if (n > 0) qsort(names, n, sizeof *names, by_bytes);
-    gr_set_add(b, &taken, 0, 0x1F);
-    gr_set_add(b, &taken, '"', '"');
-    gr_set_add(b, &taken, '\\', '\\');
-    plain = gr_set_not(b, &taken);
-    other_keys(b, open, names, n, 0, rest, end);
-    gr_repeat(b, rest, gr_char_machine_of(b, &plain), 0, GR_INF, end);
-    gr_text(b, end, CLO_STR("\""), gr_final(b, m));
-    return m;
-}
-
-/* An object while it is written. Before a property nothing is written yet (`first`, GR_NONE when that cannot be any
- * more), or a comma and a space are (`list`). */
-typedef struct {
-    gr_schemas *c;
-    uint32_t first, list;
-    uint32_t close; /* "}" and no more */
-} object;
-
-/* A state that both ways lead to. */
-static uint32_t next_key(object *o)
-{
-    uint32_t begin = gr_state_new(o->c->b);
-    if (o->first != GR_NONE) gr_eps(o->c->b, o->first, begin);
-    gr_eps(o->c->b, o->list, begin);
-    return begin;
-}
-
-/* Writes q, or passes it over; last: no required property follows. */
-static bool write_property(object *o, const property *q, bool last)
-{
-    gr_builder *b = o->c->b;
-    clo_buf key = {.max = 1u << 20};
-    uint32_t after = gr_state_new(b), first = gr_state_new(b), list = gr_state_new(b);
-    bool ok = key_text(o->c, &key, q->name);
-    if (ok) ok = call(o->c, gr_after(b, next_key(o), clo_buf_str(&key)), q->schema, q->path, after);
-    clo_buf_free(&key);
-    if (!q->required) {
-        if (o->first != GR_NONE) gr_eps(b, o->first, first);
-        gr_eps(b, o->list, list);
-    }
-    gr_text(b, after, CLO_STR(", "), list);
-    if (last) gr_eps(b, after, o->close);
-    o->first = q->required || o->first == GR_NONE ? GR_NONE : first;
-    o->list = list;
-    return ok;
-}
-
-/* Any number of properties that are not named. */
-static bool write_others(object *o, const properties *p, const gr_path *path)
-{
-    gr_builder *b = o->c->b;
-    uint32_t after = gr_state_new(b), value = gr_state_new(b), begin = next_key(o);
-    gr_call(b, begin, other_key(b, p), value);
-    gr_text(b, after, CLO_STR(", "), begin);
-    gr_eps(b, after, o->close);
-    return call(o->c, gr_after(b, value, CLO_STR(": ")), p->more, gr_path_key(o->c, path, "additionalProperties"), after);
-}
-
-static bool write_properties(gr_schemas *c, const properties *p, const gr_path *path, uint32_t from, uint32_t to)
-{
-    gr_builder *b = c->b;
-    object o = {.c = c, .first = gr_after(b, from, CLO_STR("{")), .list = gr_state_new(b), .close = gr_state_new(b)};
-    size_t n_must = p->n; /* properties up to the last required one */
-    while (n_must > 0 && !p->at[n_must - 1].required)
-        n_must--;
-    gr_text(b, o.close, CLO_STR("}"), to);
-    for (size_t i = 0; i < p->n && !gr_failed(b); i++)
-        if (!write_property(&o, &p->at[i], i + 1 >= n_must)) return false;
-    if (o.first != GR_NONE) gr_eps(b, o.first, o.close);
-    return !p->more || write_others(&o, p, path);
-}
-
-static bool write_object(gr_schemas *c, const json_t *schema, const gr_path *path, uint32_t from, uint32_t to)
-{
-    properties p;
-    if (!list_properties(c, schema, path, &p)) return false;
-    if (p.n == 0 && p.more && json_is_true(p.more)) {
-        gr_call(c->b, from, gr_any_object(c->b), to);
-        return true;
-    }
-    return write_properties(c, &p, path, from, to);
-}
-
 /* --- arrays -------------------------------------------------------------------------------------------------------*/
 
 static uint32_t count_of(const json_t *schema, const char *key, uint32_t fallback)
@@ -593,7 +109,7 @@ static bool next_item(gr_schemas *c, uint32_t *machine, const json_t *items, con
 {
     *machine = gr_machine_new(c->b);
     uint32_t item = gr_after(c->b, gr_start(c->b, *machine), CLO_STR(", "));
-    return call(c, item, items, path, gr_final(c->b, *machine));
+    return gr_schema_call(c, item, items, path, gr_final(c->b, *machine));
 }
 
 static bool write_array(gr_schemas *c, const json_t *schema, const gr_path *path, uint32_t from, uint32_t to)
@@ -610,7 +126,7 @@ static bool write_array(gr_schemas *c, const json_t *schema, const gr_path *path
         uint32_t next = gr_state_new(b);
         if (i >= min) gr_eps(b, at, close);
         if (i > 0) at = gr_after(b, at, CLO_STR(", "));
-        if (!call(c, at, json_array_get(prefix, i), gr_path_index(c, path, "prefixItems", i), next)) return false;
+        if (!gr_schema_call(c, at, json_array_get(prefix, i), gr_path_index(c, path, "prefixItems", i), next)) return false;
         at = next;
     }
     if (i >= min) gr_eps(b, at, close);
@@ -618,7 +134,7 @@ static bool write_array(gr_schemas *c, const json_t *schema, const gr_path *path
     const gr_path *item_path = gr_path_key(c, path, "items");
     if (i == 0) {
         uint32_t next = gr_state_new(b);
-        if (!call(c, at, items, item_path, next)) return false;
+        if (!gr_schema_call(c, at, items, item_path, next)) return false;
         at = next;
         i = 1;
     }
@@ -655,7 +171,7 @@ static bool write_string(gr_schemas *c, const json_t *schema, const gr_path *pat
             gr_repeat(b, open, gr_any_character(b), min, max, end);
             return gr_schema_ignore(c, path, key);
         }
-        return fail_here(c, path, key);
+        return gr_schema_told(c, path, key);
     }
     return true;
 }
@@ -778,7 +294,7 @@ static bool write_values(gr_schemas *c, const json_t *schema, const gr_path *pat
     if (!types_of(c, schema, path, &types)) return false;
     if (!json_object_get(schema, "type")) types = EVERY;
     json_object_foreach ((json_t *)(uintptr_t)schema, name, v) {
-        bool known = gr_is_annotation(name) || !find_keyword(name);
+        bool known = gr_keyword_kind_of(name) != GR_KEYWORD_BUILT;
         known = known || strcmp(name, "const") == 0 || strcmp(name, "enum") == 0 || strcmp(name, "type") == 0;
         if (!known && !gr_schema_ignore(c, path, name)) return false;
     }
@@ -807,8 +323,7 @@ static bool beside(gr_schemas *c, const json_t *schema, const char *choice, cons
     *out = NULL;
     if (!own) return false;
     json_object_foreach ((json_t *)(uintptr_t)schema, name, v) {
-        const keyword *k = find_keyword(name);
-        if (!k || k->kind == ANNOTATION || strcmp(name, choice) == 0) continue;
+        if (gr_keyword_kind_of(name) != GR_KEYWORD_BUILT || strcmp(name, choice) == 0) continue;
         if (json_object_set(own, name, v) != 0) return clo_fail(c->err, CLO_ERR_MEMORY, "a merged schema");
     }
     if (json_object_size(own) > 0) *out = own;
@@ -823,7 +338,7 @@ static bool write_choice(gr_schemas *c, const json_t *schema, const char *choice
     if (!beside(c, schema, choice, &own)) return false;
     json_array_foreach (json_object_get(schema, choice), i, branch) {
         const json_t *s = own ? gr_schema_both(c, own, branch) : branch;
-        if (!s || !call(c, from, s, gr_path_index(c, path, choice, i), to)) return false;
+        if (!s || !gr_schema_call(c, from, s, gr_path_index(c, path, choice, i), to)) return false;
     }
     return true;
 }
@@ -836,7 +351,7 @@ static bool write_types(gr_schemas *c, const json_t *schema, const gr_path *path
         gr_call(c->b, from, gr_any_value(c->b), to);
         return true;
     }
-    if (types & OBJECT && !write_object(c, schema, path, from, to)) return false;
+    if (types & OBJECT && !gr_schema_object(c, schema, path, from, to)) return false;
     if (types & ARRAY && !write_array(c, schema, path, from, to)) return false;
     if (types & STRING && !write_string(c, schema, path, from, to)) return false;
     if (types & NUMBER && !write_number(c, schema, path, from, to)) return false;
@@ -853,8 +368,7 @@ static bool is_reference(const json_t *schema)
     const char *name;
     json_t *v;
     json_object_foreach ((json_t *)(uintptr_t)schema, name, v) {
-        const keyword *k = find_keyword(name);
-        if (k && k->kind == BUILT && strcmp(name, "$ref") != 0) return false;
+        if (gr_keyword_kind_of(name) == GR_KEYWORD_BUILT && strcmp(name, "$ref") != 0) return false;
     }
     return json_object_get(schema, "$ref") != NULL;
 }
@@ -870,7 +384,7 @@ static bool write_schema(gr_schemas *c, const json_t *schema, const gr_path *pat
         const json_t *ref = json_object_get(schema, "$ref");
         const gr_path *at = gr_path_key(c, path, "$ref");
         const json_t *target = gr_schema_target(c, (clo_str){json_string_value(ref), json_string_length(ref)}, &at);
-        return target && call(c, from, target, at, to);
+        return target && gr_schema_call(c, from, target, at, to);
     }
     if (!(schema = gr_schema_flat(c, schema, path, 0))) return false;
     if (json_object_get(schema, "enum") || json_object_get(schema, "const"))

@@ -14,6 +14,7 @@
 #include "base/arena.h"
 #include "base/file.h"
 #include "infer/library_impl.h"
+#include "model/spec.h"
 
 #define MANIFEST_BYTES_MAX ((size_t)16 << 20)
 
@@ -48,6 +49,17 @@ static bool check_name(const char *name, clo_err *err)
 
 /* --- manifests ----------------------------------------------------------------------------------------------------*/
 
+/* A file of a model's folder, or the config.json of its pooling. */
+static bool file_name_ok(clo_str name)
+{
+    const char *slash = name.len > 0 ? (const char *)memchr(name.ptr, '/', name.len) : NULL;
+    if (name.len == 0 || name.ptr[0] == '.') return false;
+    if (!slash) return true;
+    size_t at = (size_t)(slash - name.ptr);
+    return clo_pooling_folder_name((clo_str){name.ptr, at}) &&
+           clo_str_eq(clo_str_from_off(name, at), CLO_STR("/config.json"));
+}
+
 /* Names and digests of a manifest are used in paths, so they are checked like any bytes from outside. */
 static bool check_manifest(const json_t *m, clo_err *err)
 {
@@ -58,7 +70,7 @@ static bool check_manifest(const json_t *m, clo_err *err)
     json_array_foreach (files, i, f) {
         clo_str name = clo_json_str(f, "name", CLO_STR("")), hex = clo_json_str(f, "sha256", CLO_STR(""));
         clo_sha256 d;
-        if (name.len == 0 || name.ptr[0] == '.' || memchr(name.ptr, '/', name.len) || clo_json_int(f, "bytes", -1) < 0)
+        if (!file_name_ok(name) || clo_json_int(f, "bytes", -1) < 0)
             return clo_fail(err, CLO_ERR_FORMAT, "file %zu: its name or size", i);
         if (!clo_sha256_parse(&d, hex.ptr, hex.len)) return clo_fail(err, CLO_ERR_FORMAT, "file %zu: its digest", i);
     }

@@ -3,6 +3,7 @@
  *   <data>/blobs/sha256/ab/cd/<64 hex>     the bytes of every file, once, named by their SHA-256
  *   <data>/models/<name>/                  a model: hard links to its blobs under their own names, and
  *   <data>/models/<name>/cloche-model.json what was imported: files, sizes, digests, from where
+ *   <data>/uploads/                        files that came in ahead of their model (upload.h)
  *   <data>/tmp/                            unfinished work; swept by the next import or removal
  *
  * A model appears by one rename of a finished folder and disappears by one rename too, so a crash leaves it whole or
@@ -44,6 +45,18 @@ typedef struct {
  * under the same name again is a success that changes nothing; another one is CLO_ERR_DENIED. */
 CLO_CHECK bool clo_library_import(char name[CLO_MODEL_NAME_MAX], const char *data_dir, const char *path,
                                   clo_import_opts opts, clo_err *err);
+
+/* A file that was uploaded (upload.h), or is among the blobs of other models: its name in the model, and its digest. */
+typedef struct {
+    const char *name;
+    clo_sha256 digest;
+} clo_library_file;
+/* Makes a model of GGUF files that are here: one, or all parts of a split one. The bytes are read again and hashed, and are
+ * the model's from then on. CLO_ERR_NOT_FOUND names a digest that is not here; else as clo_library_import. */
+CLO_CHECK bool clo_library_create(const char *data_dir, const char *name, const clo_library_file *files, size_t n_files,
+                                  clo_err *err);
+/* Gives a model a second name; the bytes are shared. CLO_ERR_DENIED when another model has it. */
+CLO_CHECK bool clo_library_copy(const char *data_dir, const char *from, const char *to, clo_err *err);
 
 /* All models: an array of manifests ({"name", "bytes", "files": [...], ...}), by name. The caller owns *out. */
 CLO_CHECK bool clo_library_list(json_t **out, const char *data_dir, clo_err *err);

@@ -1,4 +1,4 @@
-/* Bringing a model into the library. See library.h.
+/* Bringing a model into the library: from files outside, from uploads, or under a second name. See library.h.
  *
  * Order of writing, so that a crash at any point leaves the model whole or absent:
  *   1. each file is copied to tmp/import-<pid>/, synced, read back from disk and hashed;
@@ -19,7 +19,9 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "infer/library_impl.h"
+#include "infer/upload.h"
 #include "model/checkpoint.h"
+#include "model/spec.h"
 
 #define FILES_MAX 4096
 #define COPY_STEP ((size_t)4 << 20)
@@ -47,6 +49,14 @@ static bool add_file(job *j, const char *name, clo_err *err)
     if (!copy) return clo_fail(err, CLO_ERR_MEMORY, "list of files");
     j->names[j->n_files++] = copy;
     return true;
+}
+
+static void free_names(job *j)
+{
+    for (size_t i = 0; j->names && i < j->n_files; i++) free(j->names[i]);
+    free(j->names);
+    j->names = NULL;
+    j->n_files = 0;
 }
 
 /* "name-00001-of-00003.gguf": true, and how many parts there are and the length of "name". */
@@ -88,15 +98,36 @@ static int belongs(const struct dirent *e)
     return 0;
 }
 
-static int bytewise(const struct dirent **a, const struct dirent **b)
+static int is_pooling(const struct dirent *e)
 {
-    return strcmp((*a)->d_name, (*b)->d_name);
+    return clo_pooling_folder_name(clo_str_from(e->d_name));
+}
+
+static int bytewise(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* How sentence-transformers names where it keeps the pooling of vectors: the one file below the folder. */
+static bool collect_pooling(job *j, clo_err *err)
+{
+    struct dirent **entries = NULL;
+    char name[4096], path[4096];
+    int n = scandir(j->source, &entries, is_pooling, NULL);
+    bool ok = n >= 0 || clo_fail_sys(err, errno, "list '%s'", j->source);
+    for (int i = 0; i < n; i++) {
+        ok = ok && clo_path_join(name, err, "%s/config.json", entries[i]->d_name) &&
+             clo_path_join(path, err, "%s/%s", j->source, name) && (!clo_path_exists(path) || add_file(j, name, err));
+        free(entries[i]);
+    }
+    free(entries);
+    return ok;
 }
 
 static bool collect_folder(job *j, clo_err *err)
 {
     struct dirent **entries = NULL;
-    int n = scandir(j->source, &entries, belongs, bytewise);
+    int n = scandir(j->source, &entries, belongs, NULL);
     if (n < 0) return clo_fail_sys(err, errno, "list '%s'", j->source);
     bool ok = true, has_weights = false, has_config = false;
     for (int i = 0; i < n; i++) {
@@ -108,6 +139,8 @@ static bool collect_folder(job *j, clo_err *err)
     free(entries);
     if (ok && !(has_weights && has_config))
         return clo_fail(err, CLO_ERR_FORMAT, "'%s' is no model: config.json and *.safetensors are needed", j->source);
+    ok = ok && collect_pooling(j, err);
+    if (ok) qsort(j->names, j->n_files, sizeof *j->names, bytewise);
     return ok;
 }
 
@@ -189,17 +222,31 @@ static bool name_blob(const char *copy, const char *blob, const clo_sha256 *dige
     return rename(copy, blob) == 0 || clo_fail_sys(err, errno, "rename to '%s'", blob);
 }
 
-/* Puts the copy among the blobs and gives it another name in the model's folder. */
+/* Gives a file another name, in the model's folder or in one within it. */
+static bool link_in(const job *j, const char *file, const char *name, clo_err *err)
+{
+    char path[4096];
+    const char *slash = strchr(name, '/');
+    if (slash && (!clo_path_join(path, err, "%s/model/%.*s", j->stage, (int)(slash - name), name) || !clo_mkdir_p(path, err)))
+        return false;
+    if (!clo_path_join(path, err, "%s/model/%s", j->stage, name)) return false;
+    if (link(file, path) != 0) return clo_fail_sys(err, errno, "link '%s'", path);
+    if (!slash) return true;
+    *strrchr(path, '/') = '\0'; /* publish does not sync a folder within */
+    return clo_library_sync_folder(path, err);
+}
+
+/* Puts the copy among the blobs and gives it another name in the model's folder. A sealed process may not change modes: the
+ * file stays writable for its owner. */
 static bool place_blob(job *j, const char *copy, const clo_sha256 *digest, const char *name, clo_err *err)
 {
-    char hex[65], folder[4096], blob[4096], link_path[4096];
+    char hex[65], folder[4096], blob[4096];
     clo_sha256_hex(hex, digest);
     if (!clo_path_join(folder, err, "%s/blobs/sha256/%.2s/%.2s", j->data, hex, hex + 2)) return false;
     if (!clo_mkdir_p(folder, err) || !clo_path_join(blob, err, "%s/%s", folder, hex)) return false;
-    if (!clo_path_join(link_path, err, "%s/model/%s", j->stage, name)) return false;
-    if (chmod(copy, 0444) != 0) return clo_fail_sys(err, errno, "chmod '%s'", copy);
+    if (chmod(copy, 0444) != 0 && errno != EPERM) return clo_fail_sys(err, errno, "chmod '%s'", copy);
     if (!name_blob(copy, blob, digest, err) || !clo_library_sync_folder(folder, err)) return false;
-    if (link(blob, link_path) != 0) return clo_fail_sys(err, errno, "link '%s'", link_path);
+    if (!link_in(j, blob, name, err)) return false;
     return unlink(copy) == 0 || errno == ENOENT || clo_fail_sys(err, errno, "remove '%s'", copy);
 }
 
@@ -207,7 +254,21 @@ static bool place_blob(job *j, const char *copy, const clo_sha256 *digest, const
 static bool in_digest(const job *j, const char *name)
 {
     clo_str s = clo_str_from(name);
-    return j->gguf || clo_str_ends_with(s, CLO_STR(".safetensors")) || clo_str_eq(s, CLO_STR("config.json"));
+    return j->gguf || clo_str_ends_with(s, CLO_STR(".safetensors")) || clo_str_eq(s, CLO_STR("config.json")) ||
+           clo_str_ends_with(s, CLO_STR("/config.json"));
+}
+
+/* Adds a file that lies in the model's folder to what the manifest says. */
+static bool note_file(job *j, const char *name, const clo_sha256 *digest, uint64_t bytes, clo_err *err)
+{
+    char hex[65];
+    clo_sha256_hex(hex, digest);
+    if (in_digest(j, name)) clo_sha256_add(&j->root, digest->b, sizeof digest->b);
+    j->bytes += bytes;
+    json_t *f = json_pack("{s:s, s:I, s:s}", "name", name, "bytes", (json_int_t)bytes, "sha256", hex);
+    if (!f || json_array_append_new(j->files, f) != 0)
+        return clo_fail(err, CLO_ERR_FORMAT, "the name of the file '%s' is not valid UTF-8", name);
+    return true;
 }
 
 static bool take_file(job *j, const char *name, clo_err *err)
@@ -221,13 +282,34 @@ static bool take_file(job *j, const char *name, clo_err *err)
     clo_sha256_hex(hex, &digest);
     if (j->opts.sha256 && strcasecmp(j->opts.sha256, hex) != 0)
         return clo_fail(err, CLO_ERR_MISMATCH, "'%s' has SHA-256 %s, not the expected %s", from, hex, j->opts.sha256);
-    if (in_digest(j, name)) clo_sha256_add(&j->root, digest.b, sizeof digest.b);
-    if (!place_blob(j, copy, &digest, name, err)) return false;
-    j->bytes += bytes;
-    json_t *f = json_pack("{s:s, s:I, s:s}", "name", name, "bytes", (json_int_t)bytes, "sha256", hex);
-    if (!f || json_array_append_new(j->files, f) != 0)
-        return clo_fail(err, CLO_ERR_FORMAT, "the name of '%s' is not valid UTF-8", from);
-    return true;
+    return place_blob(j, copy, &digest, name, err) && note_file(j, name, &digest, bytes, err);
+}
+
+/* A file that is here already. One that was uploaded becomes a blob. */
+static bool take_stored(job *j, const char *name, const clo_sha256 *digest, clo_err *err)
+{
+    char path[4096];
+    bool in_blobs = false;
+    clo_sha256 found;
+    uint64_t bytes = 0;
+    if (!clo_upload_find(path, &in_blobs, j->data, digest, err)) return false;
+    if (!clo_library_hash_file(&found, &bytes, path, true, err)) return false;
+    if (!clo_sha256_eq(&found, digest))
+        return clo_fail(err, CLO_ERR_DAMAGED, "'%s' is damaged: it has another digest", path);
+    if (!(in_blobs ? link_in(j, path, name, err) : place_blob(j, path, digest, name, err))) return false;
+    return note_file(j, name, digest, bytes, err);
+}
+
+/* A file of another model, which stays there. */
+static bool take_shared(job *j, const char *folder, const json_t *file, clo_err *err)
+{
+    char path[4096];
+    const char *name = clo_json_str(file, "name", CLO_STR("")).ptr;
+    clo_str hex = clo_json_str(file, "sha256", CLO_STR(""));
+    clo_sha256 digest;
+    if (!clo_sha256_parse(&digest, hex.ptr, hex.len)) return clo_fail(err, CLO_ERR_DAMAGED, "manifest: a digest");
+    return clo_path_join(path, err, "%s/%s", folder, name) && link_in(j, path, name, err) &&
+           note_file(j, name, &digest, (uint64_t)clo_json_int(file, "bytes", 0), err);
 }
 
 /* --- the model's folder -------------------------------------------------------------------------------------------*/
@@ -338,9 +420,19 @@ static bool open_source(job *j, const char *path, char file[4096], clo_err *err)
                          slash ? plain : ".");
 }
 
+/* The folder in which the model is put together. */
+static bool make_stage(job *j, clo_err *err)
+{
+    char tmp[4096], model[4096];
+    clo_library_sweep(j->data);
+    return clo_path_join(tmp, err, "%s/tmp", j->data) && clo_mkdir_p(tmp, err) &&
+           clo_path_join(j->stage, err, "%s/import-%d", tmp, (int)getpid()) &&
+           clo_path_join(model, err, "%s/model", j->stage) && clo_mkdir_p(model, err);
+}
+
 static bool import(job *j, char name[CLO_MODEL_NAME_MAX], const char *path, clo_err *err)
 {
-    char file[4096] = "", tmp[4096], model[4096];
+    char file[4096] = "";
     if (!open_source(j, path, file, err)) return false;
     if (j->opts.name) snprintf(name, CLO_MODEL_NAME_MAX, "%s", j->opts.name);
     else if (!suggest_name(name, j, file, err)) return false;
@@ -351,13 +443,80 @@ static bool import(job *j, char name[CLO_MODEL_NAME_MAX], const char *path, clo_
         return clo_fail(err, CLO_ERR_USAGE, "--sha256 is for one file, not for %zu", j->n_files);
     if (j->opts.sha256 && (strlen(j->opts.sha256) != 64 || strspn(j->opts.sha256, "0123456789abcdefABCDEF") != 64))
         return clo_fail(err, CLO_ERR_USAGE, "'%s' is no SHA-256: 64 hexadecimal digits are expected", j->opts.sha256);
-    clo_library_sweep(j->data);
-    if (!clo_path_join(tmp, err, "%s/tmp", j->data) || !clo_mkdir_p(tmp, err)) return false;
-    if (!clo_path_join(j->stage, err, "%s/import-%d", tmp, (int)getpid())) return false;
-    if (!clo_path_join(model, err, "%s/model", j->stage) || !clo_mkdir_p(model, err)) return false;
+    if (!make_stage(j, err)) return false;
     for (size_t i = 0; i < j->n_files; i++)
         if (!take_file(j, j->names[i], err)) return false;
     return opens(j, err) && write_manifest(j, name, err) && publish(j, name, err);
+}
+
+/* --- models of what is here ---------------------------------------------------------------------------------------*/
+
+/* The parts' names: one file of any name, or all parts of a split one. */
+static bool check_parts(const job *j, clo_err *err)
+{
+    job whole = {.names = (char **)calloc(FILES_MAX, sizeof *whole.names)};
+    if (!whole.names) return clo_fail(err, CLO_ERR_MEMORY, "list of files");
+    bool ok = collect_gguf(&whole, j->names[0], err), same = ok && whole.n_files == j->n_files;
+    for (size_t i = 0; same && i < j->n_files; i++) same = strcmp(whole.names[i], j->names[i]) == 0;
+    free_names(&whole);
+    return ok && (same || clo_fail(err, CLO_ERR_USAGE, "%zu files that are not the parts of one model", j->n_files));
+}
+
+static int by_file_name(const void *a, const void *b)
+{
+    return strcmp(((const clo_library_file *)a)->name, ((const clo_library_file *)b)->name);
+}
+
+static bool create(job *j, const char *name, const clo_library_file *files, size_t n, clo_err *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        clo_str s = clo_str_from(files[i].name);
+        if (s.len > 255 || s.ptr[0] == '.' || memchr(s.ptr, '/', s.len) || !clo_str_ends_with(s, CLO_STR(".gguf")))
+            return clo_fail(err, CLO_ERR_UNSUPPORTED, "'%.100s': a model is created of .gguf files", files[i].name);
+        if (!add_file(j, files[i].name, err)) return false;
+    }
+    if (!check_parts(j, err) || !make_stage(j, err)) return false;
+    for (size_t i = 0; i < n; i++)
+        if (!take_stored(j, files[i].name, &files[i].digest, err)) return false;
+    return opens(j, err) && write_manifest(j, name, err) && publish(j, name, err);
+}
+
+static bool copy_model(job *j, const char *from, const char *to, clo_err *err)
+{
+    char folder[4096];
+    json_t *m = NULL, *f;
+    size_t i;
+    bool ok = clo_library_show(&m, j->data, from, err) && clo_path_join(folder, err, "%s/models/%s", j->data, from);
+    j->gguf = ok && clo_str_eq(clo_json_str(m, "format", CLO_STR("")), CLO_STR("gguf"));
+    ok = ok && make_stage(j, err);
+    json_array_foreach (json_object_get(m, "files"), i, f)
+        ok = ok && add_file(j, clo_json_str(f, "name", CLO_STR("")).ptr, err) && take_shared(j, folder, f, err);
+    json_decref(m);
+    return ok && write_manifest(j, to, err) && publish(j, to, err);
+}
+
+/* --- the three ways in --------------------------------------------------------------------------------------------*/
+
+static bool begin(job *j, int *lock, const char *name, clo_err *err)
+{
+    j->files = json_array();
+    j->names = (char **)calloc(FILES_MAX, sizeof *j->names);
+    clo_sha256_begin(&j->root);
+    j->root_open = true;
+    if (!j->files || !j->names) return clo_fail(err, CLO_ERR_MEMORY, "import");
+    if (name && !clo_library_name_ok(name))
+        return clo_fail(err, CLO_ERR_USAGE, "'%.200s' is no name for a model: name or org/name of letters, digits, . _ -",
+                        name);
+    return clo_library_lock(lock, j->data, err);
+}
+
+static void end(job *j, int lock)
+{
+    if (j->stage[0]) clo_library_sweep(j->data);
+    if (j->root_open) (void)clo_sha256_end(&j->root);
+    if (lock >= 0) close(lock);
+    free_names(j);
+    json_decref(j->files);
 }
 
 bool clo_library_import(char name[CLO_MODEL_NAME_MAX], const char *data_dir, const char *path, clo_import_opts opts,
@@ -365,20 +524,36 @@ bool clo_library_import(char name[CLO_MODEL_NAME_MAX], const char *data_dir, con
 {
     job j = {.data = data_dir, .opts = opts};
     int lock = -1;
-    bool ok = false;
-    j.files = json_array();
-    j.names = (char **)calloc(FILES_MAX, sizeof *j.names);
-    clo_sha256_begin(&j.root);
-    j.root_open = true;
-    if (!j.files || !j.names) clo_fail(err, CLO_ERR_MEMORY, "import");
-    else if (clo_library_lock(&lock, data_dir, err)) ok = import(&j, name, path, err);
+    bool ok = begin(&j, &lock, NULL, err) && import(&j, name, path, err);
     if (opts.progress) opts.progress(opts.progress_ctx, "", 1, 1);
-    if (j.stage[0]) clo_library_sweep(data_dir);
-    if (j.root_open) (void)clo_sha256_end(&j.root);
-    if (lock >= 0) close(lock);
-    for (size_t i = 0; j.names && i < j.n_files; i++) free(j.names[i]);
-    free(j.names);
-    json_decref(j.files);
+    end(&j, lock);
     if (!ok) clo_err_context(err, "import '%s'", path);
+    return ok;
+}
+
+bool clo_library_create(const char *data_dir, const char *name, const clo_library_file *files, size_t n_files, clo_err *err)
+{
+    job j = {.data = data_dir, .gguf = true};
+    int lock = -1;
+    if (n_files == 0 || n_files > FILES_MAX)
+        return clo_fail(err, CLO_ERR_USAGE, "%zu files, 1 to %d are expected", n_files, FILES_MAX);
+    clo_library_file *sorted = (clo_library_file *)calloc(n_files, sizeof *sorted);
+    if (!sorted) return clo_fail(err, CLO_ERR_MEMORY, "list of files");
+    memcpy(sorted, files, n_files * sizeof *sorted);
+    qsort(sorted, n_files, sizeof *sorted, by_file_name);
+    bool ok = begin(&j, &lock, name, err) && create(&j, name, sorted, n_files, err);
+    end(&j, lock);
+    free(sorted);
+    if (!ok) clo_err_context(err, "create '%.200s'", name);
+    return ok;
+}
+
+bool clo_library_copy(const char *data_dir, const char *from, const char *to, clo_err *err)
+{
+    job j = {.data = data_dir};
+    int lock = -1;
+    bool ok = begin(&j, &lock, to, err) && copy_model(&j, from, to, err);
+    end(&j, lock);
+    if (!ok) clo_err_context(err, "copy '%.200s'", from);
     return ok;
 }

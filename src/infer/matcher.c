@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "infer/automaton.h"
+#include "infer/generate.h"
 #include "infer/sampler.h"
 
 /* What may be remembered before it is thrown away at the next step, and what one walk may spend: a walk that spends it
@@ -12,6 +13,7 @@
 #define KEPT_MAX ((size_t)16 << 20)
 #define WALK_MAX ((size_t)64 << 20)
 #define PLACE_ENDED (-3)  /* behind a stop id */
+#define STOP_IDS_MAX 64
 #define PLAIN_WAYS_MAX 64 /* of a place inside a string whose plain tokens are known at once */
 
 struct clo_matcher {
@@ -292,4 +294,26 @@ void clo_matcher_keep(void *ctx, float *logits, size_t n_vocab, const int32_t *i
     if (n > 0) clo_logits_keep(logits, bits, n);
     for (size_t i = n; i < n_vocab; i++)
         logits[i] = -__builtin_inff();
+}
+
+/* --- a model's own ------------------------------------------------------------------------------------------------*/
+
+bool clo_mask_open(clo_mask *out, const clo_model *m, clo_grammar *g, clo_err *err)
+{
+    int32_t stop_ids[STOP_IDS_MAX];
+    size_t n = clo_gen_stop_ids(m, stop_ids, STOP_IDS_MAX);
+    *out = (clo_mask){0};
+    if (!clo_model_tokenizer(m)) return clo_fail(err, CLO_ERR_UNSUPPORTED, "the model has no tokenizer");
+    if (clo_vocab_trie_open(&out->trie, clo_model_tokenizer(m), clo_gen_vocab(m), err) &&
+        clo_matcher_open(&out->matcher, g, out->trie, stop_ids, n, err))
+        return true;
+    clo_mask_close(out);
+    return false;
+}
+
+void clo_mask_close(clo_mask *m)
+{
+    clo_matcher_close(m->matcher);
+    clo_vocab_trie_close(m->trie);
+    *m = (clo_mask){0};
 }

@@ -16,6 +16,7 @@
 
 #include "infer/grammar.h"
 #include "infer/vocab_trie.h"
+#include "model/model.h"
 
 typedef struct clo_matcher clo_matcher;
 
@@ -36,5 +37,14 @@ bool clo_matcher_fits(clo_matcher *m, const int32_t *ids, size_t n_ids, bool *co
 void clo_matcher_keep(void *ctx, float *logits, size_t n_vocab, const int32_t *ids, size_t n_ids);
 /* clo_task_opts.mask_free: clo_matcher_close. */
 void clo_matcher_free(void *ctx);
+
+/* A matcher of a model's own vocabulary and stop ids, with the trie that it needs: for one answer, where nobody keeps a
+ * trie. The model outlives it. The zeroed struct is valid. */
+typedef struct {
+    clo_vocab_trie *trie; /* owned */
+    clo_matcher *matcher; /* owned */
+} clo_mask;
+CLO_CHECK bool clo_mask_open(clo_mask *out, const clo_model *m, clo_grammar *g, clo_err *err);
+void clo_mask_close(clo_mask *m);
 
 #endif

@@ -99,6 +99,13 @@ static bool copy_sampler(clo_receipt *r, const clo_sampler_params *p, clo_err *e
     return true;
 }
 
+static bool copy_grammar(clo_receipt *r, const clo_grammar_source *s, clo_err *err)
+{
+    if (!s || s->kind == CLO_GRAMMAR_SOURCE_NONE) return true;
+    snprintf(r->grammar_version, sizeof r->grammar_version, "%s", CLO_GRAMMAR_VERSION);
+    return clo_grammar_source_copy(&r->grammar, s, err);
+}
+
 static bool copy_links(clo_receipt *r, const clo_gen_result *g, clo_err *err)
 {
     r->links = (uint8_t *)calloc(g->n_ids + 1, CLO_RECEIPT_LINK_BYTES);
@@ -132,7 +139,7 @@ bool clo_receipt_make(clo_receipt *out, const clo_decoder *d, const clo_receipt_
     if (!clo_receipt_program_digest(&r.program, err)) goto done;
     if (!f->private_prompt && !copy_ids(&r.prompt, f->prompt, g->n_prompt, err)) goto done;
     if (!copy_ids(&r.output, g->ids, g->n_ids, err)) goto done;
-    if (!copy_sampler(&r, f->sampler, err) || !copy_links(&r, g, err)) goto done;
+    if (!copy_sampler(&r, f->sampler, err) || !copy_links(&r, g, err) || !copy_grammar(&r, f->grammar, err)) goto done;
     *out = r;
     ok = true;
 done:
@@ -145,6 +152,7 @@ void clo_receipt_free(clo_receipt *r)
     clo_ids_free(&r->prompt);
     clo_ids_free(&r->output);
     free((void *)(uintptr_t)r->sampler.bias);
+    clo_grammar_source_free(&r->grammar);
     free(r->links);
     *r = (clo_receipt){0};
 }
@@ -199,6 +207,24 @@ static void put_sampler(clo_buf *b, const clo_receipt *r)
     clo_buf_addf(b, "]},\n  \"seed\": \"%llu\",\n", (unsigned long long)r->seed);
 }
 
+/* Its text is JSON inside JSON. */
+static void put_grammar(clo_buf *b, const clo_receipt *r)
+{
+    clo_str s = clo_buf_str(&r->grammar.text);
+    clo_sha256 digest = clo_grammar_source_digest(&r->grammar);
+    json_t *v = json_stringn(s.ptr, s.len);
+    char *text = v ? json_dumps(v, JSON_ENCODE_ANY) : NULL;
+    clo_buf_addf(b, "  \"grammar\": {\"version\": \"%s\", \"kind\": \"%s\", ", r->grammar_version,
+                 clo_grammar_source_kind_name(r->grammar.kind));
+    put_digest(b, "sha256", &digest);
+    clo_buf_add(b, CLO_STR(", \"text\": "));
+    if (text) clo_buf_add(b, clo_str_from(text));
+    else b->failed = true;
+    clo_buf_add(b, CLO_STR("},\n"));
+    free(text);
+    json_decref(v);
+}
+
 bool clo_receipt_format(clo_buf *b, const clo_receipt *r, clo_err *err)
 {
     clo_buf_addf(b, "{\n  \"receipt\": \"rcp1\",\n  \"profile\": \"%s\",\n  \"kv\": \"%s\",\n  \"program\": {\"version\": \"%s\", ",
@@ -213,6 +239,7 @@ bool clo_receipt_format(clo_buf *b, const clo_receipt *r, clo_err *err)
     else clo_buf_add(b, CLO_STR("\"template\": null"));
     clo_buf_add(b, CLO_STR(",\n"));
     put_sampler(b, r);
+    if (r->grammar.kind != CLO_GRAMMAR_SOURCE_NONE) put_grammar(b, r);
     clo_buf_add(b, CLO_STR("  \"salt\": \""));
     put_hex(b, r->salt, sizeof r->salt);
     clo_buf_addf(b, "\",\n  \"prompt\": {\"n\": %zu, ", r->n_prompt);
@@ -358,6 +385,24 @@ static bool get_seed(uint64_t *out, const char *text)
     return strcmp(again, text) == 0;
 }
 
+static bool get_grammar(clo_receipt *r, json_t *o, clo_err *err)
+{
+    const char *version = NULL, *kind = NULL, *digest = NULL, *text = NULL;
+    size_t text_len = 0;
+    clo_sha256 stated;
+    if (!o) return true;
+    if (json_unpack_ex(o, NULL, JSON_STRICT, "{s:s, s:s, s:s, s:s%}", "version", &version, "kind", &kind, "sha256",
+                       &digest, "text", &text, &text_len) != 0 ||
+        !get_word(r->grammar_version, sizeof r->grammar_version, version) || !get_digest(&stated, digest))
+        return bad(err, "its grammar");
+    if (!clo_grammar_source_read(&r->grammar, clo_str_from(kind), (clo_str){text, text_len}, err)) {
+        clo_err_context(err, "receipt");
+        return false;
+    }
+    clo_sha256 found = clo_grammar_source_digest(&r->grammar);
+    return clo_sha256_eq(&stated, &found) || bad(err, "its grammar does not have its digest");
+}
+
 static bool get_prompt(clo_receipt *r, json_t *o, clo_err *err)
 {
     json_int_t n = 0;
@@ -399,11 +444,13 @@ static bool get_output(clo_receipt *r, json_t *output, json_t *chain, clo_err *e
 static bool get_all(clo_receipt *r, json_t *root, clo_err *err)
 {
     const char *kind, *profile, *kv, *version, *program, *model, *tokenizer, *seed, *salt;
-    json_t *template_text, *sampler, *prompt, *output, *chain;
+    json_t *template_text, *sampler, *grammar = NULL, *prompt, *output, *chain;
     if (json_unpack_ex(root, NULL, JSON_STRICT,
-                       "{s:s, s:s, s:s, s:{s:s, s:s}, s:s, s:s, s:o, s:o, s:s, s:s, s:o, s:o, s:o}", "receipt", &kind,
+                       "{s:s, s:s, s:s, s:{s:s, s:s}, s:s, s:s, s:o, s:o, s:s, s?o, s:s, s:o, s:o, s:o}",
+                       "receipt", &kind,
                        "profile", &profile, "kv", &kv, "program", "version", &version, "sha256", &program, "model",
                        &model, "tokenizer", &tokenizer, "template", &template_text, "sampler", &sampler, "seed", &seed,
+                       "grammar", &grammar,
                        "salt", &salt, "prompt", &prompt, "output", &output, "chain", &chain) != 0)
         return bad(err, "not the fields of a receipt");
     if (strcmp(kind, "rcp1") != 0) return clo_fail(err, CLO_ERR_UNSUPPORTED, "receipt: not of the kind rcp1");
@@ -417,7 +464,8 @@ static bool get_all(clo_receipt *r, json_t *root, clo_err *err)
         return bad(err, "its template's digest");
     if (!get_seed(&r->seed, seed)) return bad(err, "its seed");
     if (!get_hex(r->salt, sizeof r->salt, salt, strlen(salt))) return bad(err, "its salt");
-    return get_sampler(r, sampler, err) && get_prompt(r, prompt, err) && get_output(r, output, chain, err);
+    return get_sampler(r, sampler, err) && get_grammar(r, grammar, err) && get_prompt(r, prompt, err) &&
+           get_output(r, output, chain, err);
 }
 
 bool clo_receipt_parse(clo_receipt *out, clo_str text, clo_err *err)

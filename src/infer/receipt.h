@@ -22,6 +22,7 @@
 #include "base/err.h"
 #include "infer/decoder.h"
 #include "infer/generate.h"
+#include "infer/grammar_source.h"
 #include "infer/sampler.h"
 
 #define CLO_RECEIPT_BYTES_MAX ((size_t)64 << 20)
@@ -37,6 +38,8 @@ typedef struct {
     bool has_template;
     clo_sampler_params sampler;  /* bias is owned */
     uint64_t seed;
+    char grammar_version[8];     /* CLO_GRAMMAR_VERSION of who answered; empty without a grammar */
+    clo_grammar_source grammar;  /* what the answer was held to; NONE: any text */
     uint8_t salt[16];
     clo_sha256 prompt_sha256;    /* of salt || prompt ids as le32 */
     size_t n_prompt;
@@ -53,6 +56,7 @@ typedef struct {
     const clo_sampler_params *sampler;
     uint64_t seed;
     const clo_sha256 *template_text; /* NULL: no template */
+    const clo_grammar_source *grammar; /* NULL or NONE: any text */
     const char *version;
     bool private_prompt;          /* leave the prompt's tokens out */
 } clo_receipt_facts;
@@ -71,14 +75,14 @@ CLO_CHECK bool clo_receipt_read(clo_receipt *out, const char *path, clo_err *err
 typedef struct {
     bool same;
     bool same_program;  /* told, not judged: another build must give the same bits */
-    char what[32];      /* when not the same: "model", "tokenizer", "profile", "prompt", "token", "logits", ... */
+    char what[32];      /* when not the same: "model", "tokenizer", "profile", "prompt", "grammar", "token", "logits", ... */
     size_t at;          /* output index of the first difference, for "token" and "logits" */
     int32_t stated, found; /* ids, for "token" */
     size_t n_checked;   /* output tokens found to be the same */
     double seconds;
 } clo_replay_verdict;
 
-/* prompt: for receipts without it, else NULL. The template's digest is compared when `template_text` is given. */
+/* An answer that was held to a grammar is masked again. prompt: for receipts without it, else NULL. The template's digest is compared when `template_text` is given. */
 CLO_CHECK bool clo_receipt_replay(const clo_receipt *r, clo_decoder *d, const clo_ids *prompt,
                                   const clo_sha256 *template_text, clo_replay_verdict *out, clo_err *err);
 

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "base/check.h"
+#include "infer/matcher.h"
 #include "infer/receipt_impl.h"
 
 #define ROWS_AT_ONCE 32
@@ -34,6 +35,8 @@ static bool same_setting(const clo_receipt *r, const clo_decoder *d, const clo_s
     if (!clo_sha256_eq(&tokenizer, &r->tokenizer)) return differs(v, "tokenizer");
     if (template_text && r->has_template && !clo_sha256_eq(template_text, &r->template_text))
         return differs(v, "template");
+    if (r->grammar.kind != CLO_GRAMMAR_SOURCE_NONE && strcmp(r->grammar_version, CLO_GRAMMAR_VERSION) != 0)
+        return differs(v, "grammar");
     if (prompt->n != r->n_prompt || !clo_sha256_eq(&prompt_digest, &r->prompt_sha256)) return differs(v, "prompt");
     return true;
 }
@@ -76,6 +79,7 @@ void clo_receipt_check_answer(const clo_receipt *r, const int32_t *ids, const cl
 typedef struct {
     const clo_receipt *r;
     clo_sampler *sampler;
+    clo_mask mask;      /* empty: any text */
     const int32_t *ids;  /* [n_prompt + n_output] */
     size_t n_vocab;
     clo_sha256 link;
@@ -92,6 +96,7 @@ static bool check_row(walk *w, size_t i, float *logits, bool *same, clo_err *err
     w->v->at = i;
     clo_top_logits(top, CLO_CHAIN_TOP, logits, w->n_vocab);
     w->link = clo_chain_link(&w->link, stated, top);
+    if (w->mask.matcher) clo_matcher_keep(w->mask.matcher, logits, w->n_vocab, w->ids + r->n_prompt, i);
     if (!clo_sampler_pick(w->sampler, &found, logits, w->ids, r->n_prompt + i, i, err)) return false;
     w->v->stated = stated;
     w->v->found = found;
@@ -128,6 +133,17 @@ static bool check_rows(walk *w, clo_decoder *d, clo_seq *seq, float *rows, bool 
     return true;
 }
 
+/* The mask of what the answer was held to. */
+static bool open_mask(clo_mask *out, const clo_receipt *r, const clo_model *m, clo_err *err)
+{
+    clo_grammar *g = NULL;
+    if (r->grammar.kind == CLO_GRAMMAR_SOURCE_NONE) return true;
+    bool ok = clo_grammar_source_compile(&g, &r->grammar, err) && clo_mask_open(out, m, g, err);
+    clo_grammar_close(g);
+    if (!ok) clo_err_context(err, "receipt: its grammar");
+    return ok;
+}
+
 bool clo_receipt_replay(const clo_receipt *r, clo_decoder *d, const clo_ids *prompt, const clo_sha256 *template_text,
                         clo_replay_verdict *out, clo_err *err)
 {
@@ -158,13 +174,14 @@ bool clo_receipt_replay(const clo_receipt *r, clo_decoder *d, const clo_ids *pro
     memcpy(ids, head->ids, r->n_prompt * sizeof *ids);
     if (r->output.n > 0) memcpy(ids + r->n_prompt, r->output.ids, r->output.n * sizeof *ids);
     w.ids = ids;
-    if (!clo_seq_open(&seq, d, n_all, err)) goto done;
+    if (!open_mask(&w.mask, r, clo_decoder_model(d), err) || !clo_seq_open(&seq, d, n_all, err)) goto done;
     if (!clo_sampler_open(&w.sampler, &r->sampler, r->seed, w.n_vocab, err)) goto done;
     if (!check_rows(&w, d, seq, rows, &out->same, err)) goto done;
     out->seconds = now_s() - begin;
     ok = true;
 done:
     clo_sampler_close(w.sampler);
+    clo_mask_close(&w.mask);
     clo_seq_close(seq);
     free(rows);
     free(ids);

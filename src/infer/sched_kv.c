@@ -40,6 +40,7 @@ bool clo_sched_reserve(clo_sched *s, clo_task *t, size_t n)
 /* Guesses that did not hold may stand at the newest token's place and behind it. */
 void clo_sched_keep(clo_sched *s, clo_task *t)
 {
+    if (t->o.embed) return; /* nobody goes on from there, and an encoder's blocks hold for their own text only */
     size_t n = clo_min(clo_seq_len(t->seq), clo_answer_len(t->answer) - 1) / CLO_KV_BLOCK;
     clo_prefix_at at = t->n_path > 0 ? t->path[t->n_path - 1] : clo_prefix_root;
     for (; t->n_path < n; t->path[t->n_path++] = at)

@@ -24,6 +24,7 @@ double clo_sched_now_s(void)
 typedef struct {
     size_t n_tok, n_rows;
     bool lookup;
+    float *hidden; /* rows that are not taken yet */
 } room;
 
 /* Blocks for t, at the cost of tasks that came later and are not in the pass. */
@@ -41,13 +42,17 @@ static bool make_room(clo_sched *s, clo_task *t, size_t n)
 static void add_slot(clo_sched *s, clo_task *t, room *left)
 {
     clo_want_limits most = {left->n_tok, left->n_rows, left->lookup && t->o.lookup};
+    bool whole = clo_model_spec(s->model)->encoder; /* then a pass of one text may be longer than others are */
     if (most.n_tok == 0 || most.n_rows == 0) return;
+    if (whole && s->n_slots > 0 && clo_answer_len(t->answer) > most.n_tok) return;
     clo_want w = clo_answer_want(t->answer, clo_seq_len(t->seq), most);
     if (!make_room(s, t, w.begin + w.n)) return;
     float *logits = s->logits + (s->n_rows_max - left->n_rows) * clo_decoder_logits_stride(s->decoder);
     clo_seq_truncate(t->seq, w.begin);
-    s->steps[s->n_slots] = (clo_step){t->seq, w.ids, w.n, w.n_logits, logits};
-    s->slots[s->n_slots++] = (clo_slot){t, w, logits};
+    float *hidden = w.hidden ? left->hidden : NULL;
+    s->steps[s->n_slots] = (clo_step){t->seq, w.ids, w.n, w.n_logits, logits, hidden};
+    s->slots[s->n_slots++] = (clo_slot){t, w, logits, hidden};
+    if (hidden) left->hidden += w.n * clo_decoder_hidden_stride(s->decoder);
     t->in_pass = true;
     left->n_tok -= clo_min(left->n_tok, w.n);
     left->n_rows -= w.n_logits;
@@ -95,7 +100,7 @@ static size_t count_tasks(const clo_sched *s, double used_max_s, size_t *n_promp
 void clo_sched_plan(clo_sched *s)
 {
     double used_max_s = clo_shares_least(&s->shares, true) + AHEAD_S;
-    room left = {.n_tok = tokens_of_a_pass(s), .n_rows = s->n_rows_max};
+    room left = {.n_tok = tokens_of_a_pass(s), .n_rows = s->n_rows_max, .hidden = s->hidden};
     s->n_slots = 0;
     for (size_t i = 0; i < s->n_running; i++)
         s->running[i]->in_pass = false;
@@ -146,7 +151,10 @@ static void choose(void *ctx, size_t i_thread, size_t n_threads)
     for (size_t i; (i = atomic_fetch_add(&c->next_slot, 1)) < s->n_slots;) {
         clo_slot *slot = &s->slots[i];
         clo_task *t = slot->t;
-        t->failed = !clo_answer_take(t->answer, slot->logits, c->step_s, &t->result.err);
+        if (slot->hidden)
+            clo_answer_pool(t->answer, slot->hidden, clo_decoder_hidden_stride(s->decoder));
+        else
+            t->failed = !clo_answer_take(t->answer, slot->logits, c->step_s, &t->result.err);
     }
 }
 
@@ -157,7 +165,7 @@ static void choose_all(clo_sched *s, double step_s)
     size_t n_rows = 0;
     for (size_t i = 0; i < s->n_slots; i++) {
         c.n_scored += s->slots[i].want.n_scored;
-        n_rows += s->slots[i].want.n_logits;
+        n_rows += s->slots[i].want.hidden ? 1 : s->slots[i].want.n_logits;
     }
     if (n_rows > 1)
         clo_pool_run(s->pool, choose, &c);

@@ -192,6 +192,7 @@ static void end_task(clo_task *t)
     if (t->o.mask_free) t->o.mask_free(t->o.mask_ctx);
     t->result.queue_s = (t->run_s > 0 ? t->run_s : clo_sched_now_s()) - t->start_s;
     clo_answer_result(t->answer, &t->result.gen);
+    if (t->result.gen.finish != CLO_FINISH_CANCELLED) t->result.vector = t->answer->pooled.v;
 }
 
 static void receive_visit(clo_sched *s)
@@ -271,6 +272,7 @@ static void sched_free(clo_sched *s)
     free(s->slots);
     free(s->steps);
     free(s->logits);
+    free(s->hidden);
     pthread_mutex_destroy(&s->lock);
     pthread_cond_destroy(&s->wake);
     pthread_cond_destroy(&s->quiet);
@@ -311,7 +313,11 @@ static bool take_memory(clo_sched *s, clo_err *err)
     s->steps = calloc(n_run, sizeof *s->steps);
     size_t bytes = s->n_rows_max * clo_decoder_logits_stride(s->decoder) * sizeof(float);
     s->logits = aligned_alloc(64, clo_round_up(bytes, 64));
-    if (s->shares.at && s->running && s->over && s->told && s->slots && s->steps && s->logits) return true;
+    size_t hidden = clo_decoder_pass_tokens(s->decoder) * clo_decoder_hidden_stride(s->decoder) * sizeof(float);
+    bool pools = clo_model_spec(s->model)->pooling != CLO_POOL_NONE;
+    if (pools) s->hidden = aligned_alloc(64, clo_round_up(hidden, 64));
+    bool rows = s->logits && pools == (s->hidden != NULL);
+    if (s->shares.at && s->running && s->over && s->told && s->slots && s->steps && rows) return true;
     return clo_fail(err, CLO_ERR_MEMORY, "scheduler of %zu tasks", n_all);
 }
 

@@ -12,6 +12,8 @@
  *   clo_task_close(t);
  *   clo_sched_close(s);
  *
+ * A task may ask for the vector of its prompt instead (embed.h): the same line, shares and passes.
+ *
  * Fairness: tasks belong to keys (a user, a program). Keys with work get equal shares of the machine's time, by weight;
  * within a key, first come, first served. KV memory is taken in blocks of 64 positions under one ceiling; whole blocks
  * that begin the same way are shared, and kept after their task until the room is needed. When blocks run out, the task
@@ -76,6 +78,7 @@ typedef struct {
     uint64_t seed;
     size_t n_max;           /* output tokens; 0: until the model or the context ends */
     bool prompt_only;       /* no output: for prompt_logprobs */
+    bool embed;             /* no output: the vector of the prompt, in the result; no event comes */
     const clo_str *stops;   /* [n_stops] */
     size_t n_stops;
     bool ignore_stop_ids, show_special;
@@ -96,7 +99,8 @@ typedef struct {
 } clo_task_opts;
 
 /* CLO_ERR_LIMIT when the prompt leaves no room in the context (err->at: tokens of the prompt), CLO_ERR_DENIED when
- * n_waiting_max tasks are in line or the scheduler is closing, CLO_ERR_USAGE as clo_gen_run. */
+ * n_waiting_max tasks are in line or the scheduler is closing, CLO_ERR_UNSUPPORTED for an output of an encoder or a vector
+ * of a model without pooling, CLO_ERR_USAGE as clo_gen_run. */
 CLO_CHECK bool clo_task_start(clo_task **out, clo_sched *s, const clo_task_opts *o, clo_err *err);
 /* The task ends within one pass, as cancelled. */
 void clo_task_cancel(clo_task *t);
@@ -133,6 +137,7 @@ typedef struct {
     clo_gen_result gen;     /* ids, text, chain, finish, counts, times, as of a run alone; decode_s while others ran too */
     double queue_s;         /* in line before the first pass */
     double first_s;         /* from start to the first token */
+    const float *vector;    /* [n_dim of the model's spec] with `embed`, when ok and not cancelled; lives until close */
 } clo_task_result;
 
 /* After clo_task_state said DONE; lives until close. */

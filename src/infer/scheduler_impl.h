@@ -96,6 +96,7 @@ typedef struct {
     clo_task *t;
     clo_want want;
     float *logits; /* [want.n_logits, stride] */
+    float *hidden; /* [want.n, hidden stride] when want.hidden */
 } clo_slot;
 
 /* A call of clo_sched_run, on its caller's stack. */
@@ -140,6 +141,7 @@ struct clo_sched {
     clo_step *steps;      /* [n_running_max] owned */
     float *logits;        /* [n_rows_max, stride] owned, 64-byte aligned */
     size_t n_rows_max;
+    float *hidden;        /* [clo_decoder_pass_tokens, hidden stride] owned, 64-byte aligned; NULL: a model without pooling */
     double prompt_tok_s;  /* tokens a second of passes with prompts, lately; 0: not known */
 };
 

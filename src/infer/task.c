@@ -138,6 +138,7 @@ static bool open_answer(clo_task *t, clo_err *err)
         .n_top = o->n_top,
         .prompt_logprobs = o->prompt_logprobs,
         .prompt_only = o->prompt_only,
+        .embed = o->embed,
         .mask = o->mask,
         .mask_ctx = o->mask_ctx,
         .on_token = keep_token,

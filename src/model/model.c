@@ -84,6 +84,10 @@ static void bind_vector(clo_layer *l, const struct prep_entry *e, const float *v
     case CLO_ROLE_POST_ATTN_NORM: l->post_attn_norm = v; break;
     case CLO_ROLE_FFN_NORM: l->ffn_norm = v; break;
     case CLO_ROLE_POST_FFN_NORM: l->post_ffn_norm = v; break;
+    case CLO_ROLE_ATTN_SUM_NORM: l->attn_sum_norm = v; break;
+    case CLO_ROLE_ATTN_SUM_NORM_BIAS: l->attn_sum_norm_bias = v; break;
+    case CLO_ROLE_FFN_SUM_NORM: l->ffn_sum_norm = v; break;
+    case CLO_ROLE_FFN_SUM_NORM_BIAS: l->ffn_sum_norm_bias = v; break;
     default: break;
     }
 }
@@ -112,13 +116,17 @@ static void bind_entry(clo_model *m, const struct prep_entry *e, const uint8_t *
     clo_layer *l = &m->layers[e->i_layer];
     clo_matrix w = {(clo_dtype)e->dtype, e->n_rows, e->n_cols, data};
     if (e->kind == PREP_ROWS)
-        m->embed = w;
+        *(e->role == CLO_ROLE_POSITIONS ? &m->positions : e->role == CLO_ROLE_TYPES ? &m->types : &m->embed) = w;
     else if (e->kind == PREP_MATRIX && e->role == CLO_ROLE_HEAD)
         m->head = w;
     else if (e->kind == PREP_MATRIX)
         bind_matrix(l, e, w);
     else if (e->role == CLO_ROLE_FINAL_NORM)
         m->final_norm = (const float *)(const void *)data;
+    else if (e->role == CLO_ROLE_EMBED_NORM)
+        m->embed_norm = (const float *)(const void *)data;
+    else if (e->role == CLO_ROLE_EMBED_NORM_BIAS)
+        m->embed_norm_bias = (const float *)(const void *)data;
     else
         bind_vector(l, e, (const float *)(const void *)data);
 }
@@ -126,7 +134,8 @@ static void bind_entry(clo_model *m, const struct prep_entry *e, const uint8_t *
 /* Names of families are constants of the program; the image holds a copy. */
 static const char *family_constant(const char name[16])
 {
-    static const char *const known[] = {"llama", "qwen2", "qwen3", "olmo", "olmo2", "olmo3", "gemma3", "smollm3"};
+    static const char *const known[] = {"llama", "qwen2",  "qwen3",   "olmo", "olmo2",
+                                        "olmo3", "gemma3", "smollm3", "bert"};
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (strncmp(known[i], name, 16) == 0) return known[i];
     return "unknown";
@@ -157,8 +166,12 @@ bool clo_model_bind(clo_model *m, clo_bytes image, clo_err *err)
         bind_entry(m, &entries[i], image.ptr);
         if (entries[i].kind != PREP_ROWS) m->bytes_per_token += entries[i].bytes;
     }
-    if (!m->head.data || (!m->spec.tied && !m->embed.data))
+    bool encoder = m->spec.encoder;
+    if (!m->head.data != encoder || ((encoder || !m->spec.tied) && !m->embed.data))
         return clo_fail(err, CLO_ERR_FORMAT, "prepared file: no head or no embedding");
+    if ((m->spec.learned_positions && !m->positions.data) || (m->spec.n_types > 0 && !m->types.data) ||
+        (m->spec.embed_norm && !(m->embed_norm && m->embed_norm_bias)))
+        return clo_fail(err, CLO_ERR_FORMAT, "prepared file: a part of the embedding is missing");
     m->main_dtype = m->layers[0].down.data ? m->layers[0].down.dtype : m->head.dtype;
     clo_bytes tok = {image.ptr + h.tok_off, h.tok_bytes};
     return tok.len == 0 || clo_tok_open_compiled(&m->tok, tok, err);
@@ -173,8 +186,8 @@ static void unbind(clo_model *m)
     m->tok = NULL;
     m->layers = NULL;
     m->bytes_per_token = 0;
-    m->embed = m->head = (clo_matrix){0};
-    m->final_norm = NULL;
+    m->embed = m->head = m->positions = m->types = (clo_matrix){0};
+    m->final_norm = m->embed_norm = m->embed_norm_bias = NULL;
 }
 
 /* Maps a prepared file made earlier from the same source. False, silently, when there is none that fits. */
@@ -378,13 +391,31 @@ const float *clo_model_final_norm(const clo_model *m)
     return m->final_norm;
 }
 
+static void look_up(const clo_matrix *table, float *y, size_t i)
+{
+    size_t row_bytes = 0;
+    if (!clo_dtype_row_bytes(table->dtype, table->n_cols, &row_bytes)) abort(); /* checked at binding */
+    clo_dequantize_row(table->dtype, y, table->data + i * row_bytes, table->n_cols);
+}
+
 void clo_model_embed(const clo_model *m, float *y, int32_t id)
 {
-    if (!m->embed.data) {
-        clo_packed_row(y, &m->head, (size_t)id);
-        return;
-    }
-    size_t row_bytes = 0;
-    if (!clo_dtype_row_bytes(m->embed.dtype, m->embed.n_cols, &row_bytes)) abort(); /* checked at binding */
-    clo_dequantize_row(m->embed.dtype, y, m->embed.data + (size_t)id * row_bytes, m->embed.n_cols);
+    if (m->embed.data) look_up(&m->embed, y, (size_t)id);
+    else clo_packed_row(y, &m->head, (size_t)id);
+}
+
+void clo_model_position(const clo_model *m, float *y, size_t i)
+{
+    look_up(&m->positions, y, i);
+}
+
+void clo_model_type(const clo_model *m, float *y)
+{
+    look_up(&m->types, y, 0);
+}
+
+const float *clo_model_embed_norm(const clo_model *m, const float **bias)
+{
+    *bias = m->embed_norm_bias;
+    return m->embed_norm;
 }

@@ -60,12 +60,17 @@ typedef struct {
     clo_matrix q, k, v, o, gate, up, down;
     const float *q_bias, *k_bias, *v_bias, *o_bias, *gate_bias, *up_bias, *down_bias; /* padded to 16 */
     const float *attn_norm, *q_norm, *k_norm, *post_attn_norm, *ffn_norm, *post_ffn_norm;
+    const float *attn_sum_norm, *attn_sum_norm_bias, *ffn_sum_norm, *ffn_sum_norm_bias;
 } clo_layer;
 
 const clo_layer *clo_model_layer(const clo_model *m, uint32_t i);
-const clo_matrix *clo_model_head(const clo_model *m);   /* n_rows = n_vocab */
+const clo_matrix *clo_model_head(const clo_model *m);   /* n_rows = n_vocab; data NULL: an encoder has none */
 const float *clo_model_final_norm(const clo_model *m);  /* NULL: without weight */
 /* y[0..n_dim) = row `id` of the embedding table, not scaled. id < n_vocab. */
 void clo_model_embed(const clo_model *m, float *y, int32_t id);
+/* The same of the table of positions (i < n_ctx) and of row 0 of the table of token types; of a spec that has them. */
+void clo_model_position(const clo_model *m, float *y, size_t i);
+void clo_model_type(const clo_model *m, float *y);
+const float *clo_model_embed_norm(const clo_model *m, const float **bias); /* of a spec that has one */
 
 #endif

@@ -15,7 +15,7 @@
 #include "model/model.h"
 
 #define PREP_MAGIC "CLOPREP1"
-#define PREP_LAYOUT 1u
+#define PREP_LAYOUT 2u
 #define PREP_ALIGN 64u
 #define PREP_BYTES_MAX ((uint64_t)1 << 46)
 #define SOURCE_FILES_MAX 1024
@@ -23,7 +23,7 @@
 typedef enum {
     PREP_MATRIX = 1, /* packed panels */
     PREP_VECTOR,     /* f32, filled with zeros up to a multiple of 16 */
-    PREP_ROWS,       /* rows as stored, for looking up embeddings */
+    PREP_ROWS,       /* rows as stored, for looking them up */
 } prep_kind;
 
 struct prep_entry {
@@ -62,6 +62,8 @@ struct clo_model {
     clo_layer *layers;          /* [n_layer] owned */
     clo_matrix head;
     clo_matrix embed;           /* rows as stored; data NULL when tied */
+    clo_matrix positions, types; /* rows as stored; of encoders */
+    const float *embed_norm, *embed_norm_bias;
     const float *final_norm;
     uint64_t bytes_per_token;
     clo_dtype main_dtype;

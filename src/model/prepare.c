@@ -45,7 +45,8 @@ static bool is_model_file(const char *name)
     return clo_str_ends_with(s, CLO_STR(".safetensors")) || clo_str_eq(s, CLO_STR("config.json")) ||
            clo_str_eq(s, CLO_STR("generation_config.json")) || clo_str_eq(s, CLO_STR("model.safetensors.index.json")) ||
            clo_str_eq(s, CLO_STR("tokenizer.json")) || clo_str_eq(s, CLO_STR("tokenizer_config.json")) ||
-           clo_str_eq(s, CLO_STR("chat_template.jinja"));
+           clo_str_eq(s, CLO_STR("chat_template.jinja")) || clo_str_eq(s, CLO_STR("modules.json")) ||
+           clo_str_eq(s, CLO_STR("sentence_bert_config.json"));
 }
 
 static bool list_folder(clo_source *s, const char *folder, clo_arena *keep, clo_err *err)
@@ -57,6 +58,10 @@ static bool list_folder(clo_source *s, const char *folder, clo_arena *keep, clo_
         char path[4096];
         if (is_model_file(e->d_name))
             ok = clo_path_join(path, err, "%s/%s", folder, e->d_name) && add_path(s, path, keep, err);
+        if (clo_pooling_folder_name(clo_str_from(e->d_name))) {
+            ok = ok && clo_path_join(path, err, "%s/%s/config.json", folder, e->d_name);
+            if (ok && clo_path_exists(path)) ok = add_path(s, path, keep, err);
+        }
     }
     closedir(d);
     if (ok) qsort(s->paths, s->n, sizeof *s->paths, by_name);
@@ -113,7 +118,7 @@ static const char *base_name(const char *path)
 }
 
 /* Digest of the model: as an OMS root, SHA-256 over the SHA-256 digests of its files in bytewise order of their names:
- * weights and config.json of a folder, every part of a GGUF (docs/formats/receipt.md). */
+ * weights, config.json and pooling of a folder, every part of a GGUF (docs/formats/receipt.md). */
 static bool model_digest(clo_sha256 *out, const clo_source *src, clo_model_opts opts, clo_err *err)
 {
     clo_sha256_ctx root;
@@ -239,19 +244,24 @@ static bool plan_role(struct plan *p, clo_role role, uint32_t i_layer, clo_err *
         if (err) *err = why;
         return false;
     }
-    if (role == CLO_ROLE_EMBED) return plan_entry(p, PREP_ROWS, role, 0, t, err);
+    if (role == CLO_ROLE_EMBED || role == CLO_ROLE_POSITIONS || role == CLO_ROLE_TYPES)
+        return plan_entry(p, PREP_ROWS, role, 0, t, err);
     return plan_entry(p, is_matrix_role(role) ? PREP_MATRIX : PREP_VECTOR, role, i_layer, t, err);
 }
 
-/* Order of the image: embedding rows, then layers in the order in which a token reads them, the head last. */
+/* Order of the image: embedding rows and what belongs to them, then layers in the order in which a token reads them, the
+ * head last. */
 static bool plan_all(struct plan *p, clo_err *err)
 {
-    if (!p->spec->tied && !plan_role(p, CLO_ROLE_EMBED, 0, err)) return false;
+    bool own_rows = !p->spec->tied || p->spec->encoder;
+    if (own_rows && !plan_role(p, CLO_ROLE_EMBED, 0, err)) return false;
+    for (int role = CLO_ROLE_POSITIONS; role < CLO_ROLE_FINAL_NORM; role++)
+        if (!plan_role(p, (clo_role)role, 0, err)) return false;
     for (uint32_t i = 0; i < p->spec->n_layer; i++)
         for (int role = CLO_ROLE_ATTN_NORM; role < CLO_ROLE_COUNT; role++)
             if (!plan_role(p, (clo_role)role, i, err)) return false;
     if (!plan_role(p, CLO_ROLE_FINAL_NORM, 0, err)) return false;
-    if (!p->spec->tied) return plan_role(p, CLO_ROLE_HEAD, 0, err);
+    if (own_rows) return plan_role(p, CLO_ROLE_HEAD, 0, err);
     const clo_tensor *embed = clo_spec_tensor(p->spec, p->ck, CLO_ROLE_EMBED, 0, err);
     return embed && plan_entry(p, PREP_MATRIX, CLO_ROLE_HEAD, 0, embed, err);
 }

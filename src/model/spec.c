@@ -1,8 +1,8 @@
 /* Families as a table, and the rules that hold for all of them.
  *
  * Sources: the config classes of Hugging Face transformers (defaults), ggml's GGUF key table, arXiv:2302.13971 (Llama),
- * arXiv:2412.15115 (Qwen2.5), arXiv:2402.00838 and arXiv:2501.00656 (OLMo 1, 2), arXiv:2503.19786 (Gemma 3). Values in a
- * model's own files go before these defaults always. */
+ * arXiv:2412.15115 (Qwen2.5), arXiv:2402.00838 and arXiv:2501.00656 (OLMo 1, 2), arXiv:2503.19786 (Gemma 3),
+ * arXiv:1810.04805 (BERT). Values in a model's own files go before these defaults always. */
 #include "model/spec.h"
 
 #include <math.h>
@@ -35,6 +35,8 @@ static const clo_family families[] = {
     { .family = "smollm3", .hf_type = "smollm3", .hf_class = "SmolLM3ForCausalLM", .gguf_arch = "smollm3",
       .norm_weight = true, .pre_norms = true, .permuted = true, .no_rope_every = 4, .window = CLO_WINDOW_NO_ROPE,
       .tied = true, .eps = 1e-6, .theta = 2e6, .n_kv_head = 4 },
+    { .family = "bert", .hf_type = "bert", .hf_class = "BertModel", .gguf_arch = "bert", .norm = CLO_NORM_LAYER,
+      .norm_weight = true, .qkv_bias = true, .act = CLO_ACT_GELU, .encoder = true, .eps = 1e-12, .theta = 1e4 },
 };
 /* clang-format on */
 #define N_FAMILIES (sizeof families / sizeof families[0])
@@ -83,6 +85,14 @@ void clo_spec_begin(clo_spec *s, const clo_family *f)
         .qkv_bias = f->qkv_bias,
         .qk_norm = f->qk_norm,
         .act = f->act,
+        .encoder = f->encoder,
+        .embed_norm = f->encoder,
+        .sum_norm = f->encoder,
+        .norm_bias = f->encoder,
+        .gated = !f->encoder,
+        .learned_positions = f->encoder,
+        .o_bias = f->encoder,
+        .mlp_bias = f->encoder,
         .emb_scale = 1,
         .residual_scale = 1,
         .logit_scale = 1,
@@ -91,7 +101,7 @@ void clo_spec_begin(clo_spec *s, const clo_family *f)
     for (int i = 0; i < 2; i++)
         s->rope[i] = (clo_rope){.theta = f->theta, .factor = 1, .attn_factor = 1};
     for (uint32_t i = 0; i < CLO_LAYERS_MAX; i++) {
-        s->layer_rope[i] = f->no_rope_every && (i + 1) % f->no_rope_every == 0 ? 0 : 1;
+        s->layer_rope[i] = f->encoder || (f->no_rope_every && (i + 1) % f->no_rope_every == 0) ? 0 : 1;
     }
 }
 
@@ -109,6 +119,12 @@ static bool in_range(uint32_t v, uint32_t min, uint32_t max, const char *what, c
 {
     if (v >= min && v <= max) return true;
     return clo_fail(err, CLO_ERR_LIMIT, "%s is %u, expected %u to %u", what, v, min, max);
+}
+
+static bool act_ok(const clo_spec *s, clo_err *err)
+{
+    if ((s->act == CLO_ACT_GELU) != s->gated) return true;
+    return clo_fail(err, CLO_ERR_UNSUPPORTED, "this activation is not built %s a gate", s->gated ? "with" : "without");
 }
 
 static bool positive(double v, double max)
@@ -160,7 +176,8 @@ bool clo_spec_end(clo_spec *s, const clo_family *f, clo_err *err)
     if (!in_range(s->n_ff, 1, SPEC_FF_MAX, "feed-forward size", err)) return false;
     if (!in_range(s->n_vocab, 1, SPEC_VOCAB_MAX, "vocabulary", err)) return false;
     if (!in_range(s->n_ctx, 1, SPEC_CTX_MAX, "context", err)) return false;
-    if (!heads_ok(s, err)) return false;
+    if (!in_range(s->n_types, 0, SPEC_TYPES_MAX, "number of token types", err)) return false;
+    if (!heads_ok(s, err) || !act_ok(s, err)) return false;
     if (!positive((double)s->norm_eps, 1))
         return clo_fail(err, CLO_ERR_LIMIT, "norm epsilon is %g", (double)s->norm_eps);
     if (!(s->qkv_clip >= 0) || !(s->attn_softcap >= 0) || !(s->logit_softcap >= 0)) {
@@ -176,6 +193,7 @@ bool clo_spec_end(clo_spec *s, const clo_family *f, clo_err *err)
     }
     for (uint32_t i = s->n_layer; i < CLO_LAYERS_MAX; i++)
         s->layer_rope[i] = 0;
+    s->n_text = s->n_ctx;
     return rope_ok(&s->rope[0], err) && rope_ok(&s->rope[1], err);
 }
 
@@ -187,7 +205,7 @@ static bool from_folder(clo_spec *s, const clo_family **f, const clo_checkpoint 
         clo_file_read_beside(&config, ck->folder, "config.json", SPEC_CONFIG_BYTES_MAX, &scratch, err) &&
         clo_file_read_beside(&generation, ck->folder, "generation_config.json", SPEC_CONFIG_BYTES_MAX, &scratch, err);
     if (ok && !config.ptr) ok = clo_fail(err, CLO_ERR_NOT_FOUND, "no config.json in '%s'", ck->folder);
-    ok = ok && clo_spec_from_config(s, f, config, generation, err);
+    ok = ok && clo_spec_from_config(s, f, config, generation, err) && clo_spec_pooling_from_folder(s, ck->folder, err);
     clo_arena_free(&scratch);
     return ok;
 }

@@ -54,7 +54,7 @@ static bool get_num(double *out, gguf_view *v, const char *name, bool needed, cl
 }
 
 /* Keys whose presence changes the arithmetic in a way that is not built for these architectures. A zero is harmless. */
-static bool refuse_unbuilt(gguf_view *v, clo_err *err)
+static bool refuse_unbuilt(gguf_view *v, const clo_family *f, clo_err *err)
 {
     static const char *const names[] = {
         "expert_count",
@@ -70,9 +70,9 @@ static bool refuse_unbuilt(gguf_view *v, clo_err *err)
             return clo_fail(err, CLO_ERR_UNSUPPORTED, "key '%s' is not built for '%s'", v->key, v->arch);
         }
     }
-    if (find(v, "attention.causal") && !clo_gguf_bool(v->g, v->key, false)) {
-        return clo_fail(err, CLO_ERR_UNSUPPORTED, "attention is not causal");
-    }
+    bool causal = !find(v, "attention.causal") ? !f->encoder : clo_gguf_bool(v->g, v->key, f->encoder);
+    if (causal == f->encoder)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED, "key '%s.attention.causal' is not built for this family", v->arch);
     return true;
 }
 
@@ -245,8 +245,30 @@ static bool find_family(const clo_family **f, gguf_view *v, clo_err *err)
     return true;
 }
 
+static bool look_at_types(clo_spec *s, const clo_checkpoint *ck, clo_err *err)
+{
+    const clo_tensor *types = clo_checkpoint_find(ck, CLO_STR("token_types.weight"));
+    if (types && (types->n_dims != 2 || types->dims[0] > SPEC_TYPES_MAX))
+        return clo_fail(err, CLO_ERR_FORMAT, "token_types.weight is no matrix of up to %u rows", SPEC_TYPES_MAX);
+    s->n_types = types ? (uint32_t)types->dims[0] : 0;
+    return true;
+}
+
+/* pooling_type: 0 none, 1 mean, 2 the first token, 3 the last; 4 gives a rank and no vector. An encoder without the key
+ * takes the mean. */
+static bool read_pooling(clo_spec *s, const clo_family *f, gguf_view *v, clo_err *err)
+{
+    static const clo_pool_kind kinds[] = {CLO_POOL_NONE, CLO_POOL_MEAN, CLO_POOL_FIRST, CLO_POOL_LAST};
+    uint32_t kind = f->encoder ? 1 : 0;
+    if (!get_u32(&kind, v, "pooling_type", false, err)) return false;
+    if (kind >= sizeof kinds / sizeof *kinds)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED, "key '%s' is %u, expected 0 to 3", v->key, kind);
+    s->pooling = kinds[kind];
+    return true;
+}
+
 /* Biases, tying and the vocabulary are seen from the tensors: no key tells of them. */
-static bool look_at_tensors(clo_spec *s, const clo_checkpoint *ck, clo_err *err)
+static bool look_at_tensors(clo_spec *s, const clo_family *f, const clo_checkpoint *ck, clo_err *err)
 {
     const clo_tensor *embed = clo_checkpoint_find(ck, CLO_STR("token_embd.weight"));
     if (!embed) return clo_fail(err, CLO_ERR_NOT_FOUND, "tensor 'token_embd.weight' is missing: a vocabulary only?");
@@ -256,6 +278,7 @@ static bool look_at_tensors(clo_spec *s, const clo_checkpoint *ck, clo_err *err)
     s->n_vocab = (uint32_t)embed->dims[0];
     s->tied = clo_checkpoint_find(ck, CLO_STR("output.weight")) == NULL;
     if (clo_checkpoint_find(ck, CLO_STR("blk.0.attn_q.bias"))) s->qkv_bias = true;
+    if (f->encoder) return look_at_types(s, ck, err);
     s->o_bias = clo_checkpoint_find(ck, CLO_STR("blk.0.attn_output.bias")) != NULL;
     s->mlp_bias = clo_checkpoint_find(ck, CLO_STR("blk.0.ffn_up.bias")) != NULL;
     return true;
@@ -270,8 +293,8 @@ bool clo_spec_from_gguf(clo_spec *out, const clo_family **family, const clo_chec
     if (!find_family(&f, &v, err)) return false;
     clo_spec_begin(&s, f);
     s.qk_permuted = f->permuted;
-    if (!refuse_unbuilt(&v, err) || !read_sizes(&s, &v, err) || !read_numbers(&s, f, &v, err) ||
-        !read_windows(&s, f, &v, err) || !look_at_tensors(&s, ck, err) || !read_ropes(&s, f, &v, ck, keep, err)) {
+    if (!refuse_unbuilt(&v, f, err) || !read_sizes(&s, &v, err) || !read_numbers(&s, f, &v, err) ||
+        !read_windows(&s, f, &v, err) || !look_at_tensors(&s, f, ck, err) || !read_ropes(&s, f, &v, ck, keep, err)) {
         return false;
     }
     static const char *const stops[] = {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id",
@@ -280,7 +303,7 @@ bool clo_spec_from_gguf(clo_spec *out, const clo_family **family, const clo_chec
         clo_spec_add_stop(&s, clo_gguf_int(v.g, stops[i], -1));
     int64_t bos = clo_gguf_int(v.g, "tokenizer.ggml.bos_token_id", -1);
     s.bos_id = bos >= 0 && bos < s.n_vocab ? (int32_t)bos : -1;
-    if (!clo_spec_end(&s, f, err)) return false;
+    if (!read_pooling(&s, f, &v, err) || !clo_spec_end(&s, f, err)) return false;
     *out = s;
     *family = f;
     return true;

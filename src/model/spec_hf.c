@@ -90,7 +90,8 @@ static bool read_act(clo_spec *s, const json_t *c, clo_err *err)
     } names[] = {{"silu", CLO_ACT_SILU},
                  {"swish", CLO_ACT_SILU},
                  {"gelu_pytorch_tanh", CLO_ACT_GELU_TANH},
-                 {"gelu_new", CLO_ACT_GELU_TANH}};
+                 {"gelu_new", CLO_ACT_GELU_TANH},
+                 {"gelu", CLO_ACT_GELU}};
     /* Gemma's files carry both keys; hidden_activation is the one that its code reads. */
     const char *key = member(c, "hidden_activation") ? "hidden_activation" : "hidden_act";
     const json_t *v = member(c, key);
@@ -135,11 +136,12 @@ static bool read_numbers(clo_spec *s, const clo_family *f, const json_t *c, clo_
     double eps = f->eps, clip = 0, scalar = 0, attn_cap = 0, logit_cap = 0;
     bool bias = false;
     /* OLMo 1 has no key: its norm's epsilon is fixed. */
-    if (f->norm == CLO_NORM_RMS && !get_num(&eps, c, "rms_norm_eps", f->eps, err)) return false;
+    const char *eps_key = f->encoder ? "layer_norm_eps" : f->norm == CLO_NORM_RMS ? "rms_norm_eps" : NULL;
+    if (eps_key && !get_num(&eps, c, eps_key, f->eps, err)) return false;
     if (!get_num(&clip, c, "clip_qkv", 0, err) || !get_num(&scalar, c, "query_pre_attn_scalar", 0, err) ||
         !get_num(&attn_cap, c, "attn_logit_softcapping", 0, err) ||
         !get_num(&logit_cap, c, "final_logit_softcapping", 0, err) ||
-        !get_bool(&bias, c, "attention_bias", false, err) || !get_bool(&s->mlp_bias, c, "mlp_bias", false, err) ||
+        !get_bool(&bias, c, "attention_bias", false, err) || !get_bool(&s->mlp_bias, c, "mlp_bias", s->mlp_bias, err) ||
         !get_bool(&s->tied, c, "tie_word_embeddings", f->tied, err))
         return false;
     s->norm_eps = (float)eps;
@@ -316,6 +318,35 @@ static bool read_windows(clo_spec *s, const clo_family *f, const json_t *c, clo_
     return true;
 }
 
+/* --- vectors ------------------------------------------------------------------------------------------------------- */
+
+/* Positions are a table of max_position_embeddings rows; other kinds change the scores. */
+static bool read_encoder(clo_spec *s, const clo_family *f, const json_t *c, clo_err *err)
+{
+    clo_str kind = get_text(c, "position_embedding_type");
+    if (!f->encoder) return true;
+    if (kind.len > 0 && !clo_str_eq(kind, CLO_STR("absolute"))) return unbuilt("position_embedding_type", kind, err);
+    if (json_is_true(json_object_get(c, "is_decoder"))) return unbuilt("config.json:", CLO_STR("is_decoder"), err);
+    return get_u32(&s->n_types, c, "type_vocab_size", 2, err);
+}
+
+/* is_matryoshka: any length; matryoshka_dimensions: these. */
+static bool read_lengths(clo_spec *s, const json_t *c, clo_err *err)
+{
+    const json_t *list = member(c, "matryoshka_dimensions"), *v;
+    size_t i;
+    if (!get_bool(&s->shortens, c, "is_matryoshka", false, err)) return false;
+    if (list && (!json_is_array(list) || json_array_size(list) > CLO_LENGTHS_MAX))
+        return clo_fail(err, CLO_ERR_FORMAT, "'matryoshka_dimensions' is no list of up to %d", CLO_LENGTHS_MAX);
+    json_array_foreach (list, i, v) {
+        if (!json_is_integer(v) || json_integer_value(v) < 1 || json_integer_value(v) > s->n_dim)
+            return clo_fail(err, CLO_ERR_FORMAT, "'matryoshka_dimensions' holds something else than 1 to %u", s->n_dim);
+        s->lengths[s->n_lengths++] = (uint32_t)json_integer_value(v);
+        s->shortens = true;
+    }
+    return true;
+}
+
 /* --- tokens that matter to a decoder ------------------------------------------------------------------------------- */
 
 static void read_stops(clo_spec *s, const json_t *c)
@@ -358,7 +389,8 @@ static bool read_root(clo_spec *s, const clo_family **f, const json_t *root, clo
     clo_spec_begin(s, *f);
     if (!refuse_unbuilt(root, err) || !refuse_unbuilt(c, err) || !read_sizes(s, *f, c, err) ||
         !read_numbers(s, *f, c, err) || !read_act(s, c, err) || !read_no_rope(s, *f, c, err) ||
-        !read_windows(s, *f, c, err) || !read_ropes(s, *f, c, err))
+        !read_windows(s, *f, c, err) || !read_ropes(s, *f, c, err) || !read_encoder(s, *f, c, err) ||
+        !read_lengths(s, c, err))
         return false;
     read_stops(s, c);
     read_stops(s, root);

@@ -13,7 +13,10 @@
 #define SPEC_VOCAB_MAX 4194304u
 #define SPEC_CTX_MAX                                                                                                   \
     (1u << 23) /* positions are exact in f32; an angle of at most twice that is in clo_sin_f64's range */
+#define SPEC_TYPES_MAX 1024u
 #define SPEC_CONFIG_BYTES_MAX (1u << 20)
+#define SPEC_TOKENIZER_BYTES_MAX (16u << 20) /* tokenizer_config.json */
+#define CLO_POOLING_FOLDER_MAX 16
 
 /* Which layers see a window of earlier positions only, when the file does not list its layers. */
 typedef enum {
@@ -36,6 +39,7 @@ typedef struct {
     bool qkv_bias; /* always; else config.json's attention_bias */
     clo_qk_norm_kind qk_norm;
     clo_act_kind act;       /* when the file does not name it */
+    bool encoder;           /* BERT's form of one: see spec.h */
     bool emb_sqrt;          /* embeddings times sqrt(n_dim) */
     bool permuted;          /* GGUF: q and k rows interleaved */
     bool two_ropes;         /* sliding layers have a table of their own, never scaled */
@@ -72,6 +76,18 @@ CLO_CHECK bool clo_spec_from_gguf(clo_spec *out, const clo_family **family, cons
 /* Reads from the texts of config.json and generation_config.json (empty when there is none). No tensor is needed. */
 CLO_CHECK bool clo_spec_from_config(clo_spec *out, const clo_family **family, clo_str config, clo_str generation,
                                     clo_err *err);
+
+/* Pooling of a folder: modules.json, N_Pooling/config.json, sentence_bert_config.json; an encoder without them takes the
+ * mean, as sentence-transformers does. */
+CLO_CHECK bool clo_spec_pooling_from_folder(clo_spec *s, const char *folder, clo_err *err);
+/* The same from texts, empty where there is none; for tests and fuzzing. */
+typedef struct {
+    clo_str pooling, sentence, tokenizer; /* N_Pooling/config.json, sentence_bert_config.json, tokenizer_config.json */
+} clo_pooling_texts;
+CLO_CHECK bool clo_spec_pooling_from_texts(clo_spec *s, const clo_pooling_texts *t, clo_err *err);
+/* The folder that modules.json names for its pooling; empty when it has none. What is no plain name is refused, and so is
+ * a module that would change the vector. */
+CLO_CHECK bool clo_spec_pooling_folder(char out[CLO_POOLING_FOLDER_MAX], clo_str modules, clo_err *err);
 
 /* Refuses a tensor that no role of this spec and no list of ignored names explains, and fetches every role. */
 CLO_CHECK bool clo_spec_check_tensors(const clo_spec *s, const clo_checkpoint *ck, clo_err *err);

@@ -1,49 +1,91 @@
 /* Where tensors are found: one table from role to names and shape, for both containers.
  *
- * In Hugging Face files "post_attention_layernorm" is the norm before the feed-forward part in Llama-like models, and
- * the norm after attention in families with post-norms (OLMo 2, Gemma 3): hence two columns. */
+ * BERT's files have names of their own. In the others of Hugging Face "post_attention_layernorm" is the norm before the
+ * feed-forward part in Llama-like models, and the norm after attention in families with post-norms (OLMo 2, Gemma 3): hence
+ * three columns. */
 #include "base/check.h"
 #include "model/spec_impl.h"
 
 #define NAME_MAX_BYTES 160
 
-typedef enum { DIM_NONE, DIM_MODEL, DIM_VOCAB, DIM_FF, DIM_Q, DIM_KV, DIM_Q_NORM, DIM_K_NORM } dim_kind;
+typedef enum {
+    DIM_NONE,
+    DIM_MODEL,
+    DIM_VOCAB,
+    DIM_FF,
+    DIM_Q,
+    DIM_KV,
+    DIM_Q_NORM,
+    DIM_K_NORM,
+    DIM_POSITIONS,
+    DIM_TYPES,
+} dim_kind;
 
 typedef struct {
     const char *gguf;    /* '#' stands for the layer */
     const char *hf;      /* after the prefix ("model."), save for the head */
     const char *hf_post; /* in families with post-norms; NULL: the same as hf */
     dim_kind rows, cols; /* cols DIM_NONE: a vector of `rows` */
+    const char *bert;    /* after the prefix ("bert." or none) */
 } role_info;
 
 /* clang-format off */
 static const role_info roles[CLO_ROLE_COUNT] = {
-    [CLO_ROLE_EMBED] = { "token_embd.weight", "embed_tokens.weight", NULL, DIM_VOCAB, DIM_MODEL },
-    [CLO_ROLE_HEAD] = { "output.weight", "lm_head.weight", NULL, DIM_VOCAB, DIM_MODEL },
-    [CLO_ROLE_FINAL_NORM] = { "output_norm.weight", "norm.weight", NULL, DIM_MODEL, DIM_NONE },
-    [CLO_ROLE_ATTN_NORM] = { "blk.#.attn_norm.weight", "layers.#.input_layernorm.weight", NULL, DIM_MODEL, DIM_NONE },
-    [CLO_ROLE_Q] = { "blk.#.attn_q.weight", "layers.#.self_attn.q_proj.weight", NULL, DIM_Q, DIM_MODEL },
-    [CLO_ROLE_K] = { "blk.#.attn_k.weight", "layers.#.self_attn.k_proj.weight", NULL, DIM_KV, DIM_MODEL },
-    [CLO_ROLE_V] = { "blk.#.attn_v.weight", "layers.#.self_attn.v_proj.weight", NULL, DIM_KV, DIM_MODEL },
-    [CLO_ROLE_O] = { "blk.#.attn_output.weight", "layers.#.self_attn.o_proj.weight", NULL, DIM_MODEL, DIM_Q },
-    [CLO_ROLE_Q_BIAS] = { "blk.#.attn_q.bias", "layers.#.self_attn.q_proj.bias", NULL, DIM_Q, DIM_NONE },
-    [CLO_ROLE_K_BIAS] = { "blk.#.attn_k.bias", "layers.#.self_attn.k_proj.bias", NULL, DIM_KV, DIM_NONE },
-    [CLO_ROLE_V_BIAS] = { "blk.#.attn_v.bias", "layers.#.self_attn.v_proj.bias", NULL, DIM_KV, DIM_NONE },
-    [CLO_ROLE_O_BIAS] = { "blk.#.attn_output.bias", "layers.#.self_attn.o_proj.bias", NULL, DIM_MODEL, DIM_NONE },
-    [CLO_ROLE_Q_NORM] = { "blk.#.attn_q_norm.weight", "layers.#.self_attn.q_norm.weight", NULL, DIM_Q_NORM, DIM_NONE },
-    [CLO_ROLE_K_NORM] = { "blk.#.attn_k_norm.weight", "layers.#.self_attn.k_norm.weight", NULL, DIM_K_NORM, DIM_NONE },
+    [CLO_ROLE_EMBED] = { "token_embd.weight", "embed_tokens.weight", NULL, DIM_VOCAB, DIM_MODEL,
+                         "embeddings.word_embeddings.weight" },
+    [CLO_ROLE_HEAD] = { "output.weight", "lm_head.weight", NULL, DIM_VOCAB, DIM_MODEL, NULL },
+    [CLO_ROLE_POSITIONS] = { "position_embd.weight", NULL, NULL, DIM_POSITIONS, DIM_MODEL,
+                             "embeddings.position_embeddings.weight" },
+    [CLO_ROLE_TYPES] = { "token_types.weight", NULL, NULL, DIM_TYPES, DIM_MODEL,
+                         "embeddings.token_type_embeddings.weight" },
+    [CLO_ROLE_EMBED_NORM] = { "token_embd_norm.weight", NULL, NULL, DIM_MODEL, DIM_NONE,
+                              "embeddings.LayerNorm.weight" },
+    [CLO_ROLE_EMBED_NORM_BIAS] = { "token_embd_norm.bias", NULL, NULL, DIM_MODEL, DIM_NONE,
+                                   "embeddings.LayerNorm.bias" },
+    [CLO_ROLE_FINAL_NORM] = { "output_norm.weight", "norm.weight", NULL, DIM_MODEL, DIM_NONE, NULL },
+    [CLO_ROLE_ATTN_NORM] = { "blk.#.attn_norm.weight", "layers.#.input_layernorm.weight", NULL, DIM_MODEL, DIM_NONE, NULL },
+    [CLO_ROLE_Q] = { "blk.#.attn_q.weight", "layers.#.self_attn.q_proj.weight", NULL, DIM_Q, DIM_MODEL,
+                     "encoder.layer.#.attention.self.query.weight" },
+    [CLO_ROLE_K] = { "blk.#.attn_k.weight", "layers.#.self_attn.k_proj.weight", NULL, DIM_KV, DIM_MODEL,
+                     "encoder.layer.#.attention.self.key.weight" },
+    [CLO_ROLE_V] = { "blk.#.attn_v.weight", "layers.#.self_attn.v_proj.weight", NULL, DIM_KV, DIM_MODEL,
+                     "encoder.layer.#.attention.self.value.weight" },
+    [CLO_ROLE_O] = { "blk.#.attn_output.weight", "layers.#.self_attn.o_proj.weight", NULL, DIM_MODEL, DIM_Q,
+                     "encoder.layer.#.attention.output.dense.weight" },
+    [CLO_ROLE_Q_BIAS] = { "blk.#.attn_q.bias", "layers.#.self_attn.q_proj.bias", NULL, DIM_Q, DIM_NONE,
+                          "encoder.layer.#.attention.self.query.bias" },
+    [CLO_ROLE_K_BIAS] = { "blk.#.attn_k.bias", "layers.#.self_attn.k_proj.bias", NULL, DIM_KV, DIM_NONE,
+                          "encoder.layer.#.attention.self.key.bias" },
+    [CLO_ROLE_V_BIAS] = { "blk.#.attn_v.bias", "layers.#.self_attn.v_proj.bias", NULL, DIM_KV, DIM_NONE,
+                          "encoder.layer.#.attention.self.value.bias" },
+    [CLO_ROLE_O_BIAS] = { "blk.#.attn_output.bias", "layers.#.self_attn.o_proj.bias", NULL, DIM_MODEL, DIM_NONE,
+                          "encoder.layer.#.attention.output.dense.bias" },
+    [CLO_ROLE_Q_NORM] = { "blk.#.attn_q_norm.weight", "layers.#.self_attn.q_norm.weight", NULL, DIM_Q_NORM, DIM_NONE, NULL },
+    [CLO_ROLE_K_NORM] = { "blk.#.attn_k_norm.weight", "layers.#.self_attn.k_norm.weight", NULL, DIM_K_NORM, DIM_NONE, NULL },
     [CLO_ROLE_POST_ATTN_NORM] = { "blk.#.post_attention_norm.weight", "layers.#.post_attention_layernorm.weight", NULL,
-                                  DIM_MODEL, DIM_NONE },
+                                  DIM_MODEL, DIM_NONE, NULL },
     [CLO_ROLE_FFN_NORM] = { "blk.#.ffn_norm.weight", "layers.#.post_attention_layernorm.weight",
-                            "layers.#.pre_feedforward_layernorm.weight", DIM_MODEL, DIM_NONE },
-    [CLO_ROLE_GATE] = { "blk.#.ffn_gate.weight", "layers.#.mlp.gate_proj.weight", NULL, DIM_FF, DIM_MODEL },
-    [CLO_ROLE_UP] = { "blk.#.ffn_up.weight", "layers.#.mlp.up_proj.weight", NULL, DIM_FF, DIM_MODEL },
-    [CLO_ROLE_DOWN] = { "blk.#.ffn_down.weight", "layers.#.mlp.down_proj.weight", NULL, DIM_MODEL, DIM_FF },
-    [CLO_ROLE_GATE_BIAS] = { "blk.#.ffn_gate.bias", "layers.#.mlp.gate_proj.bias", NULL, DIM_FF, DIM_NONE },
-    [CLO_ROLE_UP_BIAS] = { "blk.#.ffn_up.bias", "layers.#.mlp.up_proj.bias", NULL, DIM_FF, DIM_NONE },
-    [CLO_ROLE_DOWN_BIAS] = { "blk.#.ffn_down.bias", "layers.#.mlp.down_proj.bias", NULL, DIM_MODEL, DIM_NONE },
+                            "layers.#.pre_feedforward_layernorm.weight", DIM_MODEL, DIM_NONE, NULL },
+    [CLO_ROLE_GATE] = { "blk.#.ffn_gate.weight", "layers.#.mlp.gate_proj.weight", NULL, DIM_FF, DIM_MODEL, NULL },
+    [CLO_ROLE_UP] = { "blk.#.ffn_up.weight", "layers.#.mlp.up_proj.weight", NULL, DIM_FF, DIM_MODEL,
+                      "encoder.layer.#.intermediate.dense.weight" },
+    [CLO_ROLE_DOWN] = { "blk.#.ffn_down.weight", "layers.#.mlp.down_proj.weight", NULL, DIM_MODEL, DIM_FF,
+                        "encoder.layer.#.output.dense.weight" },
+    [CLO_ROLE_GATE_BIAS] = { "blk.#.ffn_gate.bias", "layers.#.mlp.gate_proj.bias", NULL, DIM_FF, DIM_NONE, NULL },
+    [CLO_ROLE_UP_BIAS] = { "blk.#.ffn_up.bias", "layers.#.mlp.up_proj.bias", NULL, DIM_FF, DIM_NONE,
+                           "encoder.layer.#.intermediate.dense.bias" },
+    [CLO_ROLE_DOWN_BIAS] = { "blk.#.ffn_down.bias", "layers.#.mlp.down_proj.bias", NULL, DIM_MODEL, DIM_NONE,
+                             "encoder.layer.#.output.dense.bias" },
     [CLO_ROLE_POST_FFN_NORM] = { "blk.#.post_ffw_norm.weight", "layers.#.post_feedforward_layernorm.weight", NULL,
-                                 DIM_MODEL, DIM_NONE },
+                                 DIM_MODEL, DIM_NONE, NULL },
+    [CLO_ROLE_ATTN_SUM_NORM] = { "blk.#.attn_output_norm.weight", NULL, NULL, DIM_MODEL, DIM_NONE,
+                                 "encoder.layer.#.attention.output.LayerNorm.weight" },
+    [CLO_ROLE_ATTN_SUM_NORM_BIAS] = { "blk.#.attn_output_norm.bias", NULL, NULL, DIM_MODEL, DIM_NONE,
+                                      "encoder.layer.#.attention.output.LayerNorm.bias" },
+    [CLO_ROLE_FFN_SUM_NORM] = { "blk.#.layer_output_norm.weight", NULL, NULL, DIM_MODEL, DIM_NONE,
+                                "encoder.layer.#.output.LayerNorm.weight" },
+    [CLO_ROLE_FFN_SUM_NORM_BIAS] = { "blk.#.layer_output_norm.bias", NULL, NULL, DIM_MODEL, DIM_NONE,
+                                     "encoder.layer.#.output.LayerNorm.bias" },
 };
 /* clang-format on */
 
@@ -52,8 +94,15 @@ static bool has_role(const clo_spec *s, clo_role role)
 {
     /* clang-format off */
     switch (role) {
-    case CLO_ROLE_HEAD: return !s->tied;
-    case CLO_ROLE_FINAL_NORM: return s->norm_weight;
+    case CLO_ROLE_HEAD: return !s->tied && !s->encoder;
+    case CLO_ROLE_FINAL_NORM: return s->norm_weight && !s->encoder;
+    case CLO_ROLE_POSITIONS: return s->learned_positions;
+    case CLO_ROLE_TYPES: return s->n_types > 0;
+    case CLO_ROLE_EMBED_NORM: return s->embed_norm && s->norm_weight;
+    case CLO_ROLE_EMBED_NORM_BIAS: return s->embed_norm && s->norm_bias;
+    case CLO_ROLE_ATTN_SUM_NORM: case CLO_ROLE_FFN_SUM_NORM: return s->sum_norm && s->norm_weight;
+    case CLO_ROLE_ATTN_SUM_NORM_BIAS: case CLO_ROLE_FFN_SUM_NORM_BIAS: return s->sum_norm && s->norm_bias;
+    case CLO_ROLE_GATE: return s->gated;
     case CLO_ROLE_ATTN_NORM: return s->norm_weight && s->pre_attn_norm;
     case CLO_ROLE_FFN_NORM: return s->norm_weight && s->pre_ffn_norm;
     case CLO_ROLE_POST_ATTN_NORM: return s->norm_weight && s->post_attn_norm;
@@ -61,7 +110,8 @@ static bool has_role(const clo_spec *s, clo_role role)
     case CLO_ROLE_Q_NORM: case CLO_ROLE_K_NORM: return s->qk_norm != CLO_QK_NORM_NONE;
     case CLO_ROLE_Q_BIAS: case CLO_ROLE_K_BIAS: case CLO_ROLE_V_BIAS: return s->qkv_bias;
     case CLO_ROLE_O_BIAS: return s->o_bias;
-    case CLO_ROLE_GATE_BIAS: case CLO_ROLE_UP_BIAS: case CLO_ROLE_DOWN_BIAS: return s->mlp_bias;
+    case CLO_ROLE_GATE_BIAS: return s->gated && s->mlp_bias;
+    case CLO_ROLE_UP_BIAS: case CLO_ROLE_DOWN_BIAS: return s->mlp_bias;
     default: return true;
     }
     /* clang-format on */
@@ -81,6 +131,8 @@ static uint64_t dim_of(const clo_spec *s, dim_kind k)
     case DIM_KV: return n_kv;
     case DIM_Q_NORM: return full ? n_q : s->head_dim;
     case DIM_K_NORM: return full ? n_kv : s->head_dim;
+    case DIM_POSITIONS: return s->n_ctx;
+    case DIM_TYPES: return s->n_types;
     }
     /* clang-format on */
     return 0;
@@ -96,14 +148,16 @@ static const struct {
     {"language_model.model.", "language_model."},
     {"model.language_model.", ""},
     {"", ""},
+    {"bert.", ""},
 };
 
 /* Index of the prefix under which the embedding lies; 0 when there is none. */
-static size_t prefix_of(const clo_checkpoint *ck)
+static size_t prefix_of(const clo_spec *s, const clo_checkpoint *ck)
 {
     char name[NAME_MAX_BYTES];
+    const role_info *embed = &roles[CLO_ROLE_EMBED];
     for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
-        int n = snprintf(name, sizeof name, "%sembed_tokens.weight", prefixes[i].body);
+        int n = snprintf(name, sizeof name, "%s%s", prefixes[i].body, s->encoder ? embed->bert : embed->hf);
         if (clo_checkpoint_find(ck, (clo_str){name, (size_t)n})) return i;
     }
     return 0;
@@ -116,15 +170,30 @@ static clo_str name_of(char out[NAME_MAX_BYTES], const clo_spec *s, const clo_ch
     const role_info *r = &roles[role];
     const char *prefix = "", *pattern = r->gguf;
     if (ck->container == CLO_CONTAINER_SAFETENSORS) {
-        size_t p = prefix_of(ck);
+        size_t p = prefix_of(s, ck);
         prefix = role == CLO_ROLE_HEAD ? prefixes[p].head : prefixes[p].body;
-        pattern = r->hf_post && s->post_attn_norm ? r->hf_post : r->hf;
+        pattern = s->encoder ? r->bert : r->hf_post && s->post_attn_norm ? r->hf_post : r->hf;
     }
     size_t head = strcspn(pattern, "#");
     int n = pattern[head] == '#'
                 ? snprintf(out, NAME_MAX_BYTES, "%s%.*s%u%s", prefix, (int)head, pattern, i_layer, pattern + head + 1)
                 : snprintf(out, NAME_MAX_BYTES, "%s%s", prefix, pattern);
     return (clo_str){out, (size_t)n};
+}
+
+/* BERT's first files call weight and bias of a LayerNorm gamma and beta. */
+static const clo_tensor *find_by_old_name(const clo_checkpoint *ck, clo_str name)
+{
+    static const struct {
+        const char *tail, *old;
+    } names[] = {{".LayerNorm.weight", ".LayerNorm.gamma"}, {".LayerNorm.bias", ".LayerNorm.beta"}};
+    char buf[NAME_MAX_BYTES];
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (!clo_str_ends_with(name, clo_str_from(names[i].tail))) continue;
+        int n = snprintf(buf, sizeof buf, "%.*s%s", (int)(name.len - strlen(names[i].tail)), name.ptr, names[i].old);
+        return clo_checkpoint_find(ck, (clo_str){buf, (size_t)n});
+    }
+    return NULL;
 }
 
 /* --- fetching ------------------------------------------------------------------------------------------------------ */
@@ -155,6 +224,7 @@ const clo_tensor *clo_spec_tensor(const clo_spec *s, const clo_checkpoint *ck, c
     if (!has_role(s, role)) return NULL;
     clo_str name = name_of(buf, s, ck, role, i_layer);
     const clo_tensor *t = clo_checkpoint_find(ck, name);
+    if (!t) t = find_by_old_name(ck, name);
     if (!t) {
         (void)clo_fail(err, CLO_ERR_NOT_FOUND, "tensor '%s' is missing", buf);
         return NULL;
@@ -174,12 +244,17 @@ static bool is_ignored(clo_str name, const clo_spec *s, const clo_checkpoint *ck
     static const char *const tails[] = {".rotary_emb.inv_freq", ".attention.masked_bias", ".attention.bias"};
     static const char *const heads[] = {"vision_tower.", "multi_modal_projector.", "model.vision_tower.",
                                         "model.multi_modal_projector."};
+    static const char *const bert[] = {"pooler.", "bert.pooler.", "cls.", "embeddings.position_ids",
+                                       "bert.embeddings.position_ids"};
     if (ck->container == CLO_CONTAINER_GGUF) return clo_str_eq(name, CLO_STR("rope_freqs.weight"));
     for (size_t i = 0; i < sizeof tails / sizeof tails[0]; i++) {
         if (clo_str_ends_with(name, clo_str_from(tails[i]))) return true;
     }
     for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++) {
         if (strcmp(s->family, "gemma3") == 0 && clo_str_starts_with(name, clo_str_from(heads[i]))) return true;
+    }
+    for (size_t i = 0; s->encoder && i < sizeof bert / sizeof bert[0]; i++) {
+        if (clo_str_starts_with(name, clo_str_from(bert[i]))) return true;
     }
     return s->tied && clo_str_ends_with(name, CLO_STR("lm_head.weight")); /* config.json says that it is a copy */
 }

@@ -19,6 +19,9 @@ struct clo_account {
     char request[80], route[128];
     pthread_mutex_t lock;        /* guards what follows */
     int n_holds;
+    size_t n_storing;            /* receipts on their way */
+    bool store_failed;
+    void (*store_wake)(void *ctx); /* with `ctx` below */
     clo_account_stage stage;
     void (*wake)(void *ctx);     /* NULL once the request has gone */
     void *ctx;
@@ -90,6 +93,32 @@ bool clo_account_may_use(clo_server *s, clo_request *r, clo_str name, clo_api_er
     clo_api_fail(e, CLO_API_NO_RIGHT, NULL, "This key may not use the model '%.100s'.", asked.ptr);
     log_refusal(s, r, who.name, asked.ptr, (int)clo_api_status(e->kind), e->message);
     return false;
+}
+
+bool clo_account_may_change(clo_server *s, clo_request *r, clo_api_error *e)
+{
+    clo_caller who;
+    if (!clo_account_who(&who, s, r, e)) return false;
+    if (who.admin) return true;
+    if (!who.name[0])
+        return clo_api_fail(e, CLO_API_POLICY, NULL,
+                            "models are changed by 'cloche import' and 'cloche rm', or with a key that 'cloche key add NAME --admin' made");
+    clo_api_fail(e, CLO_API_NO_RIGHT, NULL, "This key may not change models: one made with --admin may.");
+    log_refusal(s, r, who.name, "", (int)clo_api_status(e->kind), e->message);
+    return false;
+}
+
+bool clo_account_changed(clo_server *s, const clo_request *r, const char *key, const char *event, const char *model,
+                         const char *note, clo_err *err)
+{
+    const clo_audit_record line = {.at_ms = clo_unix_us() / 1000,
+                                   .event = event,
+                                   .key = clo_str_from(key),
+                                   .request = clo_str_from(clo_request_id(r)),
+                                   .route = clo_request_path(r),
+                                   .model = clo_str_from(model),
+                                   .note = clo_str_from(note)};
+    return !s->ledger || clo_ledger_put_wait(s->ledger, &line, err);
 }
 
 size_t clo_account_keep_allowed(clo_model_info *list, size_t n, clo_server *s, const clo_request *r)
@@ -210,6 +239,40 @@ void clo_account_close(clo_account *a, clo_audit_record *r, void (*wake)(void *c
     else on_written(a, true, NULL);
 }
 
+/* On the ledger's thread, as on_written. */
+static void on_stored(void *ctx, bool on_disk, const clo_err *err)
+{
+    clo_account *a = (clo_account *)ctx;
+    if (!on_disk && a->s->o.log) a->s->o.log(err->text);
+    pthread_mutex_lock(&a->lock);
+    a->n_storing--;
+    a->store_failed = a->store_failed || !on_disk;
+    if (a->store_wake) a->store_wake(a->ctx);
+    pthread_mutex_unlock(&a->lock);
+    drop_hold(a);
+}
+
+void clo_account_store(clo_account *a, const clo_sha256 *digest, clo_str text, void (*wake)(void *ctx), void *ctx)
+{
+    if (!a->s->ledger) return;
+    pthread_mutex_lock(&a->lock);
+    a->n_storing++;
+    a->n_holds++;
+    a->store_wake = wake;
+    if (wake) a->ctx = ctx;
+    pthread_mutex_unlock(&a->lock);
+    clo_ledger_put_receipt(a->s->ledger, digest, text, on_stored, a);
+}
+
+bool clo_account_has_stored(clo_account *a, bool *failed)
+{
+    pthread_mutex_lock(&a->lock);
+    bool none = a->n_storing == 0;
+    *failed = a->store_failed;
+    pthread_mutex_unlock(&a->lock);
+    return none;
+}
+
 clo_account_stage clo_account_state(clo_account *a)
 {
     pthread_mutex_lock(&a->lock);
@@ -225,7 +288,7 @@ void clo_account_end(clo_account *a, clo_audit_record *r)
     if (open && r) clo_account_close(a, r, NULL, NULL);
     end_grant(a, NULL);
     pthread_mutex_lock(&a->lock);
-    a->wake = NULL;
+    a->wake = a->store_wake = NULL;
     pthread_mutex_unlock(&a->lock);
     drop_hold(a);
 }

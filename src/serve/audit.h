@@ -35,7 +35,7 @@
 /* Strings are UTF-8 (other bytes become '?'), zero-length ones are left out; so are digests that are NULL. */
 typedef struct {
     int64_t at_ms;              /* milliseconds since 1970 */
-    const char *event;          /* "answer", "refused", "start", "stop", "key-added", "key-revoked" */
+    const char *event;          /* "answer", "refused", "start", "stop", "key-added", "key-revoked", "model-..." */
     clo_str key, user;          /* name of the key; the sub-user that the client named */
     clo_str request, route;     /* X-Request-Id; "/v1/chat/completions" */
     clo_str model;              /* as asked for */
@@ -67,10 +67,11 @@ typedef struct {
     uint64_t first, last;       /* numbers of the lines that are there; 0, 0: none */
     uint64_t n_files, n_torn;
     clo_sha256 head;            /* digest of the last line */
+    uint64_t n_receipts, n_receipts_here; /* that lines name; those of them that are in the data folder, as named */
 } clo_audit_report;
 
-/* Reads every file and checks the chain, its end against the database, and that `expect` (NULL: nothing) is the digest of
- * one of its lines. CLO_ERR_MISMATCH says what does not hold, at which line of which file. */
+/* Reads every file and checks the chain, its end against the database, that `expect` (NULL: nothing) is the digest of one
+ * of its lines, and the stored receipts that lines name (one that is not there was swept, or taken away). CLO_ERR_MISMATCH says what does not hold, at which line of which file. */
 CLO_CHECK bool clo_audit_verify(clo_audit_report *out, const char *data_dir, const clo_sha256 *expect, clo_err *err);
 
 #endif

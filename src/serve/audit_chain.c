@@ -47,15 +47,16 @@ bool audit_chain_add(audit_chain *c, clo_str line, clo_err *err)
 }
 
 bool audit_chain_add_all(audit_chain *c, clo_bytes bytes, size_t *n_used,
-                         void (*visit)(void *ctx, const audit_chain *c), void *ctx, clo_err *err)
+                         bool (*visit)(void *ctx, const audit_chain *c, clo_str line, clo_err *err), void *ctx, clo_err *err)
 {
     clo_str s = clo_str_of(bytes);
     size_t at = 0;
     for (;;) {
         size_t end = clo_str_find(s, at, '\n');
         if (end >= s.len) break;
-        if (!audit_chain_add(c, (clo_str){s.ptr + at, end - at}, err)) return false;
-        if (visit) visit(ctx, c);
+        const clo_str line = {s.ptr + at, end - at};
+        if (!audit_chain_add(c, line, err)) return false;
+        if (visit && !visit(ctx, c, line, err)) return false;
         at = end + 1;
     }
     if (n_used) *n_used = at;

@@ -19,9 +19,11 @@ typedef struct {
 bool audit_line_is_ours(uint64_t *seq, clo_sha256 *prev, clo_str line);
 /* Takes the next line (without its newline). CLO_ERR_MISMATCH when number or digest do not follow. */
 CLO_CHECK bool audit_chain_add(audit_chain *c, clo_str line, clo_err *err);
-/* Takes all complete lines of bytes; *n_used (may be NULL): up to the last newline. `visit` (may be NULL) sees each. */
+/* Takes all complete lines of bytes; *n_used (may be NULL): up to the last newline. `visit` (may be NULL) sees each
+ * (without its newline) once the chain has taken it; false ends it, with err set. */
 CLO_CHECK bool audit_chain_add_all(audit_chain *c, clo_bytes bytes, size_t *n_used,
-                                   void (*visit)(void *ctx, const audit_chain *c), void *ctx, clo_err *err);
+                                   bool (*visit)(void *ctx, const audit_chain *c, clo_str line, clo_err *err), void *ctx,
+                                   clo_err *err);
 
 /* Names of the rotated files in order, at most AUDIT_FILES_MAX; freed with audit_free_names. */
 #define AUDIT_FILES_MAX 100000

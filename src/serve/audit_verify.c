@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "serve/audit_impl.h"
+#include "serve/receipt_files.h"
 
 /* What is looked for while the lines go by. */
 typedef struct {
@@ -17,16 +18,48 @@ typedef struct {
     bool head_seen, head_same;
     const clo_sha256 *expect;
     bool expect_seen;
+    const char *data_dir;
+    uint64_t n_receipts, n_receipts_here;
 } watch;
 
-static void see_line(void *ctx, const audit_chain *c)
+#define RECEIPT_MARK "\"receipt\":\"sha256:" /* inside a text its quotes would be escaped */
+
+/* The receipt that a line names, where it is still there, must have its digest. */
+static bool check_receipt(watch *w, uint64_t seq, clo_str line, clo_err *err)
+{
+    clo_str mark = CLO_STR(RECEIPT_MARK);
+    const char *at = memmem(line.ptr, line.len, mark.ptr, mark.len);
+    size_t i = at ? (size_t)(at - line.ptr) + mark.len : line.len;
+    clo_sha256 digest;
+    clo_map map;
+    clo_err why = {0};
+    if (line.len - i < 64 || !clo_sha256_parse(&digest, line.ptr + i, 64)) return true;
+    w->n_receipts++;
+    if (!clo_receipt_file_open(&map, w->data_dir, &digest, &why)) {
+        if (why.code == CLO_ERR_NOT_FOUND) return true;
+        if (why.code == CLO_ERR_DAMAGED)
+            return clo_fail(err, CLO_ERR_MISMATCH, "the receipt that line %llu names was changed: its file has another digest",
+                            (unsigned long long)seq);
+        if (err) *err = why;
+        return false;
+    }
+    clo_map_close(&map);
+    w->n_receipts_here++;
+    return true;
+}
+
+static bool see_line(void *ctx, const audit_chain *c, clo_str line, clo_err *err)
 {
     watch *w = ctx;
+    uint64_t seq;
+    clo_sha256 prev;
+    if (audit_line_is_ours(&seq, &prev, line) && !check_receipt(w, seq, line, err)) return false;
     if (w->first == 0) w->first = c->seq;
     if (w->expect && clo_sha256_eq(w->expect, &c->digest)) w->expect_seen = true;
-    if (c->seq != w->head_seq) return;
+    if (c->seq != w->head_seq) return true;
     w->head_seen = true;
     w->head_same = clo_sha256_eq(&c->digest, &w->head_digest);
+    return true;
 }
 
 static bool read_head(watch *w, const char *data_dir, clo_err *err)
@@ -87,7 +120,7 @@ static int lock_shared(const char *data_dir)
 bool clo_audit_verify(clo_audit_report *out, const char *data_dir, const clo_sha256 *expect, clo_err *err)
 {
     audit_chain c = {0};
-    watch w = {.expect = expect};
+    watch w = {.expect = expect, .data_dir = data_dir};
     char **names = NULL, path[4096];
     size_t n = 0;
     *out = (clo_audit_report){0};
@@ -107,5 +140,7 @@ bool clo_audit_verify(clo_audit_report *out, const char *data_dir, const clo_sha
     out->last = c.seq;
     out->head = c.digest;
     out->n_torn = c.n_torn;
+    out->n_receipts = w.n_receipts;
+    out->n_receipts_here = w.n_receipts_here;
     return ok;
 }

@@ -20,6 +20,8 @@
 
 /* --- life ---------------------------------------------------------------------------------------------------------*/
 
+static void on_end(void *data);
+
 static void on_gone(void *data)
 {
     clo_generation *g = (clo_generation *)data;
@@ -57,7 +59,7 @@ clo_generation *clo_generation_make(clo_server *s, clo_request *r, const clo_ope
     g->keep_alive_s = (double)NAN;
     pthread_mutex_init(&g->lock, NULL);
     snprintf(g->id, sizeof g->id, "%s%016llx", id_prefix, (unsigned long long)random_bits(64));
-    clo_request_attach(r, g, on_gone);
+    clo_request_attach(r, g, on_gone, on_end);
     return g;
 }
 
@@ -79,6 +81,8 @@ static void count_choice(clo_choice *c)
     clo_answer_times t = {.ended = CLO_ENDED_CANCELLED,
                           .n_prompt = g->prompts[c->i_prompt].n,
                           .n_output = c->n_output,
+                          .n_choices = c->index == 0 ? (size_t)g->params.n : 0,
+                          .n_max = g->params.n_max > 0 ? (size_t)g->params.n_max : 0,
                           .whole_s = clo_request_age_s(g->r)};
     if (!c->task || c->counted) return;
     c->counted = true;
@@ -184,14 +188,15 @@ static bool books_failed(clo_generation *g)
     return true;
 }
 
-void clo_generation_end(clo_generation *g)
+static void on_end(void *data)
 {
-    if (!g) return;
+    clo_generation *g = (clo_generation *)data;
     end_account(g);
     for (size_t i = 0; i < g->n_choices; i++) free_choice(&g->choices[i]);
     for (size_t i = 0; i < g->n_prompts; i++) clo_ids_free(&g->prompts[i]);
     free(g->prompts);
     clo_grammar_close(g->grammar);
+    clo_grammar_source_free(&g->source);
     if (g->replayed) clo_receipt_free(g->replayed);
     free(g->replayed);
     clo_models_give(g->s->models, g->model, g->keep_alive_s);
@@ -321,6 +326,27 @@ static void read_calls(clo_choice *c, bool at_end, clo_buf *out)
     if (c->cut) clo_task_cancel(c->task);
 }
 
+static void wake_stream(void *ctx)
+{
+    clo_request_wake((clo_request *)ctx);
+}
+
+/* On its way to the disk; a stream is woken when it is there. */
+static void store_receipt(clo_choice *c)
+{
+    clo_generation *g = c->g;
+    clo_account_store(g->account, &c->receipt_digest, clo_buf_str(&c->receipt), g->params.stream ? wake_stream : NULL, g->r);
+}
+
+/* All receipts so far are on disk, or one cannot be, which is the generation's fault then. */
+static bool receipts_are_stored(clo_generation *g)
+{
+    bool failed;
+    bool none_left = clo_account_has_stored(g->account, &failed);
+    if (failed && g->fault.kind == CLO_API_OK) clo_api_fail(&g->fault, CLO_API_INTERNAL, NULL, "the receipt cannot be stored");
+    return none_left;
+}
+
 /* Once the task is done; out NULL: a whole answer. */
 static void finish_choice(clo_choice *c, clo_buf *out)
 {
@@ -337,16 +363,11 @@ static void finish_choice(clo_choice *c, clo_buf *out)
         clo_api_fail(&g->fault, CLO_API_BUSY, NULL, "request canceled: the server is stopping");
     else if (g->params.receipt && !clo_receipts_make(c, &e))
         g->fault = e;
+    else if (c->receipt_id[0])
+        store_receipt(c);
 }
 
 /* --- a stream -----------------------------------------------------------------------------------------------------*/
-
-/* On a connection's thread, before its end is told. */
-static void store_receipt(clo_choice *c)
-{
-    clo_api_error e = {0};
-    if (c->g->fault.kind == CLO_API_OK && c->receipt_id[0] && !clo_receipts_store(c, &e)) c->g->fault = e;
-}
 
 static void tell_place(clo_choice *c, size_t place, clo_buf *out)
 {
@@ -355,8 +376,8 @@ static void tell_place(clo_choice *c, size_t place, clo_buf *out)
     c->g->face->place(c, out);
 }
 
-/* Writes what has come of one choice. */
-static void pump_choice(clo_choice *c, clo_buf *out)
+/* Takes what has come of one choice, and writes it. */
+static void take_stream(clo_choice *c, clo_buf *out)
 {
     clo_task_event e;
     size_t place = 0;
@@ -369,17 +390,18 @@ static void pump_choice(clo_choice *c, clo_buf *out)
     clo_task_state_kind state = clo_task_state(c->task, &place);
     bool done = state == CLO_TASK_DONE;
     tell_place(c, state == CLO_TASK_WAITING ? place + 1 : 0, out);
-    if (!done) return;
-    finish_choice(c, out);
-    store_receipt(c);
-    if (c->g->fault.kind != CLO_API_OK) return;
-    if (has_piece(c)) write_piece(c, out);
-    c->g->face->finish(c, out);
+    if (done) finish_choice(c, out);
 }
 
-static void wake_stream(void *ctx)
+/* The same; its end is told once its receipt is on disk. */
+static void pump_choice(clo_choice *c, clo_buf *out)
 {
-    clo_request_wake((clo_request *)ctx);
+    if (!c->finished) take_stream(c, out);
+    if (!c->finished || !receipts_are_stored(c->g) || c->g->fault.kind != CLO_API_OK) return;
+    if (has_piece(c)) write_piece(c, out);
+    c->g->face->finish(c, out);
+    c->told = true;
+    c->g->n_told++;
 }
 
 static clo_stream_step fill_stream(void *ctx, clo_buf *out, bool quiet)
@@ -389,13 +411,13 @@ static clo_stream_step fill_stream(void *ctx, clo_buf *out, bool quiet)
     if (!g->head_written) g->face->head(g, out);
     g->head_written = true;
     for (size_t i = 0; i < g->n_choices && g->fault.kind == CLO_API_OK; i++)
-        if (!g->choices[i].finished) pump_choice(&g->choices[i], out);
+        if (!g->choices[i].told) pump_choice(&g->choices[i], out);
     if (g->fault.kind != CLO_API_OK) {
         on_gone(g); /* the other choices are for nobody */
         g->face->fault(g, &g->fault, out);
         return CLO_STREAM_END;
     }
-    if (g->n_finished == g->n_choices && clo_account_state(g->account) == CLO_ACCOUNT_OPEN)
+    if (g->n_told == g->n_choices && clo_account_state(g->account) == CLO_ACCOUNT_OPEN)
         close_account(g, wake_stream, g->r);
     if (books_failed(g)) {
         g->face->fault(g, &g->fault, out);
@@ -415,12 +437,13 @@ static void build_whole(void *ctx, clo_request *r)
 {
     clo_generation *g = (clo_generation *)ctx;
     clo_buf out = {0};
-    for (size_t i = 0; i < g->n_choices; i++) store_receipt(&g->choices[i]);
+    (void)receipts_are_stored(g); /* they were written before the account */
     if (books_failed(g) || g->fault.kind != CLO_API_OK) {
         clo_route_fail(g->s, r, &g->fault);
         return;
     }
     g->face->whole(g, &out);
+    if (g->n_choices == 1 && g->choices[0].receipt_id[0]) clo_reply_header(r, "X-Receipt-Id", g->choices[0].receipt_id);
     clo_buf_add_char(&out, '\n');
     clo_reply_buf(r, 200, CLO_TYPE_JSON, &out);
 }
@@ -475,9 +498,8 @@ static bool check_lengths(clo_generation *g, clo_api_error *e)
                                 "Please reduce the length of the prompt.",
                                 n_ctx, n);
     }
-    if (g->params.receipt && (g->grammar || g->prompt_only))
-        return clo_api_fail(e, CLO_API_UNSUPPORTED, "x_receipt",
-                            "'x_receipt': %s has no receipt", g->grammar ? "an answer held to a grammar" : "a prompt alone");
+    if (g->params.receipt && g->prompt_only)
+        return clo_api_fail(e, CLO_API_UNSUPPORTED, "x_receipt", "'x_receipt': a prompt alone has no receipt");
     if (g->n_prompts * (size_t)g->params.n > CLO_GENERATION_CHOICES_MAX)
         return clo_api_fail(e, CLO_API_INVALID, "n", "%zu prompts with %lld answers each; %d answers are allowed",
                             g->n_prompts, (long long)g->params.n, CLO_GENERATION_CHOICES_MAX);

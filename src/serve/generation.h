@@ -9,7 +9,7 @@
  *   if (!g || !clo_generation_add_prompt(g, &ids)) ...
  *   clo_generation_start(g);                 // replies, now or later; errors too
  *
- * It is the request's data from `make` on and ends with it (clo_generation_end). */
+ * It is the request's data from `make` on and ends with it. */
 #ifndef CLO_SERVE_GENERATION_H
 #define CLO_SERVE_GENERATION_H
 
@@ -44,7 +44,8 @@ struct clo_choice {
     clo_generation *g;
     size_t index, i_prompt;
     clo_task *task;         /* owned */
-    bool finished;
+    bool finished;          /* its task is done */
+    bool told;              /* a stream: its end was written */
     const clo_task_result *result; /* once finished */
     double start_s;         /* monotonic */
     size_t n_output, n_thought; /* tokens so far, and those of them that were thoughts */
@@ -100,6 +101,7 @@ struct clo_generation {
     double keep_alive_s;         /* for clo_models_give */
     size_t n_truncated;          /* messages that were left out */
     clo_grammar *grammar;        /* owned; NULL: any text */
+    clo_grammar_source source;   /* of the grammar, when there is to be a receipt */
     json_t *tools;               /* that may be called; borrowed from body; NULL: none */
     const clo_chat *chat;        /* whose template wrote the prompt; NULL: it came raw */
     clo_receipt *replayed;       /* owned: what this answer is compared with; NULL: nothing */
@@ -114,7 +116,7 @@ struct clo_generation {
     bool prompt_only;            /* no output: echo with max_tokens 0 */
 
     pthread_mutex_t lock;        /* guards the choices of a whole answer while it comes, and what follows */
-    size_t n_finished;
+    size_t n_finished, n_told;
     clo_account *account;        /* owned; NULL until it starts */
     bool started, replied;
     clo_api_error fault;         /* kind OK: none */
@@ -133,8 +135,6 @@ bool clo_generation_add_prompt(clo_generation *g, clo_ids *ids);
 void clo_generation_fail(clo_generation *g, const clo_api_error *e);
 /* Checks lengths against the context, starts the tasks, replies. */
 void clo_generation_start(clo_generation *g);
-/* From the router, when the request ends. NULL is accepted. */
-void clo_generation_end(clo_generation *g);
 
 /* --- for faces ----------------------------------------------------------------------------------------------------*/
 

@@ -72,19 +72,23 @@ void clo_health_version(clo_server *s, clo_request *r, clo_str rest)
 typedef struct {
     clo_model_gauges rows[SHOWN_MAX];
     size_t n;
+    clo_arena *arena; /* the request's */
 } gauges;
 
 static void add_gauges(void *ctx, const clo_open_state *st)
 {
     gauges *g = (gauges *)ctx;
-    if (g->n == SHOWN_MAX) return;
+    const char *name = clo_arena_copy_str(g->arena, clo_str_from(st->info->name)).ptr;
+    if (g->n == SHOWN_MAX || !name) return;
     g->rows[g->n++] = (clo_model_gauges){
-        .name = st->info->name, /* lives as long as the models do */
+        .name = name,
         .n_running = st->stats.n_running,
         .n_waiting = st->stats.n_waiting,
         .n_ctx = st->n_ctx,
         .kv_used = st->stats.kv_bytes_max > 0 ? (double)st->stats.kv_bytes_used / (double)st->stats.kv_bytes_max : 0,
-        .memory_bytes = st->memory_bytes - st->stats.kv_bytes};
+        .memory_bytes = st->memory_bytes - st->stats.kv_bytes,
+        .n_passes = st->stats.n_passes,
+        .n_preempted = st->stats.n_preempted};
 }
 
 static int by_name(const void *a, const void *b)
@@ -101,6 +105,7 @@ void clo_health_metrics(clo_server *s, clo_request *r, clo_str rest)
         clo_reply(r, 503, CLO_TYPE_TEXT, CLO_STR("no memory is left\n"));
         return;
     }
+    g->arena = clo_request_arena(r);
     clo_models_each_open(s->models, add_gauges, g);
     qsort(g->rows, g->n, sizeof *g->rows, by_name);
     clo_metrics_show(s->metrics, &out, g->rows, g->n);

@@ -238,6 +238,18 @@ size_t clo_request_body_max(const clo_request *r)
     return r->h->o.body_bytes_max;
 }
 
+void clo_request_sink(clo_request *r, bool (*take)(void *ctx, clo_str bytes), void (*end)(void *ctx), void *ctx)
+{
+    r->sink = take;
+    r->sink_end = end;
+    r->sink_ctx = ctx;
+}
+
+void *clo_request_sink_ctx(const clo_request *r)
+{
+    return r->sink_ctx;
+}
+
 clo_str clo_request_header(const clo_request *r, const char *name)
 {
     const char *value = NULL;
@@ -267,11 +279,12 @@ unsigned clo_request_status(const clo_request *r)
     return r->status;
 }
 
-void clo_request_attach(clo_request *r, void *data, void (*gone)(void *data))
+void clo_request_attach(clo_request *r, void *data, void (*gone)(void *data), void (*end)(void *data))
 {
     pthread_mutex_lock(&r->lock);
     r->data = data;
     r->gone_fn = gone;
+    r->end_fn = end;
     pthread_mutex_unlock(&r->lock);
 }
 

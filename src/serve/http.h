@@ -74,9 +74,14 @@ clo_str clo_request_path(const clo_request *r);
 clo_str clo_request_query(const clo_request *r);  /* raw, without '?' */
 clo_str clo_request_body(const clo_request *r);   /* from handle on */
 /* When there is a fault handle is called early, on a connection's thread, and must reply. */
-typedef enum { CLO_BODY_WHOLE, CLO_BODY_TOO_LARGE, CLO_BODY_NO_ROOM } clo_body_fault;
+typedef enum { CLO_BODY_WHOLE, CLO_BODY_TOO_LARGE, CLO_BODY_NO_ROOM, CLO_BODY_REFUSED } clo_body_fault;
 clo_body_fault clo_request_body_fault(const clo_request *r);
 size_t clo_request_body_max(const clo_request *r); /* bytes */
+/* In begin: the body is not kept but given to `take` as it comes, on a connection's thread, whatever its size. The time that
+ * a request may take to arrive counts from its last bytes. take false: CLO_BODY_REFUSED. `end` is called when the request
+ * ends. */
+void clo_request_sink(clo_request *r, bool (*take)(void *ctx, clo_str bytes), void (*end)(void *ctx), void *ctx);
+void *clo_request_sink_ctx(const clo_request *r); /* NULL: there is none */
 /* A header's value, or a NULL slice. In begin and handle only. */
 clo_str clo_request_header(const clo_request *r, const char *name);
 const char *clo_request_id(const clo_request *r); /* X-Request-Id: the client's if it is a plain one, else a new one */
@@ -85,9 +90,10 @@ clo_arena *clo_request_arena(clo_request *r);
 double clo_request_age_s(const clo_request *r);
 unsigned clo_request_status(const clo_request *r); /* 0: none was sent; 499: the client went before the end */
 
-/* What the application keeps with a request: its own pointer, and what to call when the client is gone. gone is called
- * from any thread, once at most, and only between the end of handle and the call of end; it must not wait. */
-void clo_request_attach(clo_request *r, void *data, void (*gone)(void *data));
+/* What the application keeps with a request: its own pointer, what to call when the client is gone, and what when the request
+ * is over, after the application's end. gone is called from any thread, once at most, and only between the end of handle and
+ * the call of end; it must not wait. */
+void clo_request_attach(clo_request *r, void *data, void (*gone)(void *data), void (*end)(void *data));
 void *clo_request_data(const clo_request *r);
 /* Set in begin for handle (a route). */
 void clo_request_set_route(clo_request *r, const void *route);

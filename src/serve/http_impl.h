@@ -74,6 +74,9 @@ struct clo_request {
     double begin_s, last_sent_s;
     clo_buf body;
     bool begun, complete, expects_continue;
+    bool (*sink)(void *ctx, clo_str bytes); /* takes the body instead; NULL: it is kept */
+    void (*sink_end)(void *ctx);
+    void *sink_ctx;
     clo_body_fault body_fault;
     clo_http_way way;
     size_t n_counted;          /* bytes of body counted in h->bodies_bytes */
@@ -82,6 +85,7 @@ struct clo_request {
 
     void *data;
     void (*gone_fn)(void *data);
+    void (*end_fn)(void *data);
     const void *route;
 
     /* The reply; set by one thread at a time, read by the connection's after `ready`. */
@@ -123,6 +127,8 @@ void clo_places_close(clo_places *p);
 uint32_t clo_places_take(clo_places *p, int fd); /* UINT32_MAX: none free */
 void clo_places_free(clo_places *p, uint32_t i);
 void clo_places_set_request(clo_places *p, uint32_t i, clo_request *r);
+/* Some of it arrived: its time counts from now. */
+void clo_places_touch(clo_places *p, uint32_t i);
 /* The request has arrived whole. True when its client has gone already. */
 bool clo_places_set_handling(clo_places *p, uint32_t i);
 

@@ -166,11 +166,23 @@ static enum MHD_Result begin_handling(clo_request *r, const char *method)
     return r->ready && r->expects_continue ? send_reply(r) : MHD_YES;
 }
 
+/* The application replies early, in its own shape. */
+static void refuse_body(clo_request *r, clo_body_fault fault)
+{
+    clo_http_app *app = &r->h->o.app;
+    r->body_fault = fault;
+    clo_buf_free(&r->body);
+    app->handle(app->ctx, r);
+}
+
 static enum MHD_Result take_body(clo_request *r, const char *bytes, size_t *n_bytes)
 {
     size_t n = *n_bytes;
     *n_bytes = 0;
-    if (!r->ready) {
+    if (!r->ready && r->sink) {
+        clo_places_touch(&r->h->places, r->i_place);
+        if (!r->sink(r->sink_ctx, (clo_str){bytes, n})) refuse_body(r, CLO_BODY_REFUSED);
+    } else if (!r->ready) {
         size_t before = atomic_fetch_add(&r->h->bodies_bytes, n);
         r->n_counted += n;
         clo_buf_add(&r->body, (clo_str){bytes, n});
@@ -179,12 +191,8 @@ static enum MHD_Result take_body(clo_request *r, const char *bytes, size_t *n_by
         r->n_dropped += n;
         if (r->n_dropped > DROPPED_BYTES_MAX) return MHD_NO;
     }
-    if (!r->ready && r->body.failed) { /* the application says so in its own shape */
-        clo_http_app *app = &r->h->o.app;
-        r->body_fault = r->n_counted > r->h->o.body_bytes_max ? CLO_BODY_TOO_LARGE : CLO_BODY_NO_ROOM;
-        clo_buf_free(&r->body);
-        app->handle(app->ctx, r);
-    }
+    if (!r->ready && r->body.failed)
+        refuse_body(r, r->n_counted > r->h->o.body_bytes_max ? CLO_BODY_TOO_LARGE : CLO_BODY_NO_ROOM);
     return MHD_YES;
 }
 
@@ -249,6 +257,8 @@ static void end_request(void *cls, struct MHD_Connection *conn, void **req_cls, 
     clo_places_set_request(&h->places, r->i_place, NULL); /* from here on the watching thread does not know it */
     if (why != MHD_REQUEST_TERMINATED_COMPLETED_OK && (!r->queued || r->fill)) r->status = 499;
     if (r->begun) h->o.app.end(h->o.app.ctx, r);
+    if (r->end_fn) r->end_fn(r->data);
+    if (r->sink_end) r->sink_end(r->sink_ctx);
     atomic_fetch_sub(&h->bodies_bytes, r->n_counted);
     clo_buf_free(&r->body);
     clo_buf_free(&r->out);

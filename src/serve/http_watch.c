@@ -63,6 +63,13 @@ void clo_places_set_request(clo_places *p, uint32_t i, clo_request *r)
     pthread_mutex_unlock(&p->lock);
 }
 
+void clo_places_touch(clo_places *p, uint32_t i)
+{
+    pthread_mutex_lock(&p->lock);
+    p->all[i].since_s = clo_http_now();
+    pthread_mutex_unlock(&p->lock);
+}
+
 bool clo_places_set_handling(clo_places *p, uint32_t i)
 {
     pthread_mutex_lock(&p->lock);
@@ -117,8 +124,8 @@ static void look_at_time(clo_http *h)
         const clo_place *c = &p->all[i];
         if (c->fd < 0) continue;
         if (p->stopping) {
-            if (c->request) clo_request_lose(c->request);
-            if (c->state != CLO_CONN_HANDLING) cut_off(c);
+            if (c->request && c->state == CLO_CONN_HANDLING) clo_request_lose(c->request);
+            else cut_off(c);
         } else if (c->state == CLO_CONN_HANDLING) {
             look_at_stream(c->request, now);
         } else if (has_ended(c, now) || now - c->since_s > (c->state == CLO_CONN_IDLE ? idle_s : h->o.request_s)) {

@@ -150,8 +150,8 @@ static bool insert_key(clo_db *db, const clo_key_opts *o, clo_str models, const 
     if (!random_bytes(salt, sizeof salt, err)) return false;
     clo_sha256 hash = clo_key_hash(salt, text);
     bool ok = clo_stmt_open(&q, db,
-                            "INSERT INTO keys (id, name, salt, hash, tokens_per_day, concurrent, models, created, expires)"
-                            " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                            "INSERT INTO keys (id, name, salt, hash, tokens_per_day, concurrent, models, created, expires, admin)"
+                            " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
                             err) &&
               clo_stmt_text(&q, 1, (clo_str){text + strlen(KEY_PREFIX), CLO_KEY_ID_LEN}, err) &&
               clo_stmt_text(&q, 2, clo_str_from(o->name), err) &&
@@ -159,7 +159,8 @@ static bool insert_key(clo_db *db, const clo_key_opts *o, clo_str models, const 
               clo_stmt_blob(&q, 4, (clo_bytes){hash.b, sizeof hash.b}, err) &&
               bind_limit(&q, 5, o->tokens_per_day, err) && bind_limit(&q, 6, o->concurrent, err) &&
               (models.len ? clo_stmt_text(&q, 7, models, err) : clo_stmt_null(&q, 7, err)) &&
-              clo_stmt_int(&q, 8, now_s, err) && bind_limit(&q, 9, o->expires_s, err) && clo_stmt_step(&q, &row, err) &&
+              clo_stmt_int(&q, 8, now_s, err) && bind_limit(&q, 9, o->expires_s, err) &&
+              clo_stmt_int(&q, 10, o->admin, err) && clo_stmt_step(&q, &row, err) &&
               turn_page(db, err);
     clo_stmt_close(&q);
     return ok;
@@ -237,15 +238,16 @@ static json_t *key_json(clo_stmt *q, int64_t now_s)
     bool expired = !clo_stmt_is_null(q, 3) && clo_stmt_get_int(q, 3) <= now_s;
     const char *state = !clo_stmt_is_null(q, 4) ? "revoked" : expired ? "expired" : "valid";
     json_t *used = json_pack("{s:o, s:o}", "today", used_json(q, 8), "all", used_json(q, 11));
-    return json_pack("{s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", str_json(clo_stmt_get_str(q, 0)),
+    return json_pack("{s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "name", str_json(clo_stmt_get_str(q, 0)),
                      "id", str_json(clo_stmt_get_str(q, 1)), "state", state, "created", limit_json(q, 2), "expires",
                      limit_json(q, 3), "revoked", limit_json(q, 4), "tokens_per_day", limit_json(q, 5), "concurrent",
-                     limit_json(q, 6), "models", models_json(q, 7), "used", used);
+                     limit_json(q, 6), "models", models_json(q, 7), "used", used, "admin",
+                     clo_stmt_get_int(q, 14) != 0);
 }
 
 #define LIST_SQL \
     "SELECT k.name, k.id, k.created, k.expires, k.revoked, k.tokens_per_day, k.concurrent, k.models," \
-    " t.prompt, t.output, t.requests, sum(u.prompt), sum(u.output), sum(u.requests) FROM keys k" \
+    " t.prompt, t.output, t.requests, sum(u.prompt), sum(u.output), sum(u.requests), k.admin FROM keys k" \
     " LEFT JOIN key_usage t ON t.name = k.name AND t.day = ?1 LEFT JOIN key_usage u ON u.name = k.name" \
     " WHERE ?2 OR k.revoked IS NULL GROUP BY k.id ORDER BY k.name, k.created, k.id"
 

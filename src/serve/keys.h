@@ -45,6 +45,7 @@ typedef struct {
     int64_t concurrent;     /* requests at once; 0: no limit */
     const char *models;     /* names with commas between, `org/` + `*` for all of org's; NULL: all */
     int64_t expires_s;      /* seconds since 1970; 0: never */
+    bool admin;             /* it may change models */
 } clo_key_opts;
 
 /* *text is the key, to be shown once. CLO_ERR_USAGE for a name or list that cannot be one, CLO_ERR_DENIED when a key of
@@ -52,7 +53,7 @@ typedef struct {
 CLO_CHECK bool clo_key_add(char text[CLO_KEY_TEXT_MAX], clo_db *db, const clo_key_opts *o, int64_t now_s, clo_err *err);
 /* CLO_ERR_NOT_FOUND when no key of that name is valid. */
 CLO_CHECK bool clo_key_revoke(clo_db *db, const char *name, int64_t now_s, clo_err *err);
-/* An array of objects: name, id, created, expires, revoked, tokens_per_day, concurrent, models, state ("valid", "expired"
+/* An array of objects: name, id, created, expires, revoked, tokens_per_day, concurrent, models, admin, state ("valid", "expired"
  * or "revoked"), and `used`: prompt, output, requests, of today and in all. Revoked ones too when `all`. */
 CLO_CHECK bool clo_key_list(json_t **out, clo_db *db, bool all, int64_t now_s, clo_err *err);
 /* "90d", "12h", or a date 2027-01-31, whose end it is; seconds since 1970. */
@@ -86,6 +87,7 @@ typedef struct {
 typedef struct {
     char name[CLO_KEY_NAME_MAX]; /* "" when no key is needed */
     char id[CLO_KEY_ID_LEN + 1]; /* of the key */
+    bool admin;                  /* it may change models: never without a key */
 } clo_caller;
 
 /* authorization: the header's value ("Bearer ck_..."), x_api_key: that header's; either may be NULL. */

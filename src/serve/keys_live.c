@@ -20,7 +20,7 @@ typedef struct {
     clo_sha256 hash;
     int64_t tokens_per_day, concurrent; /* 0: no limit */
     int64_t expires_s;                  /* 0: never */
-    bool revoked;
+    bool revoked, admin;
     char *models; /* owned: names with a newline after each; NULL: all */
 } key;
 
@@ -83,7 +83,8 @@ static bool read_key(key *out, clo_stmt *q, clo_err *err)
     clo_str id = clo_stmt_get_str(q, 0), name = clo_stmt_get_str(q, 1), models = clo_stmt_get_str(q, 6);
     clo_bytes salt = clo_stmt_get_blob(q, 2), hash = clo_stmt_get_blob(q, 3);
     *out = (key){.tokens_per_day = clo_stmt_get_int(q, 4), .concurrent = clo_stmt_get_int(q, 5),
-                 .expires_s = clo_stmt_get_int(q, 7), .revoked = !clo_stmt_is_null(q, 8)};
+                 .expires_s = clo_stmt_get_int(q, 7), .revoked = !clo_stmt_is_null(q, 8),
+                 .admin = clo_stmt_get_int(q, 9) != 0};
     if (id.len != CLO_KEY_ID_LEN || name.len >= CLO_KEY_NAME_MAX || salt.len != sizeof out->salt ||
         hash.len != sizeof out->hash.b)
         return clo_fail(err, CLO_ERR_DAMAGED, "database: a key of the wrong shape");
@@ -103,7 +104,7 @@ static bool read_keys(clo_keys *k, clo_err *err)
     size_t n = 0, cap = 0;
     bool row = false;
     bool ok = clo_stmt_open(&q, k->db,
-                            "SELECT id, name, salt, hash, tokens_per_day, concurrent, models, expires, revoked FROM keys"
+                            "SELECT id, name, salt, hash, tokens_per_day, concurrent, models, expires, revoked, admin FROM keys"
                             " ORDER BY id",
                             err);
     while (ok && (ok = clo_stmt_step(&q, &row, err)) && row) {
@@ -285,6 +286,7 @@ static bool who_locked(clo_caller *out, clo_keys *k, const char *text, int64_t n
     if (found->expires_s && found->expires_s <= now_s) return refuse_401(no, "This API key has expired.");
     memcpy(out->name, found->name, sizeof out->name);
     memcpy(out->id, found->id, sizeof out->id);
+    out->admin = found->admin;
     return true;
 }
 

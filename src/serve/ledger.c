@@ -5,14 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "serve/keys.h"
+#include "serve/receipt_files.h"
 
 #define LINE_BYTES_MAX (16 * CLO_AUDIT_TEXT_MAX) /* a text of control characters grows sixfold */
 #define BATCH_MAX 256
 
 typedef struct item {
     struct item *next;
-    clo_buf line;               /* owned: rendered */
+    bool is_receipt;
+    clo_sha256 digest;          /* of a receipt */
+    clo_buf line;               /* owned: rendered; a receipt's text */
     char key[CLO_KEY_NAME_MAX]; /* "": no use to add */
     int64_t at_s, n_prompt, n_output;
     clo_ledger_done *done;
@@ -22,6 +26,7 @@ typedef struct item {
 struct clo_ledger {
     clo_db *db;           /* the thread's own */
     clo_audit *audit;     /* the thread's own */
+    char data_dir[4096];
     pthread_t thread;
     bool started;
     pthread_mutex_t lock; /* guards what follows */
@@ -72,19 +77,47 @@ static bool add_use(clo_db *db, clo_audit *a, item *const *items, size_t n, clo_
     return ok;
 }
 
+static void end_items(item *const *items, size_t n, bool ok, const clo_err *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (items[i]->done) items[i]->done(items[i]->ctx, ok, err);
+        free_item(items[i]);
+    }
+}
+
+/* The records among items stay, in their order; how many. */
+static size_t store_receipts(const clo_ledger *l, item **items, size_t n)
+{
+    clo_receipt_file files[BATCH_MAX];
+    item *receipts[BATCH_MAX];
+    size_t n_receipts = 0, n_records = 0;
+    clo_err err = {0};
+    for (size_t i = 0; i < n; i++) {
+        if (!items[i]->is_receipt) {
+            items[n_records++] = items[i];
+            continue;
+        }
+        files[n_receipts] = (clo_receipt_file){items[i]->digest, clo_buf_str(&items[i]->line)};
+        receipts[n_receipts++] = items[i];
+    }
+    if (n_receipts == 0) return n_records;
+    bool ok = clo_receipt_files_put(l->data_dir, files, n_receipts, &err);
+    end_items(receipts, n_receipts, ok, &err);
+    return n_records;
+}
+
 static void write_batch(clo_ledger *l, item **items, size_t n)
 {
     clo_err err = {0};
+    n = store_receipts(l, items, n);
+    if (n == 0) return;
     bool ok = append_lines(l->audit, items, n, &err) && clo_db_begin(l->db, &err);
     if (ok) {
         ok = add_use(l->db, l->audit, items, n, &err);
         if (ok) ok = clo_db_commit(l->db, &err);
         else clo_db_rollback(l->db);
     }
-    for (size_t i = 0; i < n; i++) {
-        if (items[i]->done) items[i]->done(items[i]->ctx, ok, &err);
-        free_item(items[i]);
-    }
+    end_items(items, n, ok, &err);
 }
 
 /* Up to BATCH_MAX items; waits for one unless the ledger is closing. */
@@ -130,7 +163,8 @@ bool clo_ledger_open(clo_ledger **out, const char *data_dir, uint64_t rotate_byt
     pthread_mutex_init(&l->lock, NULL);
     pthread_cond_init(&l->more, NULL);
     l->last = &l->first;
-    bool ok = clo_db_open(&l->db, data_dir, err) && clo_audit_open(&l->audit, data_dir, rotate_bytes, err);
+    bool ok = clo_path_join(l->data_dir, err, "%s", data_dir) && clo_db_open(&l->db, data_dir, err) &&
+              clo_audit_open(&l->audit, data_dir, rotate_bytes, err);
     if (ok) {
         int rc = pthread_create(&l->thread, NULL, work, l);
         ok = l->started = rc == 0;
@@ -156,14 +190,8 @@ void clo_ledger_close(clo_ledger *l)
     free(l);
 }
 
-void clo_ledger_put(clo_ledger *l, const clo_audit_record *r, clo_ledger_done *done, void *ctx)
+static void add_item(clo_ledger *l, item *i, clo_ledger_done *done, void *ctx)
 {
-    clo_err err = {0};
-    item *i = NULL;
-    if (!make_item(&i, r, &err)) {
-        if (done) done(ctx, false, &err);
-        return;
-    }
     i->done = done;
     i->ctx = ctx;
     pthread_mutex_lock(&l->lock);
@@ -171,6 +199,32 @@ void clo_ledger_put(clo_ledger *l, const clo_audit_record *r, clo_ledger_done *d
     l->last = &i->next;
     pthread_cond_signal(&l->more);
     pthread_mutex_unlock(&l->lock);
+}
+
+void clo_ledger_put(clo_ledger *l, const clo_audit_record *r, clo_ledger_done *done, void *ctx)
+{
+    clo_err err = {0};
+    item *i = NULL;
+    if (make_item(&i, r, &err)) add_item(l, i, done, ctx);
+    else if (done) done(ctx, false, &err);
+}
+
+void clo_ledger_put_receipt(clo_ledger *l, const clo_sha256 *digest, clo_str text, clo_ledger_done *done, void *ctx)
+{
+    clo_err err = {0};
+    item *i = calloc(1, sizeof *i);
+    if (i) {
+        i->is_receipt = true;
+        i->digest = *digest;
+        clo_buf_add(&i->line, text);
+    }
+    if (i && clo_buf_ok(&i->line, &err)) {
+        add_item(l, i, done, ctx);
+        return;
+    }
+    if (i) free_item(i);
+    else clo_fail(&err, CLO_ERR_MEMORY, "receipt");
+    if (done) done(ctx, false, &err);
 }
 
 typedef struct {

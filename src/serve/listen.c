@@ -11,37 +11,10 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "serve/address.h"
 #include "serve/http_impl.h"
 
 #define BACKLOG 4096
-
-static bool fail_address(const char *address, clo_err *err)
-{
-    return clo_fail(err, CLO_ERR_USAGE, "'%.200s': HOST:PORT, [IPV6]:PORT or unix:PATH is expected", address);
-}
-
-/* "host:port" in two. An empty host is every address of the machine. */
-static bool split_address(char host[256], char port[8], const char *address, clo_err *err)
-{
-    const char *colon = strrchr(address, ':'), *begin = address, *end = colon;
-    if (!colon) return fail_address(address, err);
-    if (*begin == '[') {
-        if (end == begin || end[-1] != ']') return fail_address(address, err);
-        begin++;
-        end--;
-    } else if (memchr(begin, ':', (size_t)(end - begin))) {
-        return fail_address(address, err);
-    }
-    size_t n = (size_t)(end - begin), n_port = strlen(colon + 1);
-    if (n >= 256 || n_port == 0 || n_port > 5 || strspn(colon + 1, "0123456789") != n_port)
-        return fail_address(address, err);
-    if (strtoul(colon + 1, NULL, 10) > 65535)
-        return clo_fail(err, CLO_ERR_USAGE, "'%.200s': a port is at most 65535", address);
-    memcpy(host, begin, n);
-    host[n] = '\0';
-    memcpy(port, colon + 1, n_port + 1);
-    return true;
-}
 
 static bool is_loopback(const struct sockaddr *a)
 {
@@ -77,7 +50,7 @@ static bool listen_tcp(int *fd, clo_http *h, const char *address, bool tls, clo_
     char host[256], port[8];
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found = NULL;
     const int on = 1;
-    if (!split_address(host, port, address, err)) return false;
+    if (!clo_address_split(host, port, address, err)) return false;
     int rc = getaddrinfo(host[0] ? host : NULL, port, &hints, &found);
     if (rc != 0) return clo_fail(err, CLO_ERR_USAGE, "listen on '%s': %s", address, gai_strerror(rc));
     int s = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -110,20 +83,15 @@ static bool remove_stale(const struct sockaddr_un *a, clo_err *err)
 
 static bool listen_unix(int *fd, clo_http *h, const char *path, clo_err *err)
 {
-    struct sockaddr_un a = {.sun_family = AF_UNIX};
-    size_t n = strlen(path);
-    if (n == 0 || n >= sizeof a.sun_path)
-        return clo_fail(err, CLO_ERR_USAGE, "'unix:%.200s': a path of 1 to %zu bytes is expected", path,
-                        sizeof a.sun_path - 1);
-    memcpy(a.sun_path, path, n + 1);
-    if (!remove_stale(&a, err)) return false;
+    struct sockaddr_un a;
+    if (!clo_address_of_unix(&a, path, err) || !remove_stale(&a, err)) return false;
     int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (s < 0 || bind(s, (const struct sockaddr *)&a, sizeof a) != 0 || listen(s, BACKLOG) != 0) {
         int why = errno;
         if (s >= 0) close(s);
         return clo_fail_sys(err, why, "listen on 'unix:%s'", path);
     }
-    memcpy(h->unix_path, path, n + 1);
+    memcpy(h->unix_path, path, strlen(path) + 1);
     snprintf(h->url, sizeof h->url, "unix:%s", path);
     h->local = true;
     *fd = s;
@@ -132,6 +100,6 @@ static bool listen_unix(int *fd, clo_http *h, const char *path, clo_err *err)
 
 bool clo_listen(int *fd, clo_http *h, const char *address, bool tls, clo_err *err)
 {
-    if (strncmp(address, "unix:", 5) == 0) return listen_unix(fd, h, address + 5, err);
-    return listen_tcp(fd, h, address, tls, err);
+    const char *path = clo_address_unix_path(address);
+    return path ? listen_unix(fd, h, path, err) : listen_tcp(fd, h, address, tls, err);
 }

@@ -1,4 +1,4 @@
-/* See metrics.h. */
+/* See metrics.h; names of other programs are in metrics_compat.c. */
 #include "serve/metrics.h"
 
 #include <dirent.h>
@@ -10,8 +10,7 @@
 #include <unistd.h>
 
 #include "serve/json_out.h"
-
-#define BUCKETS_MAX 24
+#include "serve/metrics_impl.h"
 
 /* --- histograms ---------------------------------------------------------------------------------------------------*/
 
@@ -21,13 +20,9 @@ static const double token_bounds[] = {.01, .025, .05, .075, .1, .15, .2, .3, .4,
 static const double whole_bounds[] = {.3, .5, .8, 1,  1.5, 2,  2.5, 5,   10,  15,  20,
                                       30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680};
 
-typedef struct {
-    const double *bounds; /* [n] */
-    size_t n;
-    uint64_t counts[BUCKETS_MAX + 1]; /* each bucket alone; the last: over all bounds */
-    uint64_t count;
-    double sum;
-} histogram;
+/* As vLLM has them. */
+static const double count_bounds[] = {1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5};
+static const double choice_bounds[] = {1, 2, 5, 10, 20};
 
 #define HISTOGRAM(list) ((histogram){.bounds = (list), .n = sizeof(list) / sizeof *(list)})
 
@@ -49,24 +44,15 @@ static const char *const reasons[] = {"queue_full", "quota", "auth", "policy", "
 #define N_REASONS (sizeof reasons / sizeof *reasons)
 static const char *const ended_names[CLO_ENDED_KINDS] = {"stop", "length", "tool_calls", "cancelled", "error"};
 
-enum { H_FIRST, H_TOKEN, H_WHOLE, H_QUEUE, H_PREFILL, H_DECODE, N_HISTOGRAMS };
 static const struct {
     const char *name, *help;
-} histogram_names[N_HISTOGRAMS] = {
+} histogram_names[N_OWN_HISTOGRAMS] = {
     {"time_to_first_token_seconds", "From the arrival of a request to its first token."},
     {"inter_token_latency_seconds", "Between two tokens of an answer, its mean."},
     {"e2e_request_latency_seconds", "From the arrival of a request to the end of its answer."},
     {"request_queue_time_seconds", "In line before the first pass."},
     {"request_prefill_time_seconds", "From the first pass to the first token."},
     {"request_decode_time_seconds", "From the first token to the last."},
-};
-
-struct clo_model_metrics {
-    clo_metrics *m;
-    char name[256]; /* escaped for a label */
-    uint64_t ended[CLO_ENDED_KINDS];
-    uint64_t n_prompt, n_output, n_cached, n_loads, n_unloads;
-    histogram h[N_HISTOGRAMS];
 };
 
 typedef struct {
@@ -84,9 +70,11 @@ struct clo_metrics {
     size_t n_models;
     double start_unix_s;
     const char *isa;
+    unsigned compat; /* CLO_METRICS_... */
 };
 
-bool clo_metrics_open(clo_metrics **out, const char *const *routes, size_t n_routes, const char *isa, clo_err *err)
+bool clo_metrics_open(clo_metrics **out, const char *const *routes, size_t n_routes, const char *isa, unsigned compat,
+                      clo_err *err)
 {
     clo_metrics *m = (clo_metrics *)calloc(1, sizeof *m);
     if (m) m->by_route = (route_counts *)calloc(n_routes, sizeof *m->by_route);
@@ -98,6 +86,7 @@ bool clo_metrics_open(clo_metrics **out, const char *const *routes, size_t n_rou
     m->routes = routes;
     m->n_routes = n_routes;
     m->isa = isa;
+    m->compat = compat;
     for (size_t i = 0; i < n_routes; i++) m->by_route[i].seconds = HISTOGRAM(whole_bounds);
     m->start_unix_s = (double)clo_unix_us() * 1e-6;
     *out = m;
@@ -134,10 +123,10 @@ void clo_metrics_reject(clo_metrics *m, clo_api_kind kind)
 }
 
 /* Label values: backslash, quote and newline are escaped; a name has no other control characters. */
-static void escape_label(char out[256], const char *name)
+void clo_metrics_escape(char out[METRICS_LABEL_MAX], const char *name)
 {
     size_t n = 0;
-    for (const char *p = name; *p && n + 3 < 256; p++) {
+    for (const char *p = name; *p && n + 3 < METRICS_LABEL_MAX; p++) {
         if (*p == '\\' || *p == '"' || *p == '\n') out[n++] = '\\';
         out[n++] = *p == '\n' ? 'n' : *p;
     }
@@ -152,7 +141,9 @@ static clo_model_metrics *add_model(clo_metrics *m, const char *label, size_t at
     snprintf(mm->name, sizeof mm->name, "%s", label);
     mm->h[H_FIRST] = HISTOGRAM(first_bounds);
     mm->h[H_TOKEN] = HISTOGRAM(token_bounds);
-    for (size_t i = H_WHOLE; i < N_HISTOGRAMS; i++) mm->h[i] = HISTOGRAM(whole_bounds);
+    for (size_t i = H_WHOLE; i <= H_INFERENCE; i++) mm->h[i] = HISTOGRAM(whole_bounds);
+    for (size_t i = H_PROMPT_TOKENS; i < N_HISTOGRAMS; i++) mm->h[i] = HISTOGRAM(count_bounds);
+    mm->h[H_PARAMS_N] = HISTOGRAM(choice_bounds);
     memmove(&m->models[at + 1], &m->models[at], (m->n_models - at) * sizeof *m->models);
     m->models[at] = mm;
     m->n_models++;
@@ -161,8 +152,8 @@ static clo_model_metrics *add_model(clo_metrics *m, const char *label, size_t at
 
 clo_model_metrics *clo_metrics_model(clo_metrics *m, const char *name)
 {
-    char label[256];
-    escape_label(label, name);
+    char label[METRICS_LABEL_MAX];
+    clo_metrics_escape(label, name);
     pthread_mutex_lock(&m->lock);
     clo_model_metrics *found = NULL;
     for (int turn = 0; turn < 2 && !found; turn++) {
@@ -184,11 +175,29 @@ void clo_metrics_load(clo_model_metrics *mm)
     pthread_mutex_unlock(&mm->m->lock);
 }
 
-void clo_metrics_unload(clo_model_metrics *mm)
+void clo_metrics_unload(clo_model_metrics *mm, uint64_t n_passes, uint64_t n_preempted)
 {
     if (!mm) return;
     pthread_mutex_lock(&mm->m->lock);
     mm->n_unloads++;
+    mm->n_passes += n_passes;
+    mm->n_preempted += n_preempted;
+    pthread_mutex_unlock(&mm->m->lock);
+}
+
+void clo_metrics_receipt(clo_model_metrics *mm)
+{
+    if (!mm) return;
+    pthread_mutex_lock(&mm->m->lock);
+    mm->n_receipts++;
+    pthread_mutex_unlock(&mm->m->lock);
+}
+
+void clo_metrics_replay(clo_model_metrics *mm, bool same)
+{
+    if (!mm) return;
+    pthread_mutex_lock(&mm->m->lock);
+    mm->n_replays[same]++;
     pthread_mutex_unlock(&mm->m->lock);
 }
 
@@ -200,12 +209,18 @@ void clo_metrics_answer(clo_model_metrics *mm, const clo_answer_times *t)
     mm->n_prompt += t->n_prompt;
     mm->n_cached += t->n_cached;
     mm->n_output += t->n_output;
+    if (t->n_prompt + t->n_output > mm->n_tokens_max) mm->n_tokens_max = t->n_prompt + t->n_output;
     observe(&mm->h[H_WHOLE], t->whole_s, 1);
+    observe(&mm->h[H_PROMPT_TOKENS], (double)t->n_prompt, 1);
+    observe(&mm->h[H_OUTPUT_TOKENS], (double)t->n_output, 1);
+    if (t->n_choices > 0) observe(&mm->h[H_PARAMS_N], (double)t->n_choices, 1);
+    if (t->n_max > 0) observe(&mm->h[H_PARAMS_MAX], (double)t->n_max, 1);
     if (t->n_output > 0) {
         observe(&mm->h[H_FIRST], t->first_s, 1);
         observe(&mm->h[H_QUEUE], t->queue_s, 1);
         observe(&mm->h[H_PREFILL], t->prefill_s, 1);
         observe(&mm->h[H_DECODE], t->decode_s, 1);
+        observe(&mm->h[H_INFERENCE], t->prefill_s + t->decode_s, 1);
     }
     if (t->n_output > 1) observe(&mm->h[H_TOKEN], t->decode_s / (double)(t->n_output - 1), t->n_output - 1);
     pthread_mutex_unlock(&mm->m->lock);
@@ -213,28 +228,32 @@ void clo_metrics_answer(clo_model_metrics *mm, const clo_answer_times *t)
 
 /* --- showing ------------------------------------------------------------------------------------------------------*/
 
-static void family(clo_buf *out, const char *name, const char *type, const char *help)
+void clo_metrics_family(clo_buf *out, const char *name, const char *type, const char *help)
 {
     clo_buf_addf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
-static void show_histogram(clo_buf *out, const char *name, const char *label, const char *value, const histogram *h)
+void clo_metrics_histogram(clo_buf *out, const char *name, const char *labels, const histogram *h)
 {
     uint64_t sum = 0;
     for (size_t i = 0; i < h->n; i++) {
         sum += h->counts[i];
-        clo_buf_addf(out, "cloche_%s_bucket{%s=\"%s\",le=\"%g\"} %llu\n", name, label, value, h->bounds[i],
-                     (unsigned long long)sum);
+        clo_buf_addf(out, "%s_bucket{%s,le=\"%g\"} %llu\n", name, labels, h->bounds[i], (unsigned long long)sum);
     }
-    clo_buf_addf(out, "cloche_%s_bucket{%s=\"%s\",le=\"+Inf\"} %llu\ncloche_%s_sum{%s=\"%s\"} %.9g\n"
-                      "cloche_%s_count{%s=\"%s\"} %llu\n",
-                 name, label, value, (unsigned long long)h->count, name, label, value, h->sum, name, label, value,
-                 (unsigned long long)h->count);
+    clo_buf_addf(out, "%s_bucket{%s,le=\"+Inf\"} %llu\n%s_sum{%s} %.9g\n%s_count{%s} %llu\n", name, labels,
+                 (unsigned long long)h->count, name, labels, h->sum, name, labels, (unsigned long long)h->count);
+}
+
+static void show_own(clo_buf *out, const char *name, const char *label, const char *value, const histogram *h)
+{
+    char labels[METRICS_LABEL_MAX + 16];
+    snprintf(labels, sizeof labels, "%s=\"%s\"", label, value);
+    clo_metrics_histogram(out, name, labels, h);
 }
 
 static void show_requests(const clo_metrics *m, clo_buf *out)
 {
-    family(out, "cloche_http_requests_total", "counter", "Requests by route and status; 499: the client went.");
+    clo_metrics_family(out, "cloche_http_requests_total", "counter", "Requests by route and status; 499: the client went.");
     for (size_t i = 0; i < m->n_routes; i++)
         for (size_t c = 0; c < N_CODES; c++) {
             uint64_t n = m->by_route[i].by_code[c];
@@ -244,11 +263,11 @@ static void show_requests(const clo_metrics *m, clo_buf *out)
             clo_buf_addf(out, "cloche_http_requests_total{route=\"%s\",code=\"%s\"} %llu\n", m->routes[i], code,
                          (unsigned long long)n);
         }
-    family(out, "cloche_http_request_duration_seconds", "histogram", "From the arrival of a request to its end.");
+    clo_metrics_family(out, "cloche_http_request_duration_seconds", "histogram", "From the arrival of a request to its end.");
     for (size_t i = 0; i < m->n_routes; i++)
         if (m->by_route[i].seconds.count > 0)
-            show_histogram(out, "http_request_duration_seconds", "route", m->routes[i], &m->by_route[i].seconds);
-    family(out, "cloche_requests_rejected_total", "counter", "Requests that were refused.");
+            show_own(out, "cloche_http_request_duration_seconds", "route", m->routes[i], &m->by_route[i].seconds);
+    clo_metrics_family(out, "cloche_requests_rejected_total", "counter", "Requests that were refused.");
     for (size_t i = 0; i < N_REASONS; i++)
         clo_buf_addf(out, "cloche_requests_rejected_total{reason=\"%s\"} %llu\n", reasons[i],
                      (unsigned long long)m->rejected[i]);
@@ -265,8 +284,9 @@ static void show_model_counters(const clo_metrics *m, clo_buf *out)
         {"cached_tokens_total", "Tokens of prompts that were not computed again.", offsetof(clo_model_metrics, n_cached)},
         {"model_loads_total", "Times that a model was loaded.", offsetof(clo_model_metrics, n_loads)},
         {"model_unloads_total", "Times that a model was unloaded.", offsetof(clo_model_metrics, n_unloads)},
+        {"receipts_total", "Receipts that were made.", offsetof(clo_model_metrics, n_receipts)},
     };
-    family(out, "cloche_request_success_total", "counter", "Answers by the reason of their end.");
+    clo_metrics_family(out, "cloche_request_success_total", "counter", "Answers by the reason of their end.");
     for (size_t i = 0; i < m->n_models; i++)
         for (size_t k = 0; k < CLO_ENDED_KINDS; k++)
             clo_buf_addf(out, "cloche_request_success_total{model=\"%s\",finished_reason=\"%s\"} %llu\n",
@@ -274,19 +294,24 @@ static void show_model_counters(const clo_metrics *m, clo_buf *out)
     for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
         char name[64];
         snprintf(name, sizeof name, "cloche_%s", rows[k].name);
-        family(out, name, "counter", rows[k].help);
+        clo_metrics_family(out, name, "counter", rows[k].help);
         for (size_t i = 0; i < m->n_models; i++) {
             uint64_t v;
             memcpy(&v, (const char *)m->models[i] + rows[k].offset, sizeof v);
             clo_buf_addf(out, "%s{model=\"%s\"} %llu\n", name, m->models[i]->name, (unsigned long long)v);
         }
     }
-    for (size_t k = 0; k < N_HISTOGRAMS; k++) {
+    clo_metrics_family(out, "cloche_receipt_replays_total", "counter", "Answers that were made again, by what came of it.");
+    for (size_t i = 0; i < m->n_models; i++)
+        for (size_t k = 0; k < 2; k++)
+            clo_buf_addf(out, "cloche_receipt_replays_total{model=\"%s\",result=\"%s\"} %llu\n", m->models[i]->name,
+                         k ? "match" : "mismatch", (unsigned long long)m->models[i]->n_replays[k]);
+    for (size_t k = 0; k < N_OWN_HISTOGRAMS; k++) {
         char name[64];
         snprintf(name, sizeof name, "cloche_%s", histogram_names[k].name);
-        family(out, name, "histogram", histogram_names[k].help);
+        clo_metrics_family(out, name, "histogram", histogram_names[k].help);
         for (size_t i = 0; i < m->n_models; i++)
-            show_histogram(out, histogram_names[k].name, "model", m->models[i]->name, &m->models[i]->h[k]);
+            show_own(out, name, "model", m->models[i]->name, &m->models[i]->h[k]);
     }
 }
 
@@ -301,17 +326,17 @@ static void show_gauges(clo_buf *out, const clo_model_gauges *g, size_t n)
         {"model_memory_bytes", "Memory of the weights."},
         {"context_length", "Tokens that an answer and its prompt may have."},
     };
-    family(out, "cloche_models_loaded", "gauge", "Models in memory.");
+    clo_metrics_family(out, "cloche_models_loaded", "gauge", "Models in memory.");
     clo_buf_addf(out, "cloche_models_loaded %zu\n", n);
     for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
         char name[64];
         snprintf(name, sizeof name, "cloche_%s", rows[k].name);
-        family(out, name, "gauge", rows[k].help);
+        clo_metrics_family(out, name, "gauge", rows[k].help);
         for (size_t i = 0; i < n; i++) {
-            char label[256];
+            char label[METRICS_LABEL_MAX];
             const double v[] = {(double)g[i].n_running, (double)g[i].n_waiting, g[i].kv_used, (double)g[i].memory_bytes,
                                 (double)g[i].n_ctx};
-            escape_label(label, g[i].name);
+            clo_metrics_escape(label, g[i].name);
             clo_buf_addf(out, "%s{model=\"%s\"} %.17g\n", name, label, v[k]);
         }
     }
@@ -337,24 +362,46 @@ static void show_process(const clo_metrics *m, clo_buf *out)
     }
     struct timespec cpu;
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
-    family(out, "process_resident_memory_bytes", "gauge", "Resident memory.");
+    clo_metrics_family(out, "process_resident_memory_bytes", "gauge", "Resident memory.");
     clo_buf_addf(out, "process_resident_memory_bytes %lld\n", (long long)pages * sysconf(_SC_PAGESIZE));
-    family(out, "process_cpu_seconds_total", "counter", "Processor time used.");
+    clo_metrics_family(out, "process_cpu_seconds_total", "counter", "Processor time used.");
     clo_buf_addf(out, "process_cpu_seconds_total %.2f\n", (double)cpu.tv_sec + (double)cpu.tv_nsec * 1e-9);
-    family(out, "process_start_time_seconds", "gauge", "When the server started, in Unix time.");
+    clo_metrics_family(out, "process_start_time_seconds", "gauge", "When the server started, in Unix time.");
     clo_buf_addf(out, "process_start_time_seconds %.3f\n", m->start_unix_s);
-    family(out, "process_open_fds", "gauge", "Open file descriptors.");
+    clo_metrics_family(out, "process_open_fds", "gauge", "Open file descriptors.");
     clo_buf_addf(out, "process_open_fds %zu\n", count_open_files());
+}
+
+/* What schedulers that are open have counted, on top of those that were closed. One may be closed between the look at it and
+ * this, and be counted twice: a counter never goes back for that. */
+static void add_live(clo_metrics *m, const clo_model_gauges *g, size_t n)
+{
+    for (size_t i = 0; i < m->n_models; i++) {
+        clo_model_metrics *mm = m->models[i];
+        uint64_t n_passes = mm->n_passes, n_preempted = mm->n_preempted;
+        for (size_t k = 0; k < n; k++) {
+            char label[METRICS_LABEL_MAX];
+            clo_metrics_escape(label, g[k].name);
+            if (strcmp(label, mm->name) != 0) continue;
+            n_passes += g[k].n_passes;
+            n_preempted += g[k].n_preempted;
+        }
+        if (n_passes > mm->n_passes_shown) mm->n_passes_shown = n_passes;
+        if (n_preempted > mm->n_preempted_shown) mm->n_preempted_shown = n_preempted;
+    }
 }
 
 void clo_metrics_show(clo_metrics *m, clo_buf *out, const clo_model_gauges *gauges, size_t n)
 {
-    family(out, "cloche_build_info", "gauge", "What is running.");
+    clo_metrics_family(out, "cloche_build_info", "gauge", "What is running.");
     clo_buf_addf(out, "cloche_build_info{version=\"%s\",numerics=\"n1\",isa=\"%s\"} 1\n", CLO_VERSION,
                  m->isa);
     pthread_mutex_lock(&m->lock);
     show_requests(m, out);
     show_model_counters(m, out);
+    add_live(m, gauges, n);
+    if (m->compat & CLO_METRICS_LLAMACPP) clo_metrics_show_llamacpp(out, m->models, m->n_models, gauges, n);
+    if (m->compat & CLO_METRICS_VLLM) clo_metrics_show_vllm(out, m->models, m->n_models, gauges, n);
     pthread_mutex_unlock(&m->lock);
     show_gauges(out, gauges, n);
     show_process(m, out);

@@ -76,7 +76,7 @@ static bool add_given(info_list *l, clo_models *m, clo_err *err)
     pthread_mutex_lock(&m->lock);
     bool ok = true;
     for (const clo_model_entry *e = m->entries; ok && e; e = e->next) {
-        if (!e->given) continue;
+        if (!e->given || e->removed) continue;
         clo_model_info *row = add_info(l, err);
         ok = row != NULL;
         if (!ok) break;
@@ -189,6 +189,7 @@ static bool default_entry(char name[CLO_MODEL_NAME_MAX], clo_models *m)
     size_t n_open = 0;
     pthread_mutex_lock(&m->lock);
     for (const clo_model_entry *e = m->entries; e; e = e->next) {
+        if (e->removed) continue;
         if (e->given) given = e;
         if (e->state != CLO_ENTRY_OPEN) continue;
         open = e;
@@ -214,11 +215,39 @@ bool clo_models_default(char name[CLO_MODEL_NAME_MAX], clo_models *m, clo_api_er
 
 /* --- taking and giving --------------------------------------------------------------------------------------------*/
 
+/* An open model keeps its bytes whatever becomes of its name: here its name is given up, once they are another's or gone. */
+static bool was_removed(clo_model_entry *e)
+{
+    struct stat st;
+    if (e->ino == 0 || e->state == CLO_ENTRY_CLOSED) return false;
+    if (stat(e->info.path, &st) == 0 && (uint64_t)st.st_dev == e->dev && (uint64_t)st.st_ino == e->ino) return false;
+    e->removed = true;
+    e->expires_s = 0;
+    pthread_cond_broadcast(&e->models->changed);
+    return true;
+}
+
+/* With the lock held. */
 static clo_model_entry *entry_named(clo_models *m, clo_str name)
 {
     for (clo_model_entry *e = m->entries; e; e = e->next)
-        if (clo_str_eq(name, clo_str_from(e->info.name))) return e;
+        if (!e->removed && clo_str_eq(name, clo_str_from(e->info.name))) return was_removed(e) ? NULL : e;
     return NULL;
+}
+
+/* With the lock held: entries of removed models that are closed and unused. */
+static void free_removed(clo_models *m)
+{
+    for (clo_model_entry **at = &m->entries; *at;) {
+        clo_model_entry *e = *at;
+        if (!e->removed || e->state != CLO_ENTRY_CLOSED || e->n_users > 0 || e->n_waiting > 0) {
+            at = &e->next;
+            continue;
+        }
+        *at = e->next;
+        free(e->waiting);
+        free(e);
+    }
 }
 
 static clo_model_entry *add_entry(clo_models *m, const clo_model_info *info)
@@ -316,8 +345,8 @@ void clo_models_give(clo_models *m, const clo_open_model *model, double keep_ali
     e->n_users--;
     if (!isnan(keep_alive_s)) e->keep_alive_s = keep_alive_s;
     bool for_ever = e->keep_alive_s < 0 || (e->given && isnan(keep_alive_s));
-    e->expires_s = for_ever ? HUGE_VAL : clo_http_now() + e->keep_alive_s;
-    if (e->expires_s < HUGE_VAL && e->keep_alive_s <= 0) pthread_cond_broadcast(&m->changed);
+    e->expires_s = e->removed ? 0 : for_ever ? HUGE_VAL : clo_http_now() + e->keep_alive_s;
+    if (e->removed || (e->expires_s < HUGE_VAL && e->keep_alive_s <= 0)) pthread_cond_broadcast(&m->changed);
     pthread_mutex_unlock(&m->lock);
 }
 
@@ -347,6 +376,7 @@ static void *mind(void *ctx)
             clo_entry_close(e);
             continue;
         }
+        free_removed(m);
         struct timespec until;
         clock_gettime(CLOCK_REALTIME, &until);
         until.tv_sec += MIND_S;
@@ -361,7 +391,7 @@ void clo_models_each_open(clo_models *m, void (*show)(void *ctx, const clo_open_
     pthread_mutex_lock(&m->lock);
     double now = clo_http_now();
     for (clo_model_entry *e = m->entries; e; e = e->next) {
-        if (e->state != CLO_ENTRY_OPEN) continue;
+        if (e->state != CLO_ENTRY_OPEN || e->removed) continue;
         clo_open_state s = {.info = &e->info,
                             .digest = e->digest,
                             .expires_in_s = e->expires_s == HUGE_VAL ? -1 : fmax(e->expires_s - now, 0),
@@ -379,7 +409,7 @@ bool clo_models_are_ready(clo_models *m, clo_buf *why)
     bool ready = true;
     pthread_mutex_lock(&m->lock);
     for (const clo_model_entry *e = m->entries; e; e = e->next) {
-        if (!e->given || e->state == CLO_ENTRY_OPEN) continue;
+        if (!e->given || e->removed || e->state == CLO_ENTRY_OPEN) continue;
         if (e->state == CLO_ENTRY_CLOSED && e->fault.code == CLO_OK) continue; /* closed again on request */
         ready = false;
         if (why->len > 0) clo_buf_add(why, CLO_STR(", "));

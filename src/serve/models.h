@@ -11,6 +11,9 @@
  *   }
  *   clo_models_give(models, model);
  *
+ * A model that is removed from the data folder, here or by another process, is not found by the next request; what it answers
+ * goes on, and it is closed after that.
+ *
  * Names: those of the data folder (infer/library.h) and of --model; NAME and NAME:latest are the same, letter case is
  * ignored when nothing fits exactly, 12 hexadecimal digits or more may begin a digest. A path is no name here. */
 #ifndef CLO_SERVE_MODELS_H
@@ -92,7 +95,7 @@ void clo_models_give(clo_models *m, const clo_open_model *model, double keep_ali
 /* Closes it once nobody uses it; a model that is not open is a success. */
 bool clo_models_unload(clo_models *m, clo_str name, clo_api_error *e);
 
-/* An open model, as /api/ps and the metrics show it. Valid inside the call. */
+/* An open model, as /api/ps and the metrics show it; one that was removed has no name to show. Valid inside the call. */
 typedef struct {
     const clo_model_info *info;
     const char *digest;         /* hex */

@@ -8,7 +8,7 @@
 
 typedef enum { CLO_ENTRY_CLOSED, CLO_ENTRY_OPENING, CLO_ENTRY_OPEN, CLO_ENTRY_CLOSING } clo_entry_state;
 
-/* One name that was asked for. Entries stay until the end; the parts in `open` come and go. */
+/* One name that was asked for. Entries stay until their model is removed, or the end; the parts in `open` come and go. */
 typedef struct clo_model_entry {
     clo_open_model open;        /* first: a clo_open_model is its entry */
     clo_model_info info;
@@ -16,7 +16,9 @@ typedef struct clo_model_entry {
     struct clo_models *models;
     struct clo_model_entry *next;
     bool given;                 /* by --model: opened at once, kept */
+    uint64_t dev, ino;          /* of the file or folder when it was opened from the library; 0: not from there */
     clo_entry_state state;      /* this and all below are guarded by models->lock */
+    bool removed;               /* its files are gone or others: it has no name any more, and ends with its users */
     size_t n_users;
     double keep_alive_s, expires_s; /* expires_s: monotonic; HUGE_VAL: never */
     clo_err fault;              /* why the last opening failed */

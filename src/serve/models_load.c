@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/memory.h"
@@ -12,8 +13,7 @@
 #define FAULT_S 5.0                          /* a model that cannot be opened is not tried again sooner */
 #define SPARE_BYTES ((uint64_t)128 << 20)    /* that stay free when a model is opened */
 #define KEPT_AFTER_OPENING_S 10.0            /* so that those who waited find it open */
-#define SAMPLER_VERSION "n1-sampling"
-#define GRAMMAR_VERSION "g1"
+#define RULES "cloche n1 n1-sampling " CLO_GRAMMAR_VERSION /* that decide an answer */
 
 /* --- facts --------------------------------------------------------------------------------------------------------*/
 
@@ -54,7 +54,7 @@ static void make_fingerprint(clo_open_model *o)
     char hex[65];
     if (o->chat) tpl = clo_chat_digest(o->chat);
     clo_sha256_begin(&c);
-    clo_sha256_add(&c, "cloche n1 " SAMPLER_VERSION " " GRAMMAR_VERSION, sizeof "cloche n1 " SAMPLER_VERSION " " GRAMMAR_VERSION);
+    clo_sha256_add(&c, RULES, sizeof RULES);
     clo_sha256_add(&c, model.b, sizeof model.b);
     clo_sha256_add(&c, tok.b, sizeof tok.b);
     clo_sha256_add(&c, tpl.b, sizeof tpl.b);
@@ -137,12 +137,26 @@ static void tell(const clo_model_entry *e, const char *what, const char *more)
     if (e->models->o.log) e->models->o.log(line);
 }
 
+/* What the model's name in the library stands for now: another file there later is another model. */
+static void note_file(clo_model_entry *e)
+{
+    char models[4096];
+    struct stat st;
+    bool stored = e->models->data_dir[0] && clo_path_join(models, NULL, "%s/models/", e->models->data_dir) &&
+                  clo_str_starts_with(clo_str_from(e->info.path), clo_str_from(models)) && stat(e->info.path, &st) == 0;
+    pthread_mutex_lock(&e->models->lock);
+    e->dev = stored ? (uint64_t)st.st_dev : 0;
+    e->ino = stored ? (uint64_t)st.st_ino : 0;
+    pthread_mutex_unlock(&e->models->lock);
+}
+
 static void *open_entry(void *ctx)
 {
     clo_model_entry *e = (clo_model_entry *)ctx;
     clo_models *m = e->models;
     clo_err err = {0};
     double begin = clo_http_now();
+    note_file(e);
     bool ok = clo_models_facts(&e->info.facts, m, &e->info, &err);
 
     pthread_mutex_lock(&m->lock);
@@ -164,7 +178,7 @@ static void *open_entry(void *ctx)
     e->state = ok ? CLO_ENTRY_OPEN : CLO_ENTRY_CLOSED;
     e->fault = err;
     e->fault_until_s = ok ? 0 : now + FAULT_S;
-    e->expires_s = e->given || e->keep_alive_s < 0 ? HUGE_VAL : now + fmax(e->keep_alive_s, KEPT_AFTER_OPENING_S);
+    e->expires_s = e->removed ? 0 : e->given || e->keep_alive_s < 0 ? HUGE_VAL : now + fmax(e->keep_alive_s, KEPT_AFTER_OPENING_S);
     wake_waiting(e);
     m->n_opening--;
     pthread_cond_broadcast(&m->changed);
@@ -191,14 +205,17 @@ bool clo_entry_start_opening(clo_model_entry *e, clo_err *err)
 void clo_entry_close(clo_model_entry *e)
 {
     clo_models *m = e->models;
+    clo_sched_stats st;
+    clo_sched_stats_of(e->open.sched, &st);
     e->state = CLO_ENTRY_CLOSING;
+    clo_metrics_unload(e->open.metrics, st.n_passes, st.n_preempted);
     pthread_mutex_unlock(&m->lock);
     close_parts(&e->open);
-    clo_metrics_unload(e->open.metrics);
     tell(e, "is closed", "");
     pthread_mutex_lock(&m->lock);
     e->state = CLO_ENTRY_CLOSED;
     clo_err err = {0};
+    if (e->removed) wake_waiting(e); /* they find that it is gone */
     if (e->n_waiting > 0 && !clo_entry_start_opening(e, &err)) { /* asked for while it was closing */
         e->fault = err;
         e->fault_until_s = clo_http_now() + FAULT_S;

@@ -8,6 +8,7 @@
 #include "serve/messages.h"
 #include "serve/ollama.h"
 #include "serve/openai.h"
+#include "serve/receipts.h"
 #include "serve/server_impl.h"
 #include "serve/structured.h"
 
@@ -38,6 +39,7 @@ static void add_end(const clo_generation *g, clo_buf *out)
                  nanoseconds(u.decode_s));
     clo_buf_addf(out, ",\"x_seed\":%llu", (unsigned long long)g->seed);
     if (g->n_truncated) clo_buf_addf(out, ",\"x_truncated\":%zu", g->n_truncated);
+    clo_receipts_show(&g->choices[0], out);
     clo_buf_add_char(out, '}');
 }
 
@@ -268,7 +270,7 @@ static bool encode_messages(clo_ids *ids, clo_generation *g, const json_t *messa
     bool ok = vars != NULL;
     if (ok && g->grammar) json_object_set_new(vars, "enable_thinking", json_false());
     ok = ok && read_think(vars, g, e);
-    const clo_chat *chat = g->tools ? g->model->chat_tools : g->model->chat;
+    const clo_chat *chat = g->chat = g->tools ? g->model->chat_tools : g->model->chat;
     if (ok && !chat)
         ok = clo_api_fail(e, CLO_API_UNSUPPORTED, NULL, "\"%.*s\" does not support chat", (int)g->model_name.len,
                           g->model_name.ptr);

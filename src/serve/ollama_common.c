@@ -34,9 +34,11 @@ json_t *clo_ollama_name(const char *name)
 
 json_t *clo_ollama_capabilities(const clo_model_info *m)
 {
-    json_t *list = json_pack("[s]", "completion");
+    json_t *list = json_array();
+    if (!m->facts.encoder) json_array_append_new(list, json_string("completion"));
     if (m->facts.shows_tools) json_array_append_new(list, json_string("tools"));
     if (m->facts.shows_thinking) json_array_append_new(list, json_string("thinking"));
+    if (m->facts.embeds) json_array_append_new(list, json_string("embedding"));
     return list;
 }
 

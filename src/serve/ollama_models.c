@@ -161,16 +161,6 @@ void clo_ollama_show(clo_server *s, clo_request *r, clo_str rest)
 
 /* --- what is refused ----------------------------------------------------------------------------------------------*/
 
-void clo_ollama_embed(clo_server *s, clo_request *r, clo_str rest)
-{
-    (void)rest;
-    clo_api_error e = {0};
-    clo_model_info *m;
-    if (find_named(&m, s, r, &e))
-        clo_api_fail(&e, CLO_API_UNSUPPORTED, "model", "\"%s\" does not support embeddings", m->name);
-    clo_route_fail(s, r, &e);
-}
-
 void clo_ollama_refuse(clo_server *s, clo_request *r, clo_str rest)
 {
     (void)rest;

@@ -16,6 +16,15 @@ void clo_openai_embeddings(clo_server *s, clo_request *r, clo_str rest);
 /* Parses the body and takes the model that it names. False: replied, or r waits for the model; nothing is owned then. */
 bool clo_openai_begin(json_t **body, clo_str *model_name, const clo_open_model **model, clo_server *s, clo_request *r);
 
+/* A request for an answer: how it is written, and what of its body is its own. */
+typedef struct {
+    const clo_face *face;
+    const char *id_prefix;
+    clo_params_kind params;
+    bool (*read)(clo_generation *g, clo_api_error *e); /* everything else: the prompts, what holds the answer */
+} clo_openai_kind;
+void clo_openai_answer(clo_server *s, clo_request *r, const clo_openai_kind *kind);
+
 /* `data: {"id":...,"object":OBJECT,...,"choices":[` and what follows the choices. */
 void clo_openai_chunk_begin(const clo_generation *g, const char *object, clo_buf *out);
 void clo_openai_chunk_end(const clo_generation *g, clo_buf *out);

@@ -218,23 +218,17 @@ static bool encode(clo_ids *ids, clo_generation *g, clo_api_error *e)
     return ok;
 }
 
+static bool read_conversation(clo_generation *g, clo_api_error *e)
+{
+    clo_ids ids = {0};
+    bool ok = encode(&ids, g, e);
+    if (ok && !clo_generation_add_prompt(g, &ids)) ok = clo_api_fail(e, CLO_API_BUSY, NULL, "no memory is left");
+    clo_ids_free(&ids);
+    return ok;
+}
+
 void clo_openai_chat(clo_server *s, clo_request *r, clo_str rest)
 {
     (void)rest;
-    json_t *body;
-    clo_str name;
-    const clo_open_model *model = NULL;
-    clo_api_error e = {0};
-    clo_ids ids = {0};
-    if (!clo_openai_begin(&body, &name, &model, s, r)) return;
-    clo_generation *g = clo_generation_make(s, r, model, body, &chat_face, "chatcmpl-");
-    if (!g) return;
-    g->model_name = name;
-    bool ok = clo_params_read(&g->params, body, CLO_PARAMS_CHAT, clo_request_arena(r), &e) &&
-              clo_params_sampler(&g->sampler, &g->params, &model->advice, &e) &&
-              encode(&ids, g, &e);
-    if (ok && !clo_generation_add_prompt(g, &ids)) ok = clo_api_fail(&e, CLO_API_BUSY, NULL, "no memory is left");
-    clo_ids_free(&ids);
-    if (ok) clo_generation_start(g);
-    else clo_generation_fail(g, &e);
+    clo_openai_answer(s, r, &(clo_openai_kind){&chat_face, "chatcmpl-", CLO_PARAMS_CHAT, read_conversation});
 }

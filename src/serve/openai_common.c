@@ -19,6 +19,22 @@ bool clo_openai_begin(json_t **body, clo_str *model_name, const clo_open_model *
     return false;
 }
 
+void clo_openai_answer(clo_server *s, clo_request *r, const clo_openai_kind *kind)
+{
+    json_t *body;
+    clo_str name;
+    const clo_open_model *model = NULL;
+    clo_api_error e = {0};
+    if (!clo_openai_begin(&body, &name, &model, s, r)) return;
+    clo_generation *g = clo_generation_make(s, r, model, body, kind->face, kind->id_prefix);
+    if (!g) return;
+    g->model_name = name;
+    bool ok = clo_params_read(&g->params, body, kind->params, clo_request_arena(r), &e) &&
+              clo_params_sampler(&g->sampler, &g->params, &model->advice, &e) && kind->read(g, &e);
+    if (ok) clo_generation_start(g);
+    else clo_generation_fail(g, &e);
+}
+
 /* --- what every chunk and answer begins with ----------------------------------------------------------------------*/
 
 static void add_head(const clo_generation *g, const char *object, clo_buf *out)

@@ -274,20 +274,13 @@ static bool check_asked(clo_generation *g, clo_api_error *e)
     return true;
 }
 
+static bool read_asked(clo_generation *g, clo_api_error *e)
+{
+    return check_asked(g, e) && read_prompts(g, e) && (!g->params.echo || keep_texts(g, e));
+}
+
 void clo_openai_completions(clo_server *s, clo_request *r, clo_str rest)
 {
     (void)rest;
-    json_t *body;
-    clo_str name;
-    const clo_open_model *model = NULL;
-    clo_api_error e = {0};
-    if (!clo_openai_begin(&body, &name, &model, s, r)) return;
-    clo_generation *g = clo_generation_make(s, r, model, body, &completions_face, "cmpl-");
-    if (!g) return;
-    g->model_name = name;
-    bool ok = clo_params_read(&g->params, body, CLO_PARAMS_COMPLETIONS, clo_request_arena(r), &e) &&
-              clo_params_sampler(&g->sampler, &g->params, &model->advice, &e) && check_asked(g, &e) &&
-              read_prompts(g, &e) && (!g->params.echo || keep_texts(g, &e));
-    if (ok) clo_generation_start(g);
-    else clo_generation_fail(g, &e);
+    clo_openai_answer(s, r, &(clo_openai_kind){&completions_face, "cmpl-", CLO_PARAMS_COMPLETIONS, read_asked});
 }

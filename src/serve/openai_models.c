@@ -1,10 +1,11 @@
-/* GET /v1/models and /v1/models/{id}; POST /v1/embeddings. */
+/* GET /v1/models and /v1/models/{id}. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "serve/account.h"
 #include "serve/json_out.h"
+#include "serve/ollama.h"
 #include "serve/openai.h"
 #include "serve/server_impl.h"
 
@@ -19,9 +20,10 @@ static json_t *model_json(const clo_model_info *m, clo_str name)
                              (json_int_t)m->facts.n_weights, "n_vocab", (json_int_t)m->facts.n_vocab, "n_embd",
                              (json_int_t)m->facts.n_dim, "size", (json_int_t)m->bytes, "digest",
                              m->digest[0] ? digest : NULL);
-    return json_pack("{s:s%, s:s, s:I, s:s%, s:I, s:o}", "id", name.ptr, name.len, "object", "model", "created",
+    return json_pack("{s:s%, s:s, s:I, s:s%, s:I, s:o, s:o}", "id", name.ptr, name.len, "object", "model", "created",
                      (json_int_t)m->modified_unix, "owned_by", slash ? m->name : "local", slash ? n_owner : (size_t)5,
-                     "max_model_len", (json_int_t)m->facts.n_ctx, "meta", meta);
+                     "max_model_len", (json_int_t)(m->facts.encoder ? m->facts.n_text : m->facts.n_ctx), "capabilities",
+                     clo_ollama_capabilities(m), "meta", meta);
 }
 
 void clo_openai_models(clo_server *s, clo_request *r, clo_str rest)
@@ -52,20 +54,5 @@ void clo_openai_model(clo_server *s, clo_request *r, clo_str id)
         return;
     }
     if (!m) clo_api_fail(&e, CLO_API_BUSY, NULL, "server busy, please try again.  no memory is left");
-    clo_route_fail(s, r, &e);
-}
-
-/* The models that are built are decoders without a pooling rule, whose numbers would be no embedding. */
-void clo_openai_embeddings(clo_server *s, clo_request *r, clo_str rest)
-{
-    (void)rest;
-    json_t *body = NULL;
-    clo_str name;
-    clo_api_error e = {0};
-    clo_model_info *m = CLO_NEW(clo_request_arena(r), clo_model_info, 1);
-    if (m && clo_body_parse(&body, clo_request_body(r), &e) && clo_body_str(&name, body, "model", true, &e) &&
-        clo_models_find(m, s->models, name, &e))
-        clo_api_fail(&e, CLO_API_UNSUPPORTED, "model", "model '%s' does not support embeddings", m->name);
-    json_decref(body);
     clo_route_fail(s, r, &e);
 }

@@ -52,7 +52,7 @@ static const field fields[] = {
     {"logprobs", CLO_PARAMS_COMPLETIONS, KIND_INT, AT(n_top), 0, 20},
     {"echo", CLO_PARAMS_COMPLETIONS, KIND_BOOL, AT(echo), 0, 0},
     {"ignore_eos", OPENAI, KIND_BOOL, AT(ignore_eos), 0, 0},
-    {"x_receipt", OPENAI, KIND_BOOL, AT(receipt), 0, 0},
+    {"x_receipt", OPENAI | CLO_PARAMS_OLLAMA | CLO_PARAMS_OPTIONS, KIND_BOOL, AT(receipt), 0, 0},
     {"x_queue", OPENAI, KIND_BOOL, AT(queue), 0, 0},
     {"truncate", CLO_PARAMS_OLLAMA, KIND_BOOL, AT(truncate), 0, 0},
     {"raw", CLO_PARAMS_OLLAMA, KIND_BOOL, AT(raw), 0, 0},

@@ -5,33 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "serve/json_out.h"
 #include "serve/openai.h"
+#include "serve/receipt_files.h"
 #include "serve/router.h"
 #include "serve/server_impl.h"
 
-/* --- keeping ------------------------------------------------------------------------------------------------------*/
-
-/* hex: 64 digits. */
-static bool path_of(char out[4096], const clo_server *s, const char *hex, bool make, clo_err *err)
-{
-    char folder[4096];
-    if (!clo_path_join(folder, err, "%s/receipts/%.2s", s->o.data_dir, hex)) return false;
-    if (make && !clo_mkdir_p(folder, err)) return false;
-    return clo_path_join(out, err, "%s/%s.json", folder, hex);
-}
-
-bool clo_receipts_store(const clo_choice *c, clo_api_error *e)
-{
-    const clo_server *s = c->g->s;
-    char path[4096];
-    clo_err err = {0};
-    if (!s->o.data_dir) return true;
-    return (path_of(path, s, c->receipt_id + 2, true, &err) &&
-            clo_file_write_atomic(path, clo_bytes_of(clo_buf_str(&c->receipt)), &err)) ||
-           clo_api_fail_err(e, &err);
-}
+/* --- making -------------------------------------------------------------------------------------------------------*/
 
 static bool make(clo_receipt *out, const clo_choice *c, clo_err *err)
 {
@@ -43,6 +23,7 @@ static bool make(clo_receipt *out, const clo_choice *c, clo_err *err)
                                      .sampler = &g->sampler,
                                      .seed = g->seed + c->index % (size_t)g->params.n,
                                      .template_text = g->chat ? &template_text : NULL,
+                                     .grammar = &g->source,
                                      .version = CLO_VERSION};
     return clo_receipt_make(out, clo_sched_decoder(g->model->sched), &facts, err);
 }
@@ -58,6 +39,7 @@ bool clo_receipts_make(clo_choice *c, clo_api_error *e)
     c->receipt_digest = clo_sha256_of(c->receipt.ptr, c->receipt.len);
     clo_sha256_hex(hex, &c->receipt_digest);
     snprintf(c->receipt_id, sizeof c->receipt_id, "r_%s", hex);
+    clo_metrics_receipt(c->g->model->metrics);
     return true;
 }
 
@@ -78,19 +60,14 @@ void clo_receipts_show(const clo_choice *c, clo_buf *out)
 
 static bool read_stored(clo_map *out, clo_server *s, clo_str id, clo_api_error *e)
 {
-    char path[4096], hex[65];
-    clo_sha256 wanted, found;
+    clo_sha256 wanted;
     clo_err err = {0};
     if (!clo_str_starts_with(id, CLO_STR("r_")) || !clo_sha256_parse(&wanted, id.ptr + 2, id.len - 2) || !s->o.data_dir)
         return clo_api_fail(e, CLO_API_NO_PATH, NULL, "no such receipt here");
-    clo_sha256_hex(hex, &wanted);
-    if (!path_of(path, s, hex, false, &err)) return clo_api_fail_err(e, &err);
-    if (!clo_path_exists(path)) return clo_api_fail(e, CLO_API_NO_PATH, NULL, "no such receipt here");
-    if (!clo_map_open(out, path, &err)) return clo_api_fail_err(e, &err);
-    found = clo_sha256_of(out->bytes.ptr, out->bytes.len);
-    if (clo_sha256_eq(&wanted, &found)) return true;
-    clo_map_close(out);
-    return clo_api_fail(e, CLO_API_INTERNAL, NULL, "the stored receipt is damaged: it has another digest");
+    if (clo_receipt_file_open(out, s->o.data_dir, &wanted, &err)) return true;
+    if (err.code == CLO_ERR_NOT_FOUND) return clo_api_fail(e, CLO_API_NO_PATH, NULL, "%s", err.text);
+    if (err.code == CLO_ERR_DAMAGED) return clo_api_fail(e, CLO_API_INTERNAL, NULL, "%s", err.text);
+    return clo_api_fail_err(e, &err);
 }
 
 void clo_receipts_get(clo_server *s, clo_request *r, clo_str id)
@@ -145,6 +122,7 @@ static void write_verdict(clo_generation *g, clo_buf *out)
     clo_replay_verdict v = {.same_program = g->replayed_program};
     const clo_gen_result *res = &g->choices[0].result->gen;
     clo_receipt_check_answer(g->replayed, res->ids, res->chain, res->n_ids, &v);
+    clo_metrics_replay(g->model->metrics, v.same);
     json_t *o = verdict_json(&v, g->replayed, g->model, clo_request_age_s(g->r));
     if (o && v.same) json_object_set_new(o, "text", text_json(clo_buf_str(&g->choices[0].said)));
     clo_json_add_tree(out, o);
@@ -182,6 +160,16 @@ static clo_sha256 template_for(const clo_receipt *r, const clo_open_model *m)
     return d;
 }
 
+/* False: e says what is wrong with what the answer was held to. */
+static bool compile(clo_generation *g, const clo_receipt *receipt, clo_api_error *e)
+{
+    clo_err err = {0};
+    if (receipt->grammar.kind == CLO_GRAMMAR_SOURCE_NONE || clo_grammar_source_compile(&g->grammar, &receipt->grammar, &err))
+        return true;
+    if (err.code == CLO_ERR_MEMORY) return clo_api_fail_err(e, &err);
+    return clo_api_fail(e, CLO_API_INVALID, "grammar", "the receipt's grammar: %s", err.text);
+}
+
 /* Takes over receipt and model. */
 static void start(clo_server *s, clo_request *r, clo_receipt *receipt, const clo_open_model *model, bool same_program)
 {
@@ -202,12 +190,9 @@ static void start(clo_server *s, clo_request *r, clo_receipt *receipt, const clo
     g->params.n_max = (int64_t)receipt->output.n;
     g->params.ignore_eos = true; /* as many tokens as are stated, whatever ended them */
     g->prompt_only = receipt->output.n == 0;
-    if (clo_generation_add_prompt(g, &prompt)) {
-        clo_generation_start(g);
-        return;
-    }
-    clo_api_fail(&e, CLO_API_BUSY, NULL, "no memory is left");
-    clo_generation_fail(g, &e);
+    bool ok = clo_generation_add_prompt(g, &prompt) || clo_api_fail(&e, CLO_API_BUSY, NULL, "no memory is left");
+    if (ok && compile(g, receipt, &e)) clo_generation_start(g);
+    else clo_generation_fail(g, &e);
 }
 
 void clo_receipts_replay(clo_server *s, clo_request *r, clo_str rest)
@@ -242,6 +227,7 @@ void clo_receipts_replay(clo_server *s, clo_request *r, clo_str rest)
         start(s, r, receipt, model, v.same_program);
         return;
     }
+    if (ok) clo_metrics_replay(model->metrics, false);
     if (ok) clo_reply_json(r, 200, verdict_json(&v, receipt, model, clo_request_age_s(r)));
     else if (!clo_api_fail_err(&e, &err)) clo_route_fail(s, r, &e);
     clo_models_give(s->models, model, (double)NAN);

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "serve/account.h"
-#include "serve/generation.h"
+#include "serve/changes.h"
 #include "serve/server_impl.h"
 
 /* --- matching -----------------------------------------------------------------------------------------------------*/
@@ -141,7 +141,7 @@ static bool check_origin(const clo_server *s, clo_request *r, clo_api_error *e)
     snprintf(text, sizeof text, "%.*s", (int)origin.len, origin.ptr);
     clo_reply_header(r, "Access-Control-Allow-Origin", text);
     clo_reply_header(r, "Vary", "Origin");
-    clo_reply_header(r, "Access-Control-Expose-Headers", "X-Request-Id, Retry-After, X-Truncated-Messages");
+    clo_reply_header(r, "Access-Control-Expose-Headers", "X-Request-Id, Retry-After, X-Truncated-Messages, X-Receipt-Id");
     return true;
 }
 
@@ -176,7 +176,7 @@ static bool check_body(const clo_route *route, clo_request *r, clo_api_error *e)
         return clo_api_fail(e, CLO_API_BAD_ENCODING, NULL, "Content-Type: application/json is expected");
     if (coding.len > 0 && !same_name(coding, "identity"))
         return clo_api_fail(e, CLO_API_BAD_ENCODING, NULL, "Content-Encoding: only identity is understood");
-    if (length.len > 0 && length.len < 20 && strtoull(length.ptr, NULL, 10) > clo_request_body_max(r)) return too_large(r, e);
+    if (!route->begin && length.len > 0 && length.len < 20 && strtoull(length.ptr, NULL, 10) > clo_request_body_max(r)) return too_large(r, e);
     return true;
 }
 
@@ -212,7 +212,9 @@ static bool choose_route(clo_server *s, clo_request *r, clo_http_way *way, clo_a
         return clo_api_fail(e, CLO_API_NO_PATH, NULL, "404 page not found");
     if (!route) return clo_api_fail(e, CLO_API_NO_PATH, NULL, "unknown URL: no such path here");
     *way = route->way;
-    return check_key(s, route, r, e) && check_body(route, r, e);
+    clo_str rest = {0};
+    return check_key(s, route, r, e) && (!route->admin || clo_account_may_change(s, r, e)) && check_body(route, r, e) &&
+           (!route->begin || (path_fits(route, clo_request_path(r), &rest) && route->begin(s, r, rest, e)));
 }
 
 static clo_http_way begin(void *ctx, clo_request *r)
@@ -236,6 +238,7 @@ static void handle(void *ctx, clo_request *r)
         clo_api_fail(&e, CLO_API_BUSY, NULL, "server busy, please try again.  too many large requests");
         break;
     case CLO_BODY_WHOLE:
+    case CLO_BODY_REFUSED: /* its handler knows why */
         if (path_fits(route, clo_request_path(r), &rest)) route->run(s, r, rest);
         return;
     }
@@ -256,7 +259,7 @@ static void end(void *ctx, clo_request *r)
     clo_server *s = (clo_server *)ctx;
     clo_metrics_request(s->metrics, label_of((const clo_route *)clo_request_route(r)), clo_request_status(r),
                         clo_request_age_s(r));
-    clo_generation_end((clo_generation *)clo_request_data(r));
+    clo_changes_drop(s, r);
 }
 
 clo_http_app clo_router_app(clo_server *s)

@@ -19,6 +19,9 @@ typedef struct {
     clo_http_way way;
     bool open;          /* nobody is asked for a key */
     bool raw;           /* the body is bytes, not JSON */
+    bool admin;         /* only for who may change models */
+    /* For a body that is not kept: gives the request a sink (http.h), once everything else was asked. NULL: none. */
+    bool (*begin)(clo_server *s, clo_request *r, clo_str rest, clo_api_error *e);
 } clo_route;
 
 /* The table (routes.c); *n rows. The label of a route in metrics is its path. */

@@ -8,11 +8,12 @@
 #include "serve/web.h"
 
 #define OPENAI(method, path, run) \
-    {method, "/v1" path, run, CLO_SURFACE_OPENAI, CLO_HTTP_WORKER, false, false}, \
-    {method, path, run, CLO_SURFACE_OPENAI, CLO_HTTP_WORKER, false, false}
-#define OLLAMA(method, path, run) {method, "/api" path, run, CLO_SURFACE_OLLAMA, CLO_HTTP_WORKER, false, false}
-#define TOKENS(method, path, run) {method, path, run, CLO_SURFACE_OPENAI, CLO_HTTP_WORKER, false, false}
-#define PROBE(path, run) {"GET", path, run, CLO_SURFACE_PLAIN, CLO_HTTP_AT_ONCE, true, false}
+    {method, "/v1" path, run, CLO_SURFACE_OPENAI, CLO_HTTP_WORKER, .open = false}, \
+    {method, path, run, CLO_SURFACE_OPENAI, CLO_HTTP_WORKER, .open = false}
+#define OLLAMA(method, path, run) {method, "/api" path, run, CLO_SURFACE_OLLAMA, CLO_HTTP_WORKER, .open = false}
+#define CHANGE(method, path, run) {method, "/api" path, run, CLO_SURFACE_OLLAMA, CLO_HTTP_WORKER, .admin = true}
+#define TOKENS(method, path, run) {method, path, run, CLO_SURFACE_OPENAI, CLO_HTTP_WORKER, .open = false}
+#define PROBE(path, run) {"GET", path, run, CLO_SURFACE_PLAIN, CLO_HTTP_AT_ONCE, .open = true}
 
 static const clo_route routes[] = {
     OPENAI("POST", "/chat/completions", clo_openai_chat),
@@ -30,12 +31,17 @@ static const clo_route routes[] = {
     OLLAMA("POST", "/chat", clo_ollama_chat),
     OLLAMA("POST", "/generate", clo_ollama_generate),
     OLLAMA("POST", "/embed", clo_ollama_embed),
-    OLLAMA("POST", "/embeddings", clo_ollama_embed),
+    OLLAMA("POST", "/embeddings", clo_ollama_embeddings),
     OLLAMA("POST", "/pull", clo_ollama_refuse),
     OLLAMA("POST", "/push", clo_ollama_refuse),
-    OLLAMA("POST", "/create", clo_ollama_refuse),
-    {"POST", "/v1/receipts/replay", clo_receipts_replay, CLO_SURFACE_OPENAI, CLO_HTTP_WORKER, false, false},
-    {"GET", "/v1/receipts/*", clo_receipts_get, CLO_SURFACE_OPENAI, CLO_HTTP_WORKER, false, false},
+    CHANGE("POST", "/create", clo_ollama_create),
+    CHANGE("POST", "/copy", clo_ollama_copy),
+    CHANGE("DELETE", "/delete", clo_ollama_delete),
+    OLLAMA("HEAD", "/blobs/*", clo_ollama_blob_head),
+    {"POST", "/api/blobs/*", clo_ollama_blob_post, CLO_SURFACE_OLLAMA, CLO_HTTP_WORKER, .raw = true, .admin = true,
+     .begin = clo_ollama_blob_begin},
+    {"POST", "/v1/receipts/replay", clo_receipts_replay, CLO_SURFACE_OPENAI, CLO_HTTP_WORKER, .open = false},
+    {"GET", "/v1/receipts/*", clo_receipts_get, CLO_SURFACE_OPENAI, CLO_HTTP_WORKER, .open = false},
     PROBE("/ui", clo_web_index),
     PROBE("/ui/*", clo_web_file),
     PROBE("/", clo_web_root),
@@ -45,7 +51,7 @@ static const clo_route routes[] = {
     PROBE("/v1/health", clo_health_health),
     PROBE("/ping", clo_health_ping),
     PROBE("/version", clo_health_version),
-    {"GET", "/metrics", clo_health_metrics, CLO_SURFACE_PLAIN, CLO_HTTP_AT_ONCE, false, false},
+    {"GET", "/metrics", clo_health_metrics, CLO_SURFACE_PLAIN, CLO_HTTP_AT_ONCE, .open = false},
 };
 
 _Static_assert(sizeof routes / sizeof *routes < CLO_ROUTES_MAX, "labels for every route and for unknown ones");

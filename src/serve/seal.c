@@ -26,7 +26,7 @@
 static const char *const calls[] = {
     /* open files and sockets */
     "read", "write", "readv", "writev", "pread64", "pwrite64", "preadv", "pwritev", "preadv2", "pwritev2", "close",
-    "close_range", "lseek", "sendfile", "copy_file_range", "fadvise64", "readahead", "fsync", "fdatasync",
+    "close_range", "lseek", "sendfile", "copy_file_range", "fadvise64", "readahead", "fsync", "fdatasync", "syncfs",
     "sync_file_range", "fallocate", "ftruncate", "flock", "dup", "dup2", "dup3", "poll", "ppoll", "select", "pselect6", "epoll_create1",
     "epoll_ctl", "epoll_wait", "epoll_pwait", "epoll_pwait2", "eventfd2", "timerfd_create", "timerfd_settime",
     "timerfd_gettime", "signalfd4", "pipe", "pipe2",

@@ -13,6 +13,8 @@
 #include "serve/server_impl.h"
 #include "tensor/kernel.h"
 
+#define SWEEP_S 600 /* between two looks at the stored receipts */
+
 /* --- opening ------------------------------------------------------------------------------------------------------*/
 
 static void log_line(const clo_server *s, const char *fmt, ...) CLO_PRINTF(2, 3);
@@ -64,6 +66,56 @@ static bool write_event(clo_server *s, const char *event, const char *note, clo_
     return !s->ledger || clo_ledger_put_wait(s->ledger, &r, err);
 }
 
+static void sweep_receipts(clo_server *s)
+{
+    uint64_t n = 0;
+    clo_err err = {0};
+    bool ok = clo_receipt_files_sweep(s->o.data_dir, s->o.receipts, &n, &err);
+    if (!ok) log_line(s, "stored receipts were not swept: %s", err.text);
+    else if (n) log_line(s, "%llu stored receipts were beyond the limits and removed", (unsigned long long)n);
+}
+
+static void *sweep(void *ctx)
+{
+    clo_server *s = (clo_server *)ctx;
+    clo_sweeper *w = &s->sweeper;
+    pthread_mutex_lock(&w->lock);
+    while (!w->stopping) {
+        pthread_mutex_unlock(&w->lock);
+        sweep_receipts(s);
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_sec += SWEEP_S;
+        pthread_mutex_lock(&w->lock);
+        if (!w->stopping) pthread_cond_timedwait(&w->stop, &w->lock, &until);
+    }
+    pthread_mutex_unlock(&w->lock);
+    return NULL;
+}
+
+static bool start_sweeper(clo_server *s, clo_err *err)
+{
+    clo_sweeper *w = &s->sweeper;
+    if (!s->o.data_dir || (s->o.receipts.n_max == 0 && s->o.receipts.age_max_s <= 0)) return true;
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->stop, NULL);
+    int rc = pthread_create(&w->thread, NULL, sweep, s);
+    w->running = rc == 0;
+    return w->running || clo_fail_sys(err, rc, "start a thread");
+}
+
+static void stop_sweeper(clo_sweeper *w)
+{
+    if (!w->running) return;
+    pthread_mutex_lock(&w->lock);
+    w->stopping = true;
+    pthread_cond_signal(&w->stop);
+    pthread_mutex_unlock(&w->lock);
+    pthread_join(w->thread, NULL);
+    pthread_cond_destroy(&w->stop);
+    pthread_mutex_destroy(&w->lock);
+}
+
 /* It listens, and no thread runs yet: the last moment to seal the process, and then to start what has threads. */
 static bool on_listening(void *ctx, clo_http *h, clo_err *err)
 {
@@ -72,7 +124,7 @@ static bool on_listening(void *ctx, clo_http *h, clo_err *err)
     if (!clo_keys_check_listen(clo_http_url(h), clo_http_is_local(h), needed, s->o.no_keys, err)) return false;
     if (s->o.sealed && !seal(s, err)) return false;
     if (s->o.data_dir && !clo_ledger_open(&s->ledger, s->o.data_dir, 0, err)) return false;
-    return write_event(s, "start", clo_http_url(h), err) && open_models(s, err);
+    return write_event(s, "start", clo_http_url(h), err) && open_models(s, err) && start_sweeper(s, err);
 }
 
 bool clo_server_open(clo_server **out, const clo_server_opts *opts, clo_err *err)
@@ -81,6 +133,7 @@ bool clo_server_open(clo_server **out, const clo_server_opts *opts, clo_err *err
     const clo_kernels *k = NULL;
     if (!s) return clo_fail(err, CLO_ERR_MEMORY, "server");
     s->o = *opts;
+    pthread_mutex_init(&s->changes.lock, NULL);
     const clo_http_opts ho = {.listen = opts->listen,
                               .tls_cert = opts->tls_cert,
                               .tls_key = opts->tls_key,
@@ -88,7 +141,7 @@ bool clo_server_open(clo_server **out, const clo_server_opts *opts, clo_err *err
                               .app = clo_router_app(s)};
     if (!clo_kernels_pick(&k, err)) goto fail;
     s->isa = k->name;
-    if (!clo_metrics_open(&s->metrics, s->labels, clo_router_labels(s->labels), s->isa, err)) goto fail;
+    if (!clo_metrics_open(&s->metrics, s->labels, clo_router_labels(s->labels), s->isa, opts->metrics_compat, err)) goto fail;
     if (opts->data_dir && !clo_keys_open(&s->keys, opts->data_dir, err)) goto fail;
     if (s->keys && opts->no_keys) clo_keys_ask_nobody(s->keys);
     if (!clo_http_open(&s->http, &ho, err)) goto fail;
@@ -134,10 +187,12 @@ void clo_server_close(clo_server *s)
 {
     if (!s) return;
     clo_http_close(s->http); /* requests first: they hold models */
+    stop_sweeper(&s->sweeper);
     clo_models_close(s->models);
     if (s->ledger && !write_event(s, "stop", "", NULL)) log_line(s, "the audit log has no line of this stop");
     clo_ledger_close(s->ledger);
     clo_keys_close(s->keys);
     clo_metrics_close(s->metrics);
+    pthread_mutex_destroy(&s->changes.lock);
     free(s);
 }

@@ -14,6 +14,7 @@
 
 #include "base/err.h"
 #include "base/slice.h"
+#include "serve/receipt_files.h"
 
 typedef struct clo_server clo_server;
 
@@ -32,6 +33,8 @@ typedef struct {
     size_t n_threads, n_ctx_max, n_running_max, n_waiting_max;
     void (*log)(const char *line);  /* as clo_models_opts */
     bool no_keys;                   /* nobody is asked for a key, whatever was made */
+    clo_receipt_limits receipts;    /* of those that are stored: kept so by a sweep at the start and every ten minutes */
+    unsigned metrics_compat;        /* CLO_METRICS_...: families under other servers' names */
     bool audit_text;                /* requests and answers stand in the audit log */
     bool sealed;                    /* seal.h, before the first request; no thread may have been started */
     int notify_fd;                  /* as clo_seal_opts; used when sealed */

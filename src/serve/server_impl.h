@@ -2,8 +2,10 @@
 #ifndef CLO_SERVE_SERVER_IMPL_H
 #define CLO_SERVE_SERVER_IMPL_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
+#include "serve/changes.h"
 #include "serve/http.h"
 #include "serve/keys.h"
 #include "serve/ledger.h"
@@ -11,6 +13,14 @@
 #include "serve/models.h"
 #include "serve/router.h"
 #include "serve/server.h"
+
+/* The thread that keeps stored receipts within their limits; none runs without limits. */
+typedef struct {
+    pthread_t thread;
+    pthread_mutex_t lock;  /* guards stopping */
+    pthread_cond_t stop;
+    bool running, stopping;
+} clo_sweeper;
 
 struct clo_server {
     clo_server_opts o;
@@ -22,6 +32,8 @@ struct clo_server {
     const char *isa;      /* instruction set in use */
     const char *labels[CLO_ROUTES_MAX]; /* of the metrics */
     atomic_bool draining;
+    clo_sweeper sweeper;
+    clo_changes changes;
 };
 
 #endif

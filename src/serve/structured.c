@@ -39,7 +39,9 @@ static bool compile(clo_generation *g, const json_t *schema, bool strict, const 
     if (ok) tell_ignored(g, &notes);
     else tell_fault(e, prefix, &notes, &err);
     clo_grammar_notes_free(&notes);
-    return ok;
+    if (!ok || !g->params.receipt) return ok;
+    return (schema ? clo_grammar_source_of_schema(&g->source, schema, &err) : clo_grammar_source_of_json(&g->source, &err)) ||
+           clo_api_fail_err(e, &err);
 }
 
 static bool is_name(clo_str s)
@@ -134,5 +136,6 @@ bool clo_structured_tools(clo_generation *g, json_t *tools, const json_t *choice
         clo_api_fail(e, CLO_API_INVALID, "tool_choice", "'tool_choice': there is no tool '%.64s'", only);
     else tell_fault(e, "tools", &notes, &err);
     clo_grammar_notes_free(&notes);
-    return ok;
+    if (!ok || !g->grammar || !g->params.receipt) return ok;
+    return clo_grammar_source_of_tools(&g->source, &c, &err) || clo_api_fail_err(e, &err);
 }

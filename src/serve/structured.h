@@ -5,7 +5,8 @@
 
 #include "serve/generation.h"
 
-/* response_format of the OpenAI interface (NULL: free text), in llama-server's spellings too. Sets g->grammar. Keywords of
+/* response_format of the OpenAI interface (NULL: free text), in llama-server's spellings too. Sets g->grammar (and, as all here,
+ * g->source where params ask for a receipt). Keywords of
  * a schema that are not built are refused by path when it is strict, else named in X-Schema-Ignored. */
 bool clo_structured_response_format(clo_generation *g, const json_t *format, clo_api_error *e);
 /* format of the Ollama interface: "json" or a schema. */

@@ -32,6 +32,8 @@ static const char *const migrations[] = {
     /* The end of the audit log as of the last transaction: what was appended before is on disk. */
     "CREATE TABLE audit_head (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, digest BLOB NOT NULL)"
     " STRICT;",
+    /* Whether a key may change models. */
+    "ALTER TABLE keys ADD COLUMN admin INTEGER NOT NULL DEFAULT 0;",
 };
 #define N_MIGRATIONS (int)(sizeof migrations / sizeof migrations[0])
 

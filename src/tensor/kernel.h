@@ -51,6 +51,8 @@ typedef struct {
     size_t head_dim;              /* multiple of 16, at most 256 */
     size_t n_group;               /* query heads in a call that share this kv head */
     size_t window;                /* 0: all earlier positions; else j is seen when p - j < window */
+    size_t n_seen;                /* 0: a query sees what is not later than itself; else positions [0, n_seen), whichever
+                                   * its own, and no window */
     float scale;
     float softcap;                /* 0: none */
 } clo_attn;
@@ -97,6 +99,8 @@ typedef struct {
     void (*silu_mul)(float *y, const float *g, const float *u, size_t n);
     /* y[i] = gelu_tanh(g[i]) * u[i]; the formula's order of operations is in docs/profile-n1.md */
     void (*gelu_mul)(float *y, const float *g, const float *u, size_t n);
+    /* y[i] = clo_gelu_f32(x[i]): gelu by erf, without a gate */
+    void (*gelu)(float *y, const float *x, size_t n);
     /* x[i] = cap * clo_tanh(x[i] / cap) */
     void (*softcap)(float *x, float cap, size_t n);
     /* y[i] = clo_exp(x[i]): exported for tests of the law, sampling and softmax rows. */
@@ -114,7 +118,7 @@ typedef struct {
     /* o[t, h, :] for t < n_tok, h < n_group: attention of the query at absolute position pos0 + t.
      *   q [n_tok, ldq] f32, row t holds n_group * head_dim values; o likewise with ldo; o may not overlap q
      *   scratch: clo_attend_scratch_bytes(head_dim) long, this thread's own, 64-byte aligned
-     * Law, for a query at p, from m = -inf, l = +0, o = +0, for each block b that has a visible key, ascending; visible
+     * Law, for a query at p (n_seen - 1 where that is set), from m = -inf, l = +0, o = +0, for each block b that has a visible key, ascending; visible
      * keys j of a block are one range [j0, j1):
      *   s_j = fl(scale * (chain over d ascending of fma(q[d], k_j[d], .) from +0)); softcap: s = cap * tanh(s / cap)
      *   m' = max(m, max s_j);  c = clo_exp(m - m') (m = -inf: c = 0);  p_j = clo_exp(s_j - m'), 0 for invisible slots

@@ -12,6 +12,7 @@
     void clo_clamp_##sfx(float *y, const float *x, float c, size_t n);                                                 \
     void clo_silu_mul_##sfx(float *y, const float *g, const float *u, size_t n);                                       \
     void clo_gelu_mul_##sfx(float *y, const float *g, const float *u, size_t n);                                       \
+    void clo_gelu_##sfx(float *y, const float *x, size_t n);                                                           \
     void clo_softcap_##sfx(float *x, float cap, size_t n);                                                             \
     void clo_exp_##sfx(float *y, const float *x, size_t n);                                                            \
     void clo_rope_##sfx(float *x, const float *c, const float *s, size_t n_rot);                                       \

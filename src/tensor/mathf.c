@@ -47,6 +47,20 @@ float clo_tanh_f32(float x)
     return clo_bits_f32(clo_f32_bits(y) | (clo_f32_bits(x) & 0x80000000u));
 }
 
+float clo_gelu_f32(float x)
+{
+    float a = clo_bits_f32(clo_f32_bits(x) & 0x7fffffffu);
+    float s = 1.0f / __builtin_fmaf(a, CLO_GELU_K, 1.0f);
+    float p = CLO_GELU_G6;
+    p = __builtin_fmaf(p, s, CLO_GELU_G5);
+    p = __builtin_fmaf(p, s, CLO_GELU_G4);
+    p = __builtin_fmaf(p, s, CLO_GELU_G3);
+    p = __builtin_fmaf(p, s, CLO_GELU_G2);
+    p = __builtin_fmaf(p, s, CLO_GELU_G1);
+    float tail = clo_exp_f32(a * a * -0.5f) * (p * s); /* of the distribution beyond a */
+    return x * (x < 0.0f ? tail : 1.0f - tail);
+}
+
 /* --- binary64 ---------------------------------------------------------------------------------------------------- */
 
 static uint64_t bits_of(double x)

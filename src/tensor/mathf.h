@@ -9,6 +9,7 @@
 
 float clo_exp_f32(float x);  /* <= 1 ulp or near; exp(-inf) = 0, overflow gives +inf, results below 2^-126 give 0 */
 float clo_tanh_f32(float x);
+float clo_gelu_f32(float x); /* x times the normal distribution's function at x: gelu by erf */
 
 double clo_exp_f64(double x);
 double clo_log_f64(double x); /* x > 0 */

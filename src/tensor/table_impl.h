@@ -32,8 +32,9 @@
     {                                                                                                                  \
         .name = table_name, .acts_pack = acts_pack, .matmul = matmul, .rmsnorm = clo_rmsnorm_##sfx,                    \
         .layernorm = clo_layernorm_##sfx, .add = clo_add_##sfx, .scale = clo_scale_##sfx, .clamp = clo_clamp_##sfx,    \
-        .silu_mul = clo_silu_mul_##sfx, .gelu_mul = clo_gelu_mul_##sfx, .softcap = clo_softcap_##sfx,                  \
-        .exp = clo_exp_##sfx, .rope = clo_rope_##sfx, .kv_store = clo_kv_store_##sfx, .attend = clo_attend_##sfx,      \
+        .silu_mul = clo_silu_mul_##sfx, .gelu_mul = clo_gelu_mul_##sfx, .gelu = clo_gelu_##sfx,                        \
+        .softcap = clo_softcap_##sfx, .exp = clo_exp_##sfx, .rope = clo_rope_##sfx, .kv_store = clo_kv_store_##sfx,    \
+        .attend = clo_attend_##sfx,                                                                                    \
     }
 
 #endif

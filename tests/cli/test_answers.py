@@ -343,8 +343,18 @@ def test_schemas_that_cannot_be_held_are_told():
     assert "JSON" in told(1, "--schema", schema_file("broken", "{"))
     told(4, "--schema", BOX / "absent.json")
     told(2, "--schema", loose, "--json-mode")
-    told(2, "--schema", loose, "--receipt", BOX / "r.rcp")
     told(2, "--json-mode", "--ignore-eos")
+
+
+def test_answers_held_to_a_schema_have_receipts():
+    receipt, short = BOX / "held.rcp", schema_file("short", {"type": "string", "maxLength": 3})
+    cloche("run", MODEL, "--schema", short, "--receipt", receipt, "-n", "8", "Say")
+    stated = json.loads(receipt.read_text())
+    assert stated["grammar"]["kind"] == "schema" and json.loads(stated["grammar"]["text"])["maxLength"] == 3
+    cloche("replay", receipt, MODEL)
+    stated["grammar"]["text"] = stated["grammar"]["text"].replace("3", "2")
+    receipt.write_text(json.dumps(stated))
+    cloche("replay", receipt, MODEL, code=1)
 
 
 if __name__ == "__main__":

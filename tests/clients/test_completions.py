@@ -107,9 +107,3 @@ def test_tokenizer_endpoints(server):
         assert httpx.post(server.url + "/tokenize", json={"model": TINY, **body}).status_code == 400
     for tokens in (None, "x", ["a"], [-1], [1.5]):
         assert httpx.post(server.url + "/detokenize", json={"model": TINY, "tokens": tokens}).status_code == 400
-
-
-def test_embeddings_are_refused(client):
-    with pytest.raises(openai.BadRequestError) as e:
-        client.embeddings.create(model=TINY, input="x")
-    assert e.value.code == "unsupported_value"

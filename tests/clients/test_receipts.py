@@ -102,7 +102,7 @@ def test_what_is_no_receipt_is_refused(here):
         assert httpx.get(f"{s.url}/v1/receipts/{name}").status_code == 404, name
     assert httpx.get(s.url + "/v1/receipts/replay").status_code == 404
     assert post(s, "/v1/receipts/r_00", text).status_code == 405
-    r = post(s, "/v1/chat/completions", {"model": TINY, "messages": MESSAGES, "x_receipt": True, "response_format": {"type": "json_object"}})
+    r = post(s, "/v1/completions", {"model": TINY, "prompt": "the", "x_receipt": True, "echo": True, "max_tokens": 0})
     assert r.status_code == 400 and r.json()["error"]["param"] == "x_receipt"
     r = post(s, "/v1/chat/completions", {"model": TINY, "messages": MESSAGES, "x_receipt": "yes"})
     assert r.status_code == 400

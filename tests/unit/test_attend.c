@@ -77,28 +77,34 @@ static void the_scalar_law_is_softmax_attention(void **state)
         clo_dtype t;
         size_t window;
         float softcap;
-    } rows[] = {{"plain", CLO_DTYPE_F32, 0, 0}, {"window", CLO_DTYPE_F32, 70, 0}, {"softcap", CLO_DTYPE_F32, 0, 5}};
-    for (size_t i = 0; i < 3; i++) {
+        size_t n_seen;
+    } rows[] = {{"plain", CLO_DTYPE_F32, 0, 0, 0},
+                {"window", CLO_DTYPE_F32, 70, 0, 0},
+                {"softcap", CLO_DTYPE_F32, 0, 5, 0},
+                {"all keys", CLO_DTYPE_F32, 0, 0, 149}};
+    for (size_t i = 0; i < 4; i++) {
         cache c = cache_new(clo_kernels_at(0), rows[i].t, 32, 2, 150, 0);
         c.a.window = rows[i].window;
         c.a.softcap = rows[i].softcap;
+        c.a.n_seen = rows[i].n_seen;
         cache_attend(&c, clo_kernels_at(0), c.found, 150);
         for (size_t p = 0; p < 150; p += 7) {
             for (size_t h = 0; h < 2; h++) {
                 const float *q = c.q + p * c.ld + h * 32;
                 double w[150], sum = 0, top = -1e300;
                 size_t first = rows[i].window && p >= rows[i].window ? p - rows[i].window + 1 : 0;
-                for (size_t j = first; j <= p; j++) {
+                size_t last = rows[i].n_seen ? rows[i].n_seen - 1 : p;
+                for (size_t j = first; j <= last; j++) {
                     double s = 0;
                     for (size_t d = 0; d < 32; d++) s += (double)q[d] * (double)c.key[j * 32 + d];
                     s *= (double)c.a.scale;
                     w[j] = rows[i].softcap != 0 ? (double)rows[i].softcap * tanh(s / (double)rows[i].softcap) : s;
                     top = fmax(top, w[j]);
                 }
-                for (size_t j = first; j <= p; j++) sum += w[j] = exp(w[j] - top);
+                for (size_t j = first; j <= last; j++) sum += w[j] = exp(w[j] - top);
                 for (size_t d = 0; d < 32; d++) {
                     double o = 0;
-                    for (size_t j = first; j <= p; j++) o += w[j] * (double)c.value[j * 32 + d];
+                    for (size_t j = first; j <= last; j++) o += w[j] * (double)c.value[j * 32 + d];
                     double found = (double)c.found[p * c.ld + h * 32 + d];
                     if (!(fabs(o / sum - found) < 1e-5))
                         fail_msg("%s: position %zu head %zu: %g, expected %g", rows[i].why, p, h, found, o / sum);
@@ -117,13 +123,16 @@ static void every_table_and_chunking_gives_the_scalar_bits(void **state)
         size_t head_dim, n_group, n_pos, window;
         float softcap;
         int kind;
+        size_t n_seen;
     } rows[] = {
-        {CLO_DTYPE_F16, 64, 1, 200, 0, 0, 0},  {CLO_DTYPE_F32, 64, 3, 150, 0, 0, 0},
-        {CLO_DTYPE_F16, 128, 7, 130, 0, 0, 0}, {CLO_DTYPE_F32, 80, 2, 140, 0, 20, 0},
-        {CLO_DTYPE_F16, 32, 4, 300, 100, 0, 0}, {CLO_DTYPE_F32, 16, 5, 200, 3, 0, 0},
-        {CLO_DTYPE_F16, 48, 2, 180, 64, 50, 0}, {CLO_DTYPE_F32, 256, 1, 70, 1, 0, 0},
-        {CLO_DTYPE_F16, 64, 2, 130, 0, 0, 1},  {CLO_DTYPE_F32, 32, 2, 130, 0, 0, 2},
-        {CLO_DTYPE_F16, 32, 2, 130, 0, 0, 3},  {CLO_DTYPE_F16, 64, 1, POSITIONS, 0, 0, 0},
+        {CLO_DTYPE_F16, 64, 1, 200, 0, 0, 0, 0},  {CLO_DTYPE_F32, 64, 3, 150, 0, 0, 0, 0},
+        {CLO_DTYPE_F16, 128, 7, 130, 0, 0, 0, 0}, {CLO_DTYPE_F32, 80, 2, 140, 0, 20, 0, 0},
+        {CLO_DTYPE_F16, 32, 4, 300, 100, 0, 0, 0}, {CLO_DTYPE_F32, 16, 5, 200, 3, 0, 0, 0},
+        {CLO_DTYPE_F16, 48, 2, 180, 64, 50, 0, 0}, {CLO_DTYPE_F32, 256, 1, 70, 1, 0, 0, 0},
+        {CLO_DTYPE_F16, 64, 2, 130, 0, 0, 1, 0},  {CLO_DTYPE_F32, 32, 2, 130, 0, 0, 2, 0},
+        {CLO_DTYPE_F16, 32, 2, 130, 0, 0, 3, 0},  {CLO_DTYPE_F16, 64, 1, POSITIONS, 0, 0, 0, 0},
+        {CLO_DTYPE_F32, 32, 1, 150, 0, 0, 0, 150}, {CLO_DTYPE_F16, 64, 2, 70, 0, 0, 0, 70},
+        {CLO_DTYPE_F32, 16, 3, 40, 0, 0, 1, 33},
     };
     static const size_t chunks[] = {1, 7, 64, 512};
     for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++) {
@@ -131,6 +140,7 @@ static void every_table_and_chunking_gives_the_scalar_bits(void **state)
                             rows[r].kind);
         c.a.window = rows[r].window;
         c.a.softcap = rows[r].softcap;
+        c.a.n_seen = rows[r].n_seen;
         cache_attend(&c, clo_kernels_at(0), c.want, 512);
         for (size_t i = 0; clo_kernels_at(i); i++) {
             for (size_t n = i == 0 ? 1 : 0; n < (i == 0 ? 2 : 4); n++) {

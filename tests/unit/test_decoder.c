@@ -124,7 +124,7 @@ static void neighbours_in_a_call_show_in_no_bit(void **state)
         got[i] = rows_of(t.decoder, N_IDS);
         clo_seq *s = new_seq(t.decoder, 256);
         if (first[i]) append(t.decoder, s, 0, first[i], got[i]);
-        steps[i] = (clo_step){s, ids + first[i], then[i], wanted[i], got[i]};
+        steps[i] = (clo_step){.seq = s, .ids = ids + first[i], .n = then[i], .n_logits = wanted[i], .logits = got[i]};
     }
     assert_true(clo_decoder_run(t.decoder, steps, 5, NULL));
     for (size_t i = 0; i < 5; i++) {
@@ -182,11 +182,11 @@ static void what_does_not_fit_is_refused_and_changes_nothing(void **state)
         clo_step step;
         clo_code want;
     } rows[] = {
-        {"more tokens than the context", {s, ids, 101, 1, got}, CLO_ERR_LIMIT},
-        {"an id beyond the vocabulary", {s, bad, 1, 1, got}, CLO_ERR_USAGE},
-        {"a negative id", {s, negative, 1, 1, got}, CLO_ERR_USAGE},
-        {"no tokens", {s, ids, 0, 0, got}, CLO_ERR_USAGE},
-        {"more logits than tokens", {s, ids, 2, 3, got}, CLO_ERR_USAGE},
+        {"more tokens than the context", {s, ids, 101, 1, got, NULL}, CLO_ERR_LIMIT},
+        {"an id beyond the vocabulary", {s, bad, 1, 1, got, NULL}, CLO_ERR_USAGE},
+        {"a negative id", {s, negative, 1, 1, got, NULL}, CLO_ERR_USAGE},
+        {"no tokens", {s, ids, 0, 0, got, NULL}, CLO_ERR_USAGE},
+        {"more logits than tokens", {s, ids, 2, 3, got, NULL}, CLO_ERR_USAGE},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         clo_err err = {0};

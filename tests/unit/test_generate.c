@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "infer/generate.h"
+#include "infer/seq.h"
 #include "infer/stream.h"
 #include "tiny_model.h"
 
@@ -257,10 +258,41 @@ static void a_mask_decides_what_may_come(void **state)
     assert_false(clo_gen_run(g, prompt, N_PROMPT, &o, &r, &err));
     assert_int_equal(err.code, CLO_ERR_FORMAT);
     assert_int_equal(r.n_ids, 3);
-    o.chain = true;
-    err = (clo_err){0};
-    assert_false(clo_gen_run(g, prompt, N_PROMPT, &o, &r, &err));
-    assert_int_equal(err.code, CLO_ERR_USAGE);
+    clo_gen_close(g);
+    tiny_close(&t);
+}
+
+/* The chain of a masked answer covers the logits as they were before the mask: those of one pass over all of it. */
+static void a_chain_covers_what_the_mask_has_not_touched(void **state)
+{
+    (void)state;
+    const clo_sampler_params p = {.temp = 0.8f};
+    tiny_model t;
+    clo_gen *g = NULL;
+    clo_seq *seq = NULL;
+    clo_gen_result r;
+    int32_t all[N_PROMPT + N_OUT];
+    parity y = {0};
+    const clo_gen_opts o = {.sampler = &p, .n_max = N_OUT, .ignore_stop_ids = true, .lookup = true, .chain = true,
+                            .mask = even_then_odd, .ctx = &y};
+    if (!tiny_open(&t, 1, 0)) skip();
+    size_t stride = clo_decoder_logits_stride(t.decoder);
+    float *rows = aligned_alloc(64, N_OUT * stride * sizeof *rows);
+    assert_true(clo_gen_open(&g, t.decoder, 0, NULL) && clo_gen_run(g, prompt, N_PROMPT, &o, &r, NULL));
+    memcpy(all, prompt, sizeof prompt);
+    memcpy(all + N_PROMPT, r.ids, N_OUT * sizeof *all);
+    assert_true(clo_seq_open(&seq, t.decoder, N_PROMPT + N_OUT, NULL));
+    const clo_step st = {.seq = seq, .ids = all, .n = N_PROMPT + N_OUT - 1, .n_logits = N_OUT, .logits = rows};
+    assert_true(clo_decoder_run(t.decoder, &st, 1, NULL));
+    clo_sha256 link = {{0}};
+    for (size_t i = 0; i < N_OUT; i++) {
+        clo_top top[CLO_CHAIN_TOP] = {{0}};
+        clo_top_logits(top, CLO_CHAIN_TOP, rows + i * stride, clo_gen_vocab(clo_decoder_model(t.decoder)));
+        link = clo_chain_link(&link, r.ids[i], top);
+        assert_memory_equal(link.b, r.chain[i].b, sizeof link.b);
+    }
+    clo_seq_close(seq);
+    free(rows);
     clo_gen_close(g);
     tiny_close(&t);
 }
@@ -319,6 +351,7 @@ int main(void)
         cmocka_unit_test(a_longer_conversation_computes_only_what_is_new),
         cmocka_unit_test(the_context_ends_without_harm),
         cmocka_unit_test(a_mask_decides_what_may_come),
+        cmocka_unit_test(a_chain_covers_what_the_mask_has_not_touched),
         cmocka_unit_test(a_cancelled_run_ends_at_once_and_harms_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

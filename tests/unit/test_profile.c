@@ -50,6 +50,13 @@ static void gelu_mul(const clo_kernels *k, float *y)
     k->gelu_mul(y, g, x, N);
 }
 
+static void gelu(const clo_kernels *k, float *y)
+{
+    float x[N];
+    fill(x, 37);
+    k->gelu(y, x, N);
+}
+
 static void softcap(const clo_kernels *k, float *y)
 {
     fill(y, 37);
@@ -142,6 +149,11 @@ static const struct {
      20,
      {0x3d2fcf44, 0x3de688cb, 0xc057a2ca, 0x3d9219b2, 0xbe7361f6, 0xbf339655, 0xbcd6abe0, 0x3f1c8417, 0xbbba8496, 0xbe77e94c,
       0x40504b6d, 0xbd844eb1, 0x3dbcf868, 0xc0e6bed1, 0x3e63f4b7, 0xbf91271b, 0xc0a7cbdb, 0x3e55701d, 0xbf850e87, 0x3b83e580}},
+    {"gelu",
+     gelu,
+     20,
+     {0xbc93a7cc, 0xbd6688ba, 0x4009fd96, 0xbd81c044, 0x3eb103b0, 0x40338ebd, 0xbe0ee605, 0x3f7a79a6, 0xbbbe503e, 0xbe253f50,
+      0x3fd706d9, 0xbce15246, 0x3d066101, 0x4016aa91, 0xbdad5396, 0x3f04b975, 0x403fbda6, 0xbe227687, 0x3f98182f, 0xbc1e7dc2}},
     {"softcap",
      softcap,
      20,

@@ -37,6 +37,17 @@ static clo_receipt made_up(void)
     return r;
 }
 
+/* The same for an answer that was held to a schema. */
+static clo_receipt made_up_held(void)
+{
+    clo_receipt r = made_up();
+    json_t *schema = json_pack("{s:s, s:[s, f]}", "type", "string", "enum", "\"x\"", 0.1);
+    snprintf(r.grammar_version, sizeof r.grammar_version, "g1");
+    assert_true(clo_grammar_source_of_schema(&r.grammar, schema, NULL));
+    json_decref(schema);
+    return r;
+}
+
 static clo_buf format(const clo_receipt *r)
 {
     clo_buf b = {0};
@@ -45,10 +56,9 @@ static clo_buf format(const clo_receipt *r)
     return b;
 }
 
-static void what_is_written_reads_back(void **state)
+static void reads_back(clo_receipt r)
 {
-    (void)state;
-    clo_receipt r = made_up(), again = {0};
+    clo_receipt again = {0};
     clo_buf a = format(&r);
     clo_err err = {0};
     if (!clo_receipt_parse(&again, clo_buf_str(&a), &err)) fail_msg("%s", err.text);
@@ -57,16 +67,25 @@ static void what_is_written_reads_back(void **state)
     assert_memory_equal(a.ptr, b.ptr, a.len);
     assert_true(again.seed == UINT64_MAX);
     assert_true(again.sampler.temp == 0.7f);
+    assert_int_equal(again.grammar.kind, r.grammar.kind);
+    assert_true(clo_str_eq(clo_buf_str(&again.grammar.text), clo_buf_str(&r.grammar.text)));
     clo_buf_free(&a);
     clo_buf_free(&b);
     clo_receipt_free(&r);
     clo_receipt_free(&again);
 }
 
+static void what_is_written_reads_back(void **state)
+{
+    (void)state;
+    reads_back(made_up());
+    reads_back(made_up_held());
+}
+
 static void every_cut_is_refused_and_no_byte_breaks_the_reader(void **state)
 {
     (void)state;
-    clo_receipt r = made_up(), got = {0};
+    clo_receipt r = made_up_held(), got = {0};
     clo_buf b = format(&r);
     char *copy = malloc(b.len);
     for (size_t n = 0; n < b.len; n++) {
@@ -110,9 +129,15 @@ static void what_has_another_spelling_is_refused(void **state)
         {"a head that is not the last link", "\"head\": \"ab", "\"head\": \"ac"},
         {"prompt tokens without the prompt's digest", "\"tokens\": null", "\"tokens\": [1]"},
         {"an unknown order", "\"hf\"", "\"fh\""},
+        {"a grammar of no kind", "\"kind\": \"schema\"", "\"kind\": \"none\""},
+        {"a grammar without its digest", "\"sha256\": \"329", "\"sha256\": \"328"},
+        {"a grammar in another spelling", "{\\\"type", "{ \\\"type"},
+        {"a grammar that is no JSON", "{\\\"type", "\\\"type"},
+        {"a grammar with a field more", "\"version\": \"g1\"", "\"version\": \"g1\", \"more\": 1"},
+        {"a grammar that is null", "\"grammar\": {", "\"grammar\": null, \"x\": {"},
         {"bytes after the end", "}\n}\n", "}\n}\n}\n"},
     };
-    clo_receipt r = made_up(), got = {0};
+    clo_receipt r = made_up_held(), got = {0};
     clo_buf b = format(&r);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         clo_buf t = {0};

@@ -63,6 +63,12 @@ static void gelu_mul(const clo_kernels *k, float *y, const float *a, const float
     k->gelu_mul(y, a, b, n);
 }
 
+static void gelu(const clo_kernels *k, float *y, const float *a, const float *b, const float *c, size_t n)
+{
+    (void)b, (void)c;
+    k->gelu(y, a, n);
+}
+
 static void softcap(const clo_kernels *k, float *y, const float *a, const float *b, const float *c, size_t n)
 {
     (void)a, (void)b, (void)c;
@@ -91,6 +97,7 @@ static const struct {
     {"clamp", clamp},         {"silu_mul", silu_mul},
     {"gelu_mul", gelu_mul},   {"softcap", softcap},
     {"exp", exponential},     {"rope", rope},
+    {"gelu", gelu},
 };
 
 static void every_table_gives_the_scalar_bits_at_every_length(void **state)
@@ -151,6 +158,9 @@ static void rows_have_the_values_of_their_formulas(void **state)
     k->gelu_mul(y, x, b, 4);
     assert_float_equal(y[0], 0.84119199f, 1e-6f);
     assert_float_equal(y[1], -0.04540231f, 1e-6f);
+    k->gelu(y, x, 4);
+    assert_float_equal(y[0], 0.84134475f, 1e-6f);
+    assert_float_equal(y[1], -0.04550026f, 1e-6f);
     memcpy(y, x, sizeof y);
     k->softcap(y, 2.0f, 4);
     assert_float_equal(y[2], 2 * 0.90514825f, 1e-6f);

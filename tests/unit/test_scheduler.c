@@ -279,7 +279,6 @@ static void what_cannot_run_is_refused(void **state)
         {"no tokens", {.prompt = ids}, CLO_ERR_USAGE},
         {"a prompt that fills the context", {.prompt = ids, .n_prompt = 8}, CLO_ERR_LIMIT},
         {"an id outside the vocabulary", {.prompt = outside, .n_prompt = 2}, CLO_ERR_USAGE},
-        {"a mask and a chain", {.prompt = ids, .n_prompt = 2, .mask = thirds, .chain = true}, CLO_ERR_USAGE},
         {"a negative temperature", {.prompt = ids, .n_prompt = 2, .sampler = &hot}, CLO_ERR_USAGE},
         {"too many likeliest tokens", {.prompt = ids, .n_prompt = 2, .n_top = 21}, CLO_ERR_LIMIT},
         {"a negative weight", {.prompt = ids, .n_prompt = 2, .weight = -1}, CLO_ERR_USAGE},

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "serve/api_error.h"
+#include "serve/ask.h"
 #include "serve/duration.h"
 #include "serve/json_out.h"
 #include "serve/messages.h"
@@ -304,7 +305,7 @@ static void models_beyond_the_limit_count_as_other(void **state)
     clo_buf out = {0};
     clo_err err = {0};
     char name[32];
-    assert_true(clo_metrics_open(&m, routes, 2, "scalar", &err));
+    assert_true(clo_metrics_open(&m, routes, 2, "scalar", CLO_METRICS_LLAMACPP | CLO_METRICS_VLLM, &err));
     for (int i = 0; i < 80; i++) {
         snprintf(name, sizeof name, "m%d\"\\", i);
         clo_metrics_load(clo_metrics_model(m, name));
@@ -323,10 +324,43 @@ static void every_route_has_a_handler_and_a_surface(void **state)
     size_t n;
     const clo_route *r = clo_routes(&n);
     for (size_t i = 0; i < n; i++) {
-        assert_true(r[i].path[0] == '/' && r[i].run && strchr("GPD", r[i].method[0]));
+        assert_true(r[i].path[0] == '/' && r[i].run && strchr("GPDH", r[i].method[0]));
         if (strncmp(r[i].path, "/api/", 5) == 0) assert_int_equal(r[i].surface, CLO_SURFACE_OLLAMA);
         for (size_t k = 0; k < i; k++)
             assert_false(strcmp(r[i].path, r[k].path) == 0 && strcmp(r[i].method, r[k].method) == 0);
+    }
+}
+
+/* What comes from where a server should be. */
+static void replies_are_read_or_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *why, *in;
+        unsigned status; /* 0: refused */
+        const char *body;
+    } rows[] = {
+        {"a reply", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", 200, "{}"},
+        {"no length", "HTTP/1.0 404 Not Found\r\n\r\nx", 404, "x"},
+        {"no reason", "HTTP/1.1 204\r\n\r\n", 204, ""},
+        {"nothing", "", 0, NULL},
+        {"no end of the head", "HTTP/1.1 200 OK\r\n", 0, NULL},
+        {"another protocol", "SSH-2.0 200 x\r\n\r\n", 0, NULL},
+        {"a status of four digits", "HTTP/1.1 2000 OK\r\n\r\n", 0, NULL},
+        {"a status that is none", "HTTP/1.1 099 OK\r\n\r\n", 0, NULL},
+        {"cut off", "HTTP/1.1 200 OK\r\ncontent-length:3\r\n\r\n{}", 0, NULL},
+        {"more than it says", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{}", 0, NULL},
+        {"a length that overflows", "HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551618\r\n\r\n{}", 0, NULL},
+        {"chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 0, NULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        unsigned status = 0;
+        clo_str body = {0};
+        clo_err err = {0};
+        bool ok = clo_ask_parse(&status, &body, clo_str_from(rows[i].in), &err);
+        if (ok != (rows[i].status != 0)) fail_msg("%s: %s", rows[i].why, ok ? "was read" : err.text);
+        if (ok && (status != rows[i].status || !clo_str_eq(body, clo_str_from(rows[i].body)))) fail_msg("%s: status %u", rows[i].why, status);
+        if (!ok) assert_int_equal(err.code, CLO_ERR_FORMAT);
     }
 }
 
@@ -343,6 +377,7 @@ int main(void)
         cmocka_unit_test(messages_come_to_one_form),
         cmocka_unit_test(thoughts_are_split_off_however_the_text_is_cut),
         cmocka_unit_test(models_beyond_the_limit_count_as_other),
+        cmocka_unit_test(replies_are_read_or_refused),
         cmocka_unit_test(every_route_has_a_handler_and_a_surface),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

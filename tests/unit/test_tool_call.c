@@ -12,7 +12,7 @@
 #include "base/file.h"
 #include "base/random.h"
 #include "infer/matcher.h"
-#include "infer/tool_call.h"
+#include "infer/grammar_source.h"
 #include "unit/byte_tok.h"
 
 static const char tools_text[] =
@@ -249,6 +249,75 @@ static void grammars_write_what_readers_read(void **state)
     json_decref(tools);
 }
 
+/* What is stored of a grammar gives its masks again: the same text for the same draws. */
+static void a_grammar_comes_back_from_its_source(void **state)
+{
+    (void)state;
+    json_t *tools = load(tools_text);
+    clo_tok *tok = byte_tok_open(tokens, N_TOKENS, NULL);
+    clo_vocab_trie *trie = NULL;
+    assert_true(clo_vocab_trie_open(&trie, tok, END + 2, NULL));
+    for (clo_tool_syntax s = CLO_TOOL_SYNTAX_HERMES; s <= CLO_TOOL_SYNTAX_APERTUS; s++) {
+        const clo_tool_choice c = {s, tools, s % 2 ? "now" : NULL, s != CLO_TOOL_SYNTAX_LLAMA3, s % 2 == 0,
+                                   s % 2 ? CLO_STR("</think>") : CLO_STR("")};
+        clo_grammar *g = NULL, *again = NULL;
+        clo_grammar_source src = {0}, read = {0};
+        clo_buf one = {0}, two = {0};
+        assert_true(clo_tool_grammar(&g, &c, NULL, NULL));
+        assert_true(clo_grammar_source_of_tools(&src, &c, NULL));
+        assert_true(clo_grammar_source_read(&read, CLO_STR("tools"), clo_buf_str(&src.text), NULL));
+        assert_true(clo_grammar_source_compile(&again, &read, NULL));
+        for (uint64_t seed = 0; seed < 10; seed++) {
+            one.len = two.len = 0;
+            assert_int_equal(random_text(&one, g, tok, trie, seed), random_text(&two, again, tok, trie, seed));
+            assert_true(clo_str_eq(clo_buf_str(&one), clo_buf_str(&two)));
+        }
+        clo_buf_free(&one);
+        clo_buf_free(&two);
+        clo_grammar_source_free(&src);
+        clo_grammar_source_free(&read);
+        clo_grammar_close(g);
+        clo_grammar_close(again);
+    }
+    clo_vocab_trie_close(trie);
+    clo_tok_close(tok);
+    json_decref(tools);
+}
+
+/* A source that asks nothing, or is none, is no grammar. */
+static void sources_that_are_none_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *why, *kind, *text;
+        bool reads;
+    } rows[] = {
+        {"no kind", "none", "{}", false},
+        {"an object that is not empty", "json", "{\"a\":1}", false},
+        {"white space", "schema", "{ }", false},
+        {"a key twice", "schema", "{\"a\":1,\"a\":2}", false},
+        {"bytes after it", "schema", "{}x", false},
+        {"a real with few digits", "schema", "{\"enum\":[0.1]}", false},
+        {"no schema", "schema", "3", true},
+        {"no tools", "tools", "{}", true},
+        {"tools that ask nothing", "tools",
+         "{\"syntax\":\"hermes\",\"only\":null,\"must\":false,\"parallel\":true,\"after\":\"\",\"tools\":[]}", true},
+        {"a member more", "tools",
+         "{\"syntax\":\"hermes\",\"only\":null,\"must\":false,\"parallel\":true,\"after\":\"\",\"tools\":[],\"x\":1}", true},
+        {"a syntax that is none", "tools",
+         "{\"syntax\":\"none\",\"only\":null,\"must\":true,\"parallel\":true,\"after\":\"\",\"tools\":[]}", true},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        clo_grammar_source s = {0};
+        clo_grammar *g = NULL;
+        clo_err err = {0};
+        bool ok = clo_grammar_source_read(&s, clo_str_from(rows[i].kind), clo_str_from(rows[i].text), &err);
+        if (ok != rows[i].reads) fail_msg("%s: %s", rows[i].why, ok ? "was read" : err.text);
+        if (ok && clo_grammar_source_compile(&g, &s, &err)) fail_msg("%s was compiled", rows[i].why);
+        clo_grammar_source_free(&s);
+    }
+}
+
 /* Where the vocabulary has the mark as a control token, that token comes and not its text. */
 static void marks_are_control_tokens_where_there_are_any(void **state)
 {
@@ -372,6 +441,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(calls_are_read_however_they_are_cut),
         cmocka_unit_test(grammars_write_what_readers_read),
+        cmocka_unit_test(a_grammar_comes_back_from_its_source),
+        cmocka_unit_test(sources_that_are_none_are_refused),
         cmocka_unit_test(marks_are_control_tokens_where_there_are_any),
         cmocka_unit_test(faults_of_tools_are_told),
         cmocka_unit_test(nothing_is_asked_of_free_text),

@@ -57,7 +57,7 @@ static inline int tiny_text_make(void **state)
 
 static inline int tiny_text_remove(void **state)
 {
-    static const char *const types[] = {"f32", "bf16", "q8_0", "q4_0", "q4_k"};
+    static const char *const types[] = {"f32", "bf16", "q8_0", "q4_0", "q4_k", "pooled", "bert"};
     (void)state;
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         char path[4096];

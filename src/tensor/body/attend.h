@@ -165,7 +165,7 @@ static void tile_block(query *const *q, size_t n_q, const clo_attn *a, size_t b)
     add_values(half ? values_f16 : values_f32, n_q, o_row, p_row, a->blocks[b] + a->v_off, a->head_dim, j0, j1);
 }
 
-/* n_q <= SPAN queries, positions ascending. */
+/* n_q <= SPAN queries, positions never descending. */
 static void span(query *q, size_t n_q, const clo_attn *a)
 {
     for (size_t b = q[0].first / BLOCK; b <= q[n_q - 1].pos / BLOCK; b++) {
@@ -189,7 +189,7 @@ void CLO_SFX(clo_attend)(float *o, size_t ldo, const float *q, size_t ldq, const
     query list[SPAN];
     size_t n = 0, n_all = n_tok * a->n_group;
     for (size_t i = 0; i < n_all; i++) {
-        size_t t = i / a->n_group, h = i % a->n_group, pos = pos0 + t;
+        size_t t = i / a->n_group, h = i % a->n_group, pos = a->n_seen ? a->n_seen - 1 : pos0 + t;
         query *one = &list[n++];
         one->m = -__builtin_inff();
         one->l = 0.0f;

@@ -62,6 +62,21 @@ static inline v16 v16_tanh(v16 x)
     return v16_xor(y, sign);
 }
 
+/* The steps of clo_gelu_f32. */
+static inline v16 v16_gelu(v16 x)
+{
+    v16 one = v16_set(1.0f), a = v16_xor(x, v16_and(x, v16_set(-0.0f)));
+    v16 s = v16_div(one, v16_fma(a, v16_set(CLO_GELU_K), one));
+    v16 p = v16_set(CLO_GELU_G6);
+    p = v16_fma(p, s, v16_set(CLO_GELU_G5));
+    p = v16_fma(p, s, v16_set(CLO_GELU_G4));
+    p = v16_fma(p, s, v16_set(CLO_GELU_G3));
+    p = v16_fma(p, s, v16_set(CLO_GELU_G2));
+    p = v16_fma(p, s, v16_set(CLO_GELU_G1));
+    v16 tail = v16_mul(v16_exp(v16_mul(v16_mul(a, a), v16_set(-0.5f))), v16_mul(p, s));
+    return v16_mul(x, v16_select_lt(x, v16_set(0.0f), tail, v16_sub(one, tail)));
+}
+
 /* Elements i with lo <= i < hi of x, `fill` elsewhere; lo and hi may lie outside 0..16. */
 static inline v16 v16_keep(v16 x, float lo, float hi, v16 fill)
 {

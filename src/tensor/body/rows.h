@@ -103,6 +103,11 @@ void CLO_SFX(clo_gelu_mul)(float *y, const float *g, const float *u, size_t n)
     }
 }
 
+void CLO_SFX(clo_gelu)(float *y, const float *x, size_t n)
+{
+    EACH16(i, m, n) put(y + i, v16_gelu(get(x + i, m)), m);
+}
+
 void CLO_SFX(clo_softcap)(float *x, float cap, size_t n)
 {
     v16 c = v16_set(cap);

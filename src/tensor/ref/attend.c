@@ -85,5 +85,6 @@ void clo_attend_ref(float *o, size_t ldo, const float *q, size_t ldq, const clo_
     (void)scratch;
     for (size_t t = 0; t < n_tok; t++)
         for (size_t h = 0; h < a->n_group; h++)
-            attend_one(o + t * ldo + h * a->head_dim, q + t * ldq + h * a->head_dim, a, pos0 + t);
+            attend_one(o + t * ldo + h * a->head_dim, q + t * ldq + h * a->head_dim, a,
+                       a->n_seen ? a->n_seen - 1 : pos0 + t);
 }

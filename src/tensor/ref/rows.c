@@ -73,6 +73,11 @@ void clo_gelu_mul_ref(float *y, const float *g, const float *u, size_t n)
     }
 }
 
+void clo_gelu_ref(float *y, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) y[i] = clo_gelu_f32(x[i]);
+}
+
 void clo_softcap_ref(float *x, float cap, size_t n)
 {
     for (size_t i = 0; i < n; i++) x[i] = cap * clo_tanh_f32(x[i] / cap);
