@@ -23,7 +23,8 @@ typedef struct {
     uint32_t i_next_free;
     double since_s;        /* when its present state began */
     enum { CLO_CONN_IDLE, CLO_CONN_RECEIVING, CLO_CONN_HANDLING } state;
-    bool peer_gone;        /* the other side said that it sends no more */
+    bool peer_gone;        /* the other side said that it sends no more, */
+    double gone_s;         /* then */
     clo_request *request;  /* NULL between requests */
 } clo_place;
 

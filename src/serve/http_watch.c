@@ -12,7 +12,7 @@
 #define EVENTS_MAX 256
 #define LOOK_MS 500          /* between two looks at the time */
 #define CROWDED_IDLE_S 2.0   /* silence that is enough to lose a place when most are taken */
-#define HALF_S 2.0           /* a request whose client sends no more may stay half */
+#define GONE_S 2.0           /* for what came before the end to be read */
 #define WAKE_KEY UINT64_MAX
 
 uint32_t clo_places_take(clo_places *p, int fd)
@@ -93,6 +93,7 @@ static void take_events(clo_places *p, const struct epoll_event *e, int n)
         if (e[i].data.u64 == WAKE_KEY) continue;
         clo_place *c = &p->all[e[i].data.u64 & UINT32_MAX];
         if (c->fd < 0 || c->generation != (uint32_t)(e[i].data.u64 >> 32)) continue; /* closed meanwhile */
+        if (!c->peer_gone) c->gone_s = clo_http_now();
         c->peer_gone = true;
         if (c->request && c->state == CLO_CONN_HANDLING) clo_request_lose(c->request);
     }
@@ -108,6 +109,12 @@ static void look_at_stream(clo_request *r, double now)
     pthread_mutex_unlock(&r->lock);
 }
 
+/* An end that comes with the bytes before it is one event to libmicrohttpd, which reads the bytes and waits for more. */
+static bool has_ended(const clo_place *c, double now)
+{
+    return c->state != CLO_CONN_HANDLING && c->peer_gone && now - c->gone_s > GONE_S;
+}
+
 static void look_at_time(clo_http *h)
 {
     clo_places *p = &h->places;
@@ -119,11 +126,9 @@ static void look_at_time(clo_http *h)
         if (p->stopping) {
             if (c->request && c->state == CLO_CONN_HANDLING) clo_request_lose(c->request);
             else cut_off(c);
-        } else if (c->peer_gone && c->state == CLO_CONN_RECEIVING && now - c->since_s > HALF_S) {
-            cut_off(c); /* what it had sent was read by now, and is not whole */
         } else if (c->state == CLO_CONN_HANDLING) {
             look_at_stream(c->request, now);
-        } else if (now - c->since_s > (c->state == CLO_CONN_IDLE ? idle_s : h->o.request_s)) {
+        } else if (has_ended(c, now) || now - c->since_s > (c->state == CLO_CONN_IDLE ? idle_s : h->o.request_s)) {
             cut_off(c);
         }
     }

@@ -32,7 +32,7 @@ def requests(model):
 
 def said(server, body):
     """What an answer says, streamed or not, without what names the request: text, tokens with their numbers, counts, receipt."""
-    r = httpx.post(server.url + "/v1/chat/completions", timeout=120,
+    r = httpx.post(server.url + "/v1/chat/completions", timeout=600,
                    json={**body, "stream_options": {"include_usage": True}} if body["stream"] else body)
     assert r.status_code == 200, r.text
     if body["stream"]:

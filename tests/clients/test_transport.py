@@ -117,6 +117,31 @@ def test_origins(server):
     assert r.status_code == 204 and "x-stainless-os" in r.headers["access-control-allow-headers"]
 
 
+HALVES = (HEAD[:20], HEAD + b"Content-Length: 100\r\n\r\n", HEAD + b"Content-Length: 100\r\n\r\n{\"model\"")
+
+
+def test_who_leaves_in_the_middle_of_a_request_leaves_nothing(server):
+    """The end comes with the bytes before it, as one event."""
+    def files():
+        return len(os.listdir(f"/proc/{server.process.pid}/fd"))
+    before = files()
+    for half in HALVES * 20:
+        with server.connect() as s:
+            s.sendall(half)
+    until(lambda: files() <= before, 30)
+
+
+def test_half_a_request_does_not_keep_the_server_from_stopping(models, tmp_path):
+    s = Server(tmp_path, "--model", models[TINY])
+    held = [s.connect() for _ in HALVES]
+    for c, half in zip(held, HALVES):
+        c.sendall(half)
+    time.sleep(0.5)
+    assert s.stop(timeout=40) == 0, s.errors
+    for c in held:
+        c.close()
+
+
 def test_foreign_names_are_refused(server):
     for host, status in (("localhost", 200), ("127.0.0.1:1", 200), ("[::1]:1", 200), ("10.0.0.7", 200),
                          ("rebound.example", 403), ("rebound.example:11434", 403)):
