@@ -110,9 +110,12 @@ test("a receipt that was tampered with is found out, and where", async () => {
   assert.equal(model.status, 404);
   assert.equal((await replay(receipt.text.slice(0, -2))).status, 400);
   assert.equal((await replay(changed((r) => { r.prompt.tokens = null; }))).status, 400);
-  const grammar = await fetch(`${server.url}/v1/chat/completions`, {method: "POST",
-    body: JSON.stringify({...body, response_format: {type: "json_object"}})});
-  assert.equal(grammar.status, 400);
+  const held = await (await fetch(`${server.url}/v1/chat/completions`, {method: "POST",
+    body: JSON.stringify({...body, response_format: {type: "json_object"}})})).json();
+  const text = held.choices[0].x_receipt.text;
+  const again = await replay(text);
+  assert.deepEqual([JSON.parse(text).grammar.kind, again.same], ["json", true]);
+  assert.equal((await replay(text.replace('"kind": "json"', '"kind": "tools"'))).status, 400);
 });
 
 test("an answer is stopped by Esc, and made again", async (t) => {
