@@ -198,7 +198,6 @@ static void check_result(follow *f, const job *j, uint64_t which)
     assert_true(clo_str_eq(clo_buf_str(&f->text), clo_buf_str(&j->text)));
     if (!j->masked) assert_true(clo_sha256_eq(&r->gen.chain[j->n_ids - 1], &j->chain));
     assert_int_equal(f->i_event, j->n_ids + (j->scored ? j->n_prompt : 0));
-    assert_true(f->n_told > 0);
     assert_int_equal(f->n_freed, 1);
 }
 
@@ -260,7 +259,10 @@ static void a_task_among_many_is_the_run_alone(void **state)
         for (size_t i = 0; i < N_JOBS / 2; i++) clo_task_close(f[i].task);
         clo_sched_close(s);
         for (size_t i = N_JOBS / 2; i < N_JOBS; i++) clo_task_close(f[i].task);
-        for (size_t i = 0; i < N_JOBS; i++) clo_buf_free(&f[i].text);
+        for (size_t i = 0; i < N_JOBS; i++) {
+            assert_true(f[i].n_told > 0); /* the last call of notify may come after the result was seen */
+            clo_buf_free(&f[i].text);
+        }
         tiny_close(&t);
     }
     for (size_t i = 0; i < N_JOBS; i++) free_job(&jobs[i]);
