@@ -4,10 +4,10 @@
 #include "base/json.h"
 #include "cli/asking.h"
 
-/* "2026-11-28T09:15:00.000000+00:00" to "2026-11-28 09:15"; a hundred years from now is never. */
-static void print_until(clo_str at, double seconds_left)
+/* "2026-11-28T09:15:00.000000+00:00" as "2026-11-28 09:15"; a date in another century stands for never. */
+static void print_until(clo_str at)
 {
-    if (seconds_left < 0)
+    if (at.len > 4 && clo_str_cmp((clo_str){at.ptr, 4}, CLO_STR("2100")) > 0)
         printf("  %-16s\n", "always");
     else
         printf("  %.10s %.5s\n", at.len >= 16 ? at.ptr : "?", at.len >= 16 ? at.ptr + 11 : "");
@@ -18,11 +18,10 @@ static void print_model(const json_t *m)
     char size[24];
     clo_str name = clo_json_str(m, "name", CLO_STR("?")), digest = clo_json_str(m, "digest", CLO_STR("?"));
     clo_str until = clo_json_str(m, "expires_at", CLO_STR(""));
-    bool for_ever = until.len > 4 && clo_str_cmp((clo_str){until.ptr, 4}, CLO_STR("2100")) > 0;
     clo_cli_print_escaped(name, false);
     printf("%*s  %.12s  %10s  %8lld", (int)(name.len < 40 ? 40 - name.len : 0), "", digest.ptr,
            clo_cli_bytes(size, (uint64_t)clo_json_int(m, "size", 0)), (long long)clo_json_int(m, "context_length", 0));
-    print_until(until, for_ever ? -1 : 0);
+    print_until(until);
 }
 
 int clo_cmd_ps(int argc, char **argv)

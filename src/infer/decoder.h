@@ -1,8 +1,8 @@
 /* The decoder: one forward pass for every family, over any mix of sequences.
  *
  * A sequence (clo_seq) is a KV cache with a length. A step appends tokens to sequences and gives logits, or the hidden
- * states behind them; how tokens are
- * cut into steps, what else is in the same call, and the number of threads show in no bit of the result.
+ * states behind them; how tokens are cut into steps, what else is in the same call, and the number of threads show in no
+ * bit of the result.
  *
  *   clo_decoder *d = NULL;  clo_seq *s = NULL;
  *   if (!clo_decoder_open(&d, model, pool, (clo_decoder_opts){0}, &err)) ...
