@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,13 +110,16 @@ static void folder_of(char out[4096], const char *path)
     else slash[slash == out] = 0;
 }
 
+/* Writers that this process has opened: no two of its threads share a temporary name. */
+static atomic_uint n_opened;
+
 bool clo_writer_open(clo_writer *w, const char *path, clo_err *err)
 {
     char folder[4096];
     *w = (clo_writer){.fd = -1};
     if (strlen(path) >= sizeof w->path) return clo_fail(err, CLO_ERR_LIMIT, "path of %zu bytes", strlen(path));
     memcpy(w->path, path, strlen(path) + 1);
-    snprintf(w->tmp, sizeof w->tmp, "%s.tmp-%ld", path, (long)getpid());
+    snprintf(w->tmp, sizeof w->tmp, "%s.tmp-%ld-%u", path, (long)getpid(), atomic_fetch_add(&n_opened, 1));
     folder_of(folder, path);
     if (access("/proc/self/fd", F_OK) == 0) w->fd = open(folder, O_RDWR | O_TMPFILE | O_CLOEXEC, 0666);
     w->unnamed = w->fd >= 0;

@@ -26,8 +26,8 @@ CLO_CHECK bool clo_file_read_beside(clo_str *out, const char *folder, const char
 /* Reads standard input to its end, at most max_bytes. */
 CLO_CHECK bool clo_stdin_read(clo_str *out, size_t max_bytes, clo_arena *keep, clo_err *err);
 
-/* Writes path: the bytes go to a file without a name where the file system has such (else to `path.tmp-<pid>`), so that a
- * process which is killed leaves nothing; then fsync, a name, rename, fsync of the folder. */
+/* Writes path: the bytes go to a file without a name where the file system has such (else to `path.tmp-<pid>-<n>`), so that
+ * a process which is killed leaves nothing; then fsync, a name, rename, fsync of the folder. */
 CLO_CHECK bool clo_file_write_atomic(const char *path, clo_bytes bytes, clo_err *err);
 
 /* The same in pieces. Commit and abandon end the writer; abandon removes the temporary file and accepts a writer that is
@@ -36,7 +36,7 @@ typedef struct {
     int fd;
     bool unnamed;
     uint64_t n_written;
-    char path[4096], tmp[4128];
+    char path[4096], tmp[4160];
 } clo_writer;
 CLO_CHECK bool clo_writer_open(clo_writer *w, const char *path, clo_err *err);
 CLO_CHECK bool clo_writer_put(clo_writer *w, const void *bytes, size_t n, clo_err *err);

@@ -1,10 +1,12 @@
 /* The ground floor: text, memory, files, numbers of 16 bits, random draws. */
 #include <math.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,6 +23,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "base/utf8.h"
+#include "temp_folder.h"
 
 static void utf8_accepts_what_rfc3629_allows_and_nothing_else(void **state)
 {
@@ -268,6 +271,37 @@ static void a_writer_that_is_killed_leaves_nothing(void **state)
     assert_int_equal(rmdir(dir), 0);
 }
 
+#define WRITES 200
+
+/* Writes the same text to the path that it is given, again and again. */
+static void *write_often(void *path)
+{
+    for (int i = 0; i < WRITES; i++) {
+        clo_err err = {0};
+        if (!clo_file_write_atomic((const char *)path, clo_bytes_of(CLO_STR("the same text")), &err))
+            return strdup(err.text);
+    }
+    return NULL;
+}
+
+static void threads_that_write_one_file_do_not_disturb_each_other(void **state)
+{
+    (void)state;
+    char folder[64], path[128];
+    pthread_t threads[4];
+    void *fault[4] = {NULL};
+    temp_folder_make(folder);
+    snprintf(path, sizeof path, "%s/file", folder);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, write_often, path), 0);
+    for (int i = 0; i < 4; i++)
+        pthread_join(threads[i], &fault[i]);
+    for (int i = 0; i < 4; i++)
+        if (fault[i]) fail_msg("%s", (char *)fault[i]);
+    temp_folder_remove(folder);
+    assert_int_equal(access(folder, F_OK), -1);
+}
+
 static void memory_is_counted_and_given(void **state)
 {
     (void)state;
@@ -319,6 +353,7 @@ int main(void)
         cmocka_unit_test(errors_read_outermost_first),
         cmocka_unit_test(a_written_file_is_whole_or_absent),
         cmocka_unit_test(a_writer_that_is_killed_leaves_nothing),
+        cmocka_unit_test(threads_that_write_one_file_do_not_disturb_each_other),
         cmocka_unit_test(memory_is_counted_and_given),
         cmocka_unit_test(json_refuses_duplicates_and_says_where),
     };
