@@ -3,7 +3,7 @@
 #   make                       the program and the libraries
 #   make run                   install what is needed, build, fetch a small model, answer, then talk
 #   make check                 unit tests, fuzz corpus, include rules, command-line tests
-#   make check CONFIG=asan     the same under a sanitizer: asan | ubsan | tsan
+#   make check CONFIG=asan     the same under sanitizers: asan (UBSan too) | ubsan | tsan
 #   make CONFIG=scalar         only the plain kernels, on any processor
 #   make CC=clang              another compiler (build/release-clang)
 #   make CROSS=aarch64         a static 64-bit ARM program (build/aarch64), which qemu-aarch64 runs; needs
@@ -74,7 +74,7 @@ ifeq ($(CONFIG),release)
 else ifeq ($(CONFIG),scalar)
   BASE += -DCLO_SCALAR_ONLY
 else ifeq ($(CONFIG),asan)
-  SAN := -fsanitize=address -fno-omit-frame-pointer
+  SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 else ifeq ($(CONFIG),ubsan)
   SAN := -fsanitize=undefined -fno-sanitize-recover=all
 else ifeq ($(CONFIG),tsan)
@@ -117,7 +117,7 @@ isa_flags = $(if $(findstring /avx2/,$1),-mavx2 -mfma -mf16c)$(if $(findstring /
 # These three checks look at every address, before it is used, and inlined vector bodies compile four times as long with
 # them (58 s a file); the accesses themselves are asan's.
 comma := ,
-SAN_KERNEL := $(if $(filter ubsan,$(CONFIG)),-fno-sanitize=null$(comma)object-size$(comma)pointer-overflow)
+SAN_KERNEL := $(if $(filter asan ubsan,$(CONFIG)),-fno-sanitize=null$(comma)object-size$(comma)pointer-overflow)
 san_flags = $(if $(filter $(ISA_DIRS:%=src/tensor/%/%),$1),$(SAN_KERNEL))
 
 ISA_OUT  := $(filter-out $(ISA_DIRS),avx2 avx512 neon)
