@@ -21,8 +21,8 @@
  *
  * Another process may add and revoke keys meanwhile: the next request sees it. Days are those of UTC. All functions of
  * clo_keys may be called from any thread and wait for nothing but a lock. */
-#ifndef CLO_SERVE_KEYS_H
-#define CLO_SERVE_KEYS_H
+#ifndef CLO_HUB_KEYS_H
+#define CLO_HUB_KEYS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "serve/keys.h"
-#include "serve/keys_impl.h"
+#include "hub/keys.h"
+#include "hub/keys_impl.h"
 
 #define KEYS_MAX 100000  /* of one store */
 #define RETRY_SOON_S 2   /* for what passes when another request ends */
