@@ -11,6 +11,7 @@
 #include "base/entropy.h"
 #include "base/utf8.h"
 #include "hub/keys_impl.h"
+#include "hub/token.h"
 
 #define PASSWORD_METHOD "$y$" /* yescrypt, with libxcrypt's own cost */
 
@@ -229,16 +230,6 @@ bool clo_account_add(clo_account_info *out, clo_db *db, const clo_account_opts *
     return ok;
 }
 
-static bool revoke_tokens(clo_db *db, int64_t id, int64_t now_s, clo_err *err)
-{
-    clo_stmt q = {0};
-    bool row;
-    bool ok = clo_stmt_open(&q, db, "UPDATE keys SET revoked = ?2 WHERE account = ?1 AND revoked IS NULL", err) &&
-              clo_stmt_int(&q, 1, id, err) && clo_stmt_int(&q, 2, now_s, err) && clo_stmt_step(&q, &row, err);
-    clo_stmt_close(&q);
-    return ok && clo_keys_turn_page(db, err);
-}
-
 bool clo_account_remove(clo_db *db, clo_str name, bool is_org, int64_t now_s, clo_err *err)
 {
     clo_account_info a;
@@ -248,7 +239,7 @@ bool clo_account_remove(clo_db *db, clo_str name, bool is_org, int64_t now_s, cl
     if (!clo_account_find(&a, db, name, err)) return false;
     if (a.is_org != is_org)
         return clo_fail(err, CLO_ERR_NOT_FOUND, "'%s' is %s", a.name, a.is_org ? "an organisation" : "a user");
-    if (!revoke_tokens(db, a.id, now_s, err)) return false;
+    if (!clo_token_revoke_all(db, a.id, now_s, err)) return false;
     /* Tables that hold what belongs to an account refer to it, so that the database refuses. */
     bool ok = clo_stmt_open(&q, db, "DELETE FROM accounts WHERE id = ?1", err) && clo_stmt_int(&q, 1, a.id, err);
     bool gone = ok && clo_stmt_step(&q, &row, &why);

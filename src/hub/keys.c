@@ -1,4 +1,4 @@
-/* See keys.h: the book. keys_live.c has the server's side. */
+/* See keys.h: the book. keys_snapshot.c and keys_live.c have the server's side. */
 #include "hub/keys.h"
 
 #include <stdio.h>
@@ -11,6 +11,7 @@
 #include "hub/keys_impl.h"
 
 _Static_assert(CLO_KEY_TEXT_MAX == sizeof KEY_PREFIX + CLO_KEY_ID_LEN + KEY_SECRET_LEN, "the parts of a key");
+_Static_assert(sizeof KEY_PREFIX == sizeof KEY_PREFIX_TOKEN, "one length for both");
 
 clo_sha256 clo_key_hash(const uint8_t salt[KEY_SALT_BYTES], const char *text)
 {
@@ -99,6 +100,12 @@ bool clo_key_parse_expiry(int64_t *out_s, const char *text, int64_t now_s, clo_e
 
 /* --- making -------------------------------------------------------------------------------------------------------*/
 
+bool clo_keys_make_text(char text[CLO_KEY_TEXT_MAX], const char *prefix, clo_err *err)
+{
+    memcpy(text, prefix, strlen(prefix) + 1);
+    return clo_entropy_text(text + strlen(prefix), CLO_KEY_ID_LEN + KEY_SECRET_LEN, err);
+}
+
 bool clo_keys_turn_page(clo_db *db, clo_err *err)
 {
     clo_stmt q = {0};
@@ -142,7 +149,7 @@ static bool name_is_free(clo_db *db, const char *name, clo_err *err)
 {
     clo_stmt q = {0};
     bool row = false;
-    bool ok = clo_stmt_open(&q, db, "SELECT 1 FROM keys WHERE name = ?1 AND revoked IS NULL", err) &&
+    bool ok = clo_stmt_open(&q, db, "SELECT 1 FROM keys WHERE name = ?1 AND role IS NULL AND revoked IS NULL", err) &&
               clo_stmt_text(&q, 1, clo_str_from(name), err) && clo_stmt_step(&q, &row, err);
     clo_stmt_close(&q);
     return ok && (!row || clo_fail(err, CLO_ERR_DENIED, "there is a key '%s' ('cloche key revoke %s' ends it)", name, name));
@@ -155,9 +162,7 @@ bool clo_key_add(char text[CLO_KEY_TEXT_MAX], clo_db *db, const clo_key_opts *o,
         return clo_fail(err, CLO_ERR_USAGE, "'%.80s' is no name for a key: up to %d letters, digits, . _ - @", o->name,
                         CLO_KEY_NAME_MAX - 1);
     bool ok = !o->models || clo_keys_spell_models(&models, o->models, err);
-    memcpy(text, KEY_PREFIX, sizeof KEY_PREFIX);
-    ok = ok && clo_entropy_text(text + strlen(KEY_PREFIX), CLO_KEY_ID_LEN + KEY_SECRET_LEN, err);
-    ok = ok && name_is_free(db, o->name, err) && insert_key(db, o, clo_buf_str(&models), text, now_s, err);
+    ok = ok && clo_keys_make_text(text, KEY_PREFIX, err) && name_is_free(db, o->name, err) && insert_key(db, o, clo_buf_str(&models), text, now_s, err);
     clo_buf_free(&models);
     return ok;
 }
@@ -166,7 +171,8 @@ bool clo_key_revoke(clo_db *db, const char *name, int64_t now_s, clo_err *err)
 {
     clo_stmt q = {0};
     bool row = false;
-    bool ok = clo_stmt_open(&q, db, "UPDATE keys SET revoked = ?2 WHERE name = ?1 AND revoked IS NULL RETURNING id", err) &&
+    bool ok = clo_stmt_open(&q, db, "UPDATE keys SET revoked = ?2 WHERE name = ?1 AND role IS NULL AND revoked IS NULL"
+                                      " RETURNING id", err) &&
               clo_stmt_text(&q, 1, clo_str_from(name), err) && clo_stmt_int(&q, 2, now_s, err) &&
               clo_stmt_step(&q, &row, err);
     clo_stmt_close(&q);
@@ -221,7 +227,7 @@ static json_t *key_json(clo_stmt *q, int64_t now_s)
     "SELECT k.name, k.id, k.created, k.expires, k.revoked, k.tokens_per_day, k.concurrent, k.models," \
     " t.prompt, t.output, t.requests, sum(u.prompt), sum(u.output), sum(u.requests), k.admin FROM keys k" \
     " LEFT JOIN key_usage t ON t.name = k.name AND t.day = ?1 LEFT JOIN key_usage u ON u.name = k.name" \
-    " WHERE ?2 OR k.revoked IS NULL GROUP BY k.id ORDER BY k.name, k.created, k.id"
+    " WHERE k.role IS NULL AND (?2 OR k.revoked IS NULL) GROUP BY k.id ORDER BY k.name, k.created, k.id"
 
 bool clo_key_list(json_t **out, clo_db *db, bool all, int64_t now_s, clo_err *err)
 {
