@@ -67,7 +67,8 @@ BASE := -std=c11 -D_GNU_SOURCE -DCLO_VERSION='"$(VERSION)"' -g -ffp-contract=off
 HARDEN := -fstack-protector-strong $(if $(findstring clang,$(CC)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 LDHARD := -pie -Wl,-z,relro,-z,now
 LIBS := -ljansson -lcrypto -lpcre2-8 -lutf8proc -lm -pthread
-LIBS_SERVE := -lmicrohttpd -lsqlite3 -lseccomp
+LIBS_HUB := -lsqlite3 -lcrypt -lyaml -lcmark-gfm-extensions -lcmark-gfm
+LIBS_SERVE := -lmicrohttpd -lseccomp $(LIBS_HUB)
 SAN  :=
 
 ifeq ($(CONFIG),release)
@@ -123,16 +124,16 @@ san_flags = $(if $(filter $(ISA_DIRS:%=src/tensor/%/%),$1),$(SAN_KERNEL))
 ISA_OUT  := $(filter-out $(ISA_DIRS),avx2 avx512 neon)
 # TLS has no static libraries, so that a static program has no server; keys, the audit log and the seal it has.
 ifneq ($(CROSS),)
-  BOOKS := $(wildcard $(addprefix src/serve/,keys*.c audit*.c ledger.c receipt_files.c address.c ask.c seal*.c airgap*.c notify.c))
+  BOOKS := $(wildcard $(addprefix src/serve/,audit*.c ledger.c receipt_files.c address.c ask.c seal*.c airgap*.c notify.c))
   SKIP += src/cli/serve.c $(filter-out $(BOOKS),$(wildcard src/serve/*.c)) tests/unit/test_serve.c tests/fuzz/fuzz_request.c
   SKIP += tests/unit/test_seal.c # the emulator has no filters of system calls
   BASE += -DCLO_NO_SERVE
-  LIBS_SERVE := -lsqlite3 -lseccomp
+  LIBS_SERVE := -lseccomp $(LIBS_HUB)
 endif
-LIB_SRC := $(filter-out src/cli/% src/serve/% src/store/% $(ISA_OUT:%=src/tensor/%/%) $(SKIP),$(wildcard src/*/*.c src/tensor/*/*.c))
+LIB_SRC := $(filter-out src/cli/% src/serve/% src/store/% src/hub/% $(ISA_OUT:%=src/tensor/%/%) $(SKIP),$(wildcard src/*/*.c src/tensor/*/*.c))
 CLI_SRC := $(filter-out $(SKIP),$(wildcard src/cli/*.c))
 # The server belongs to the program, not to the library.
-SERVE_SRC := $(filter-out $(SKIP),$(wildcard src/serve/*.c src/store/*.c))
+SERVE_SRC := $(filter-out $(SKIP),$(wildcard src/serve/*.c src/hub/*.c src/store/*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
 CLI_OBJ := $(CLI_SRC:%.c=$(B)/%.o)
 SERVE_OBJ := $(SERVE_SRC:%.c=$(B)/%.o)

@@ -5,7 +5,7 @@
 
 #include "base/file.h"
 #include "cli/cli.h"
-#include "serve/keys.h"
+#include "hub/keys.h"
 #include "serve/ledger.h"
 
 typedef struct {

@@ -14,7 +14,7 @@
 #include "serve/api_error.h"
 #include "serve/audit.h"
 #include "serve/http.h"
-#include "serve/keys.h"
+#include "hub/keys.h"
 #include "serve/models.h"
 #include "serve/server.h"
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "serve/keys.h"
+#include "hub/keys.h"
 #include "serve/receipt_files.h"
 
 #define LINE_BYTES_MAX (16 * CLO_AUDIT_TEXT_MAX) /* a text of control characters grows sixfold */

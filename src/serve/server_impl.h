@@ -7,7 +7,7 @@
 
 #include "serve/changes.h"
 #include "serve/http.h"
-#include "serve/keys.h"
+#include "hub/keys.h"
 #include "serve/ledger.h"
 #include "serve/metrics.h"
 #include "serve/models.h"

@@ -34,6 +34,27 @@ static const char *const migrations[] = {
     " STRICT;",
     /* Whether a key may change models. */
     "ALTER TABLE keys ADD COLUMN admin INTEGER NOT NULL DEFAULT 0;",
+    /* Accounts of the hub: users and organisations; an id is never given twice. Their limits are as those of keys. A key
+     * with a role is a token of an account, whose row goes on when the account is removed. */
+    "CREATE TABLE accounts (id INTEGER PRIMARY KEY AUTOINCREMENT, oid TEXT NOT NULL UNIQUE,"
+    " name TEXT NOT NULL UNIQUE COLLATE NOCASE, kind TEXT NOT NULL CHECK (kind IN ('user', 'org')), fullname TEXT,"
+    " email TEXT, password TEXT, admin INTEGER NOT NULL DEFAULT 0, created INTEGER NOT NULL, tokens_per_day INTEGER,"
+    " concurrent INTEGER, models TEXT) STRICT;"
+    "CREATE TABLE members (org INTEGER NOT NULL REFERENCES accounts ON DELETE CASCADE,"
+    " user INTEGER NOT NULL REFERENCES accounts ON DELETE CASCADE,"
+    " role TEXT NOT NULL CHECK (role IN ('admin', 'write', 'contributor', 'read')), PRIMARY KEY (org, user))"
+    " STRICT, WITHOUT ROWID;"
+    "CREATE INDEX members_by_user ON members (user);"
+    "ALTER TABLE keys ADD COLUMN account INTEGER REFERENCES accounts ON DELETE SET NULL;"
+    "ALTER TABLE keys ADD COLUMN role TEXT CHECK (role IN ('read', 'write'));"
+    "ALTER TABLE keys ADD COLUMN scope TEXT;"
+    "ALTER TABLE keys ADD COLUMN last_used INTEGER;"
+    "DROP INDEX keys_by_name;"
+    "CREATE UNIQUE INDEX keys_by_name ON keys (coalesce(account, 0), name) WHERE revoked IS NULL;"
+    /* Who asked for the files of a gated repository, and what was answered. */
+    "CREATE TABLE gated_requests (repo INTEGER NOT NULL, user INTEGER NOT NULL REFERENCES accounts ON DELETE CASCADE,"
+    " status TEXT NOT NULL CHECK (status IN ('pending', 'accepted', 'rejected')), time INTEGER NOT NULL, reason TEXT,"
+    " fields TEXT, PRIMARY KEY (repo, user)) STRICT, WITHOUT ROWID;",
 };
 #define N_MIGRATIONS (int)(sizeof migrations / sizeof migrations[0])
 
@@ -122,7 +143,8 @@ static bool open_file(clo_db *db, const char *path, clo_err *err)
     if (rc != SQLITE_OK) return fail(err, db->sql, rc);
     sqlite3_busy_timeout(db->sql, DB_BUSY_MS);
     return set_wal(db, err) &&
-           exec(db, "PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;", err) &&
+           exec(db, "PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;"
+                 " PRAGMA foreign_keys = ON;", err) &&
            migrate(db, err);
 }
 

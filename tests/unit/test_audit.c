@@ -18,7 +18,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
-#include "serve/keys.h"
+#include "hub/keys.h"
 #include "serve/ledger.h"
 #include "temp_folder.h"
 

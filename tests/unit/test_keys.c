@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "base/file.h"
-#include "serve/keys.h"
+#include "hub/keys.h"
 #include "temp_folder.h"
 
 #define DAY 86400

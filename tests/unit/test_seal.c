@@ -27,7 +27,7 @@
 
 #include "base/file.h"
 #include "serve/airgap.h"
-#include "serve/keys.h"
+#include "hub/keys.h"
 #include "serve/ledger.h"
 #include "serve/notify.h"
 #include "serve/seal.h"

@@ -1,13 +1,15 @@
-/* API keys: who may ask, how much, and what they have used.
+/* The book of keys: who may ask, how much, and what they have used. API keys of the model-serving routes are `ck_...` and
+ * stand alone; tokens of the hub are `hf_...`, belong to a user's account (token.h) and open the same routes, with the
+ * account's limits. They are made, stored and looked up alike, so what is said of keys below holds for both.
  *
  * A key is `ck_`, 8 characters of public id, 43 of secret: letters and digits, 256 bits of the secret from the system's
  * random source. It is shown once. Stored are the id, a random salt and SHA-256(salt, key). A slow password hash would
  * add nothing: it makes guessing words costly, and 2^256 secrets are out of reach at any speed, while it would cost every
  * request a tenth of a second. The salt keeps equal hashes of two stores from telling anything. The id finds the row;
- * the hash is compared in constant time.
+ * the hash is compared in constant time. A server has all keys in memory: a request costs one hash and reads no disk.
  *
  * A name is what quotas, use and the audit log go by: a key that is revoked and made again under its name goes on with
- * the same count. While no key was ever made, everyone may ask; once one was, also after it is revoked, a key is needed.
+ * the same count; the tokens of a user all count for the user's name. While no key was ever made, everyone may ask; once one was, also after it is revoked, a key is needed.
  *
  * Server:
  *   clo_keys *keys = NULL;
@@ -21,8 +23,8 @@
  *
  * Another process may add and revoke keys meanwhile: the next request sees it. Days are those of UTC. All functions of
  * clo_keys may be called from any thread and wait for nothing but a lock. */
-#ifndef CLO_SERVE_KEYS_H
-#define CLO_SERVE_KEYS_H
+#ifndef CLO_HUB_KEYS_H
+#define CLO_HUB_KEYS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -68,7 +70,7 @@ CLO_CHECK bool clo_keys_open(clo_keys **out, const char *data_dir, clo_err *err)
 void clo_keys_close(clo_keys *k);
 /* Whether a request needs a key: one was made at any time. */
 bool clo_keys_needed(clo_keys *k);
-/* From here on nobody is asked for a key (--no-keys). */
+/* From here on nobody is asked for a key (--no-keys); the hub still asks who someone is. */
 void clo_keys_ask_nobody(clo_keys *k);
 
 /* Whether a server may answer at an address: always when only this machine reaches it, else when keys are needed, or with
@@ -85,12 +87,13 @@ typedef struct {
 } clo_refusal;
 
 typedef struct {
-    char name[CLO_KEY_NAME_MAX]; /* "" when no key is needed */
+    char name[CLO_KEY_NAME_MAX]; /* the key's, or the user's whose token it is; "" when no key is needed */
     char id[CLO_KEY_ID_LEN + 1]; /* of the key */
     bool admin;                  /* it may change models: never without a key */
 } clo_caller;
 
-/* authorization: the header's value ("Bearer ck_..."), x_api_key: that header's; either may be NULL. */
+/* authorization: the header's value ("Bearer ck_..."), x_api_key: that header's; either may be NULL. A token for one
+ * repository alone opens no model: 403. */
 bool clo_keys_who(clo_caller *out, clo_keys *k, const char *authorization, const char *x_api_key, int64_t now_s,
                   clo_refusal *no);
 
@@ -111,6 +114,10 @@ const char *clo_grant_name(const clo_grant *g);
 
 /* Ends the grant and counts what was used; owned memory goes. Also for an answer that failed (0, 0). NULL is accepted. */
 void clo_keys_end(clo_keys *k, clo_grant *g, int64_t n_prompt, int64_t n_output, int64_t now_s);
+
+/* When keys were last used is kept in memory and brought to disk now and then, in one transaction of db's: of those whose
+ * time on disk is older by more than step_s. clo_keys_close does it too. */
+CLO_CHECK bool clo_keys_write_used(clo_keys *k, clo_db *db, int64_t step_s, clo_err *err);
 
 /* Adds the use of answers to the tables, inside a transaction of the caller's (ledger.h). */
 CLO_CHECK bool clo_key_usage_add(clo_db *db, const char *name, int64_t now_s, int64_t n_prompt, int64_t n_output,

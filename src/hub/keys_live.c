@@ -1,52 +1,19 @@
-/* See keys.h: the server's side. The keys lie in memory, sorted by id, and are read again when another process changed
- * them; what a name has used today is read once and counted here from then on. */
-#include <openssl/crypto.h>
+/* See keys.h: who may ask a model, and how much. keys_snapshot.c has the keys; what a name has used today is read once and
+ * counted here from then on. */
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "serve/keys.h"
-#include "serve/keys_impl.h"
+#include "hub/keys.h"
+#include "hub/keys_impl.h"
 
-#define KEYS_MAX 100000  /* of one store */
 #define RETRY_SOON_S 2   /* for what passes when another request ends */
 
-typedef struct {
-    char id[CLO_KEY_ID_LEN + 1];
-    char name[CLO_KEY_NAME_MAX];
-    uint8_t salt[KEY_SALT_BYTES];
-    clo_sha256 hash;
-    int64_t tokens_per_day, concurrent; /* 0: no limit */
-    int64_t expires_s;                  /* 0: never */
-    bool revoked, admin;
-    char *models; /* owned: names with a newline after each; NULL: all */
-} key;
-
-/* What goes by name. The entries stay where they are as long as the book is open. */
-typedef struct tally {
-    struct tally *next;
-    char name[CLO_KEY_NAME_MAX];
-    int64_t day;        /* that `used` is of */
-    int64_t used;       /* tokens of answers that ended */
-    int64_t reserved;   /* tokens of prompts that run */
-    int64_t n_running;
-} tally;
-
 struct clo_grant {
-    tally *t; /* NULL for a caller without a name */
+    clo_key_tally *t; /* NULL for a caller without a name */
     int64_t n_prompt, output_max;
-};
-
-struct clo_keys {
-    pthread_mutex_t lock; /* guards all below */
-    clo_db *db;
-    key *keys;            /* [n_keys], by id; owned */
-    size_t n_keys;
-    tally *tallies;       /* owned */
-    int64_t db_version, book;
-    bool ask_nobody;
 };
 
 /* --- refusals -----------------------------------------------------------------------------------------------------*/
@@ -70,81 +37,9 @@ static bool refuse_401(clo_refusal *no, const char *why)
     return refuse(no, 401, "invalid_request_error", "invalid_api_key", -1, "%s", why);
 }
 
-/* --- reading ------------------------------------------------------------------------------------------------------*/
+/* --- use ----------------------------------------------------------------------------------------------------------*/
 
-static void free_keys(key *keys, size_t n)
-{
-    for (size_t i = 0; i < n; i++) free(keys[i].models);
-    free(keys);
-}
-
-static bool read_key(key *out, clo_stmt *q, clo_err *err)
-{
-    clo_str id = clo_stmt_get_str(q, 0), name = clo_stmt_get_str(q, 1), models = clo_stmt_get_str(q, 6);
-    clo_bytes salt = clo_stmt_get_blob(q, 2), hash = clo_stmt_get_blob(q, 3);
-    *out = (key){.tokens_per_day = clo_stmt_get_int(q, 4), .concurrent = clo_stmt_get_int(q, 5),
-                 .expires_s = clo_stmt_get_int(q, 7), .revoked = !clo_stmt_is_null(q, 8),
-                 .admin = clo_stmt_get_int(q, 9) != 0};
-    if (id.len != CLO_KEY_ID_LEN || name.len >= CLO_KEY_NAME_MAX || salt.len != sizeof out->salt ||
-        hash.len != sizeof out->hash.b)
-        return clo_fail(err, CLO_ERR_DAMAGED, "database: a key of the wrong shape");
-    memcpy(out->id, id.ptr, id.len);
-    memcpy(out->name, name.ptr, name.len);
-    memcpy(out->salt, salt.ptr, salt.len);
-    memcpy(out->hash.b, hash.ptr, hash.len);
-    if (clo_stmt_is_null(q, 6)) return true;
-    out->models = strndup(models.ptr, models.len);
-    return out->models || clo_fail(err, CLO_ERR_MEMORY, "keys");
-}
-
-static bool read_keys(clo_keys *k, clo_err *err)
-{
-    clo_stmt q = {0};
-    key *keys = NULL;
-    size_t n = 0, cap = 0;
-    bool row = false;
-    bool ok = clo_stmt_open(&q, k->db,
-                            "SELECT id, name, salt, hash, tokens_per_day, concurrent, models, expires, revoked, admin FROM keys"
-                            " ORDER BY id",
-                            err);
-    while (ok && (ok = clo_stmt_step(&q, &row, err)) && row) {
-        if (n == cap) {
-            key *more = n < KEYS_MAX ? realloc(keys, (cap = 2 * cap + 16) * sizeof *keys) : NULL;
-            if (!(ok = more || clo_fail(err, CLO_ERR_LIMIT, "%zu keys", n))) break;
-            keys = more;
-        }
-        ok = read_key(&keys[n++], &q, err);
-    }
-    clo_stmt_close(&q);
-    if (!ok) {
-        free_keys(keys, n);
-        return false;
-    }
-    free_keys(k->keys, k->n_keys);
-    k->keys = keys;
-    k->n_keys = n;
-    return true;
-}
-
-/* Reads the keys again when the book has a new number. The versions are set last, so a failure is tried again. */
-static bool refresh(clo_keys *k, clo_err *err)
-{
-    int64_t version = 0, book;
-    clo_stmt q = {0};
-    bool row = false;
-    if (!clo_db_version(&version, k->db, err)) return false;
-    if (version == k->db_version) return true;
-    bool ok = clo_stmt_open(&q, k->db, "SELECT value FROM books WHERE name = 'keys'", err) &&
-              clo_stmt_step(&q, &row, err) && (row || clo_fail(err, CLO_ERR_DAMAGED, "database: no book of keys"));
-    book = ok ? clo_stmt_get_int(&q, 0) : 0;
-    clo_stmt_close(&q);
-    if (!ok || (book != k->book && !read_keys(k, err))) return false;
-    k->book = book;
-    k->db_version = version;
-    return true;
-}
-
-static bool read_used(int64_t *out, clo_keys *k, const char *name, int64_t day, clo_err *err)
+static bool read_used_today(int64_t *out, clo_keys *k, const char *name, int64_t day, clo_err *err)
 {
     clo_stmt q = {0};
     bool row = false;
@@ -157,13 +52,13 @@ static bool read_used(int64_t *out, clo_keys *k, const char *name, int64_t day, 
 }
 
 /* The count of a name, made at its first request. A new day begins at zero. */
-static tally *tally_of(clo_keys *k, const char *name, int64_t day, clo_err *err)
+static clo_key_tally *tally_of(clo_keys *k, const char *name, int64_t day, clo_err *err)
 {
-    tally *t = k->tallies;
+    clo_key_tally *t = k->tallies;
     while (t && strcmp(t->name, name) != 0) t = t->next;
     if (!t) {
         int64_t used;
-        if (!read_used(&used, k, name, day, err) || !(t = calloc(1, sizeof *t))) return NULL;
+        if (!read_used_today(&used, k, name, day, err) || !(t = calloc(1, sizeof *t))) return NULL;
         memcpy(t->name, name, strlen(name) + 1);
         t->day = day;
         t->used = used;
@@ -177,51 +72,12 @@ static tally *tally_of(clo_keys *k, const char *name, int64_t day, clo_err *err)
     return t;
 }
 
-static int compare_id(const void *id, const void *k)
-{
-    return memcmp(id, ((const key *)k)->id, CLO_KEY_ID_LEN);
-}
-
-static const key *key_of(const clo_keys *k, const char *id)
-{
-    return k->n_keys ? bsearch(id, k->keys, k->n_keys, sizeof *k->keys, compare_id) : NULL;
-}
-
-/* --- opening ------------------------------------------------------------------------------------------------------*/
-
-bool clo_keys_open(clo_keys **out, const char *data_dir, clo_err *err)
-{
-    clo_keys *k = calloc(1, sizeof *k);
-    *out = NULL;
-    if (!k) return clo_fail(err, CLO_ERR_MEMORY, "keys");
-    pthread_mutex_init(&k->lock, NULL);
-    k->book = k->db_version = -1;
-    if (clo_db_open(&k->db, data_dir, err) && refresh(k, err)) {
-        *out = k;
-        return true;
-    }
-    clo_keys_close(k);
-    return false;
-}
-
-void clo_keys_close(clo_keys *k)
-{
-    if (!k) return;
-    while (k->tallies) {
-        tally *t = k->tallies;
-        k->tallies = t->next;
-        free(t);
-    }
-    free_keys(k->keys, k->n_keys);
-    clo_db_close(k->db);
-    pthread_mutex_destroy(&k->lock);
-    free(k);
-}
+/* --- whether one is needed ----------------------------------------------------------------------------------------*/
 
 bool clo_keys_needed(clo_keys *k)
 {
     pthread_mutex_lock(&k->lock);
-    bool needed = !k->ask_nobody && (!refresh(k, NULL) || k->n_keys > 0);
+    bool needed = !k->ask_nobody && (!clo_keys_refresh(k, NULL) || k->n_keys > 0);
     pthread_mutex_unlock(&k->lock);
     return needed;
 }
@@ -258,35 +114,24 @@ static const char *text_of(const char *authorization, const char *x_api_key)
     return x_api_key;
 }
 
-/* NULL unless the whole text is that of a key. An unknown id costs a hash too, so that time tells nothing of ids. */
-static const key *check_text(const clo_keys *k, const char *text)
-{
-    static const key nobody = {.id = ""};
-    size_t n = strlen(text);
-    while (n > 0 && text[n - 1] == ' ') n--;
-    if (n != CLO_KEY_TEXT_MAX - 1 || strncmp(text, KEY_PREFIX, strlen(KEY_PREFIX)) != 0) return NULL;
-    const key *found = key_of(k, text + strlen(KEY_PREFIX));
-    const key *against = found ? found : &nobody;
-    clo_sha256 hash = clo_key_hash(against->salt, text);
-    bool same = CRYPTO_memcmp(hash.b, against->hash.b, sizeof hash.b) == 0;
-    return same ? found : NULL;
-}
-
 static bool who_locked(clo_caller *out, clo_keys *k, const char *text, int64_t now_s, clo_refusal *no)
 {
     clo_err err = {0};
     if (k->ask_nobody) return true;
-    if (!refresh(k, &err)) return refuse(no, 500, "server_error", NULL, -1, "the keys cannot be read");
+    if (!clo_keys_refresh(k, &err)) return refuse(no, 500, "server_error", NULL, -1, "the keys cannot be read");
     if (k->n_keys == 0) return true;
     if (!text || !*text)
         return refuse_401(no, "No API key was given: send the header 'Authorization: Bearer KEY'.");
-    const key *found = check_text(k, text);
+    clo_key_row *found = clo_keys_of_text(k, clo_str_from(text));
     if (!found) return refuse_401(no, "Incorrect API key.");
     if (found->revoked) return refuse_401(no, "This API key was revoked.");
     if (found->expires_s && found->expires_s <= now_s) return refuse_401(no, "This API key has expired.");
+    if (found->scope)
+        return refuse(no, 403, "permission_error", "permission_denied", -1, "This token is for '%.150s' alone.", found->scope);
     memcpy(out->name, found->name, sizeof out->name);
     memcpy(out->id, found->id, sizeof out->id);
     out->admin = found->admin;
+    found->used_s = now_s;
     return true;
 }
 
@@ -322,7 +167,7 @@ static bool in_list(const char *models, clo_str model)
     return false;
 }
 
-static bool may_use(const key *found, const char *model)
+static bool may_use(const clo_key_row *found, const char *model)
 {
     return !found->models || in_list(found->models, without_latest(clo_str_from(model)));
 }
@@ -331,14 +176,14 @@ bool clo_keys_may_use(clo_keys *k, const clo_caller *who, const char *model)
 {
     if (!who->name[0]) return true;
     pthread_mutex_lock(&k->lock);
-    const key *found = key_of(k, who->id);
+    const clo_key_row *found = clo_keys_of_id(k, who->id);
     bool may = found && !found->revoked && may_use(found, model);
     pthread_mutex_unlock(&k->lock);
     return may;
 }
 
 /* The rows of the specification's error table, in its order. `left` is what the day has for this request's output. */
-static bool check_quota(int64_t *left, const key *found, const tally *t, const char *model, int64_t n_prompt,
+static bool check_quota(int64_t *left, const clo_key_row *found, const clo_key_tally *t, const char *model, int64_t n_prompt,
                         int64_t now_s, clo_refusal *no)
 {
     int64_t max = found->tokens_per_day, to_reset = KEY_DAY_S - now_s % KEY_DAY_S;
@@ -362,7 +207,7 @@ static bool check_quota(int64_t *left, const key *found, const tally *t, const c
 static bool begin_locked(clo_grant *g, clo_keys *k, const clo_caller *who, const char *model, int64_t n_prompt,
                          int64_t now_s, clo_refusal *no)
 {
-    const key *found = key_of(k, who->id);
+    const clo_key_row *found = clo_keys_of_id(k, who->id);
     if (!found || found->revoked) return refuse_401(no, "This API key was revoked.");
     g->t = tally_of(k, who->name, now_s / KEY_DAY_S, NULL);
     if (!g->t) return refuse(no, 500, "server_error", NULL, -1, "the key's count cannot be read");

@@ -1,20 +1,17 @@
-/* See keys.h: the book. keys_live.c has the server's side. */
-#include "serve/keys.h"
+/* See keys.h: the book. keys_snapshot.c and keys_live.c have the server's side. */
+#include "hub/keys.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
 
 #include "base/buf.h"
-#include "infer/library.h"
-#include "serve/keys_impl.h"
-
-#define MODELS_BYTES_MAX ((size_t)CLO_KEY_MODELS_MAX * CLO_MODEL_NAME_MAX)
+#include "base/entropy.h"
+#include "hub/keys_impl.h"
 
 _Static_assert(CLO_KEY_TEXT_MAX == sizeof KEY_PREFIX + CLO_KEY_ID_LEN + KEY_SECRET_LEN, "the parts of a key");
+_Static_assert(sizeof KEY_PREFIX == sizeof KEY_PREFIX_TOKEN, "one length for both");
 
 clo_sha256 clo_key_hash(const uint8_t salt[KEY_SALT_BYTES], const char *text)
 {
@@ -42,7 +39,7 @@ bool clo_key_name_ok(const char *name)
 /* A model's name, or the beginning of names with a star: "org/" "*", "smol" "*", "*". A tag (":q4_0") may follow. */
 static bool model_ok(clo_str s)
 {
-    if (s.len == 0 || s.len >= CLO_MODEL_NAME_MAX) return false;
+    if (s.len == 0 || s.len >= CLO_KEYS_MODEL_MAX) return false;
     for (size_t i = 0; i < s.len; i++) {
         char c = s.ptr[i];
         bool alnum = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
@@ -52,8 +49,7 @@ static bool model_ok(clo_str s)
     return true;
 }
 
-/* "a,b" to "a\nb\n", as the tables have it. */
-static bool spell_models(clo_buf *out, const char *list, clo_err *err)
+bool clo_keys_spell_models(clo_buf *out, const char *list, clo_err *err)
 {
     clo_str s = clo_str_from(list);
     size_t n = 0;
@@ -104,30 +100,13 @@ bool clo_key_parse_expiry(int64_t *out_s, const char *text, int64_t now_s, clo_e
 
 /* --- making -------------------------------------------------------------------------------------------------------*/
 
-static bool random_bytes(void *out, size_t n, clo_err *err)
+bool clo_keys_make_text(char text[CLO_KEY_TEXT_MAX], const char *prefix, clo_err *err)
 {
-    ssize_t k;
-    do k = getrandom(out, n, 0);
-    while (k < 0 && errno == EINTR);
-    return k == (ssize_t)n || clo_fail_sys(err, k < 0 ? errno : EIO, "random bytes");
+    memcpy(text, prefix, strlen(prefix) + 1);
+    return clo_entropy_text(text + strlen(prefix), CLO_KEY_ID_LEN + KEY_SECRET_LEN, err);
 }
 
-/* n letters and digits, each of the 62 equally likely: a byte of 248 to 255 is drawn again. */
-static bool random_text(char *out, size_t n, clo_err *err)
-{
-    static const char set[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    for (size_t i = 0; i < n;) {
-        uint8_t b[64];
-        if (!random_bytes(b, sizeof b, err)) return false;
-        for (size_t j = 0; j < sizeof b && i < n; j++)
-            if (b[j] < 248) out[i++] = set[b[j] % 62];
-    }
-    out[n] = 0;
-    return true;
-}
-
-/* The book's number: a server reads the keys again when it has grown. */
-static bool turn_page(clo_db *db, clo_err *err)
+bool clo_keys_turn_page(clo_db *db, clo_err *err)
 {
     clo_stmt q = {0};
     bool row;
@@ -147,7 +126,7 @@ static bool insert_key(clo_db *db, const clo_key_opts *o, clo_str models, const 
     uint8_t salt[KEY_SALT_BYTES];
     clo_stmt q = {0};
     bool row;
-    if (!random_bytes(salt, sizeof salt, err)) return false;
+    if (!clo_entropy_bytes(salt, sizeof salt, err)) return false;
     clo_sha256 hash = clo_key_hash(salt, text);
     bool ok = clo_stmt_open(&q, db,
                             "INSERT INTO keys (id, name, salt, hash, tokens_per_day, concurrent, models, created, expires, admin)"
@@ -161,7 +140,7 @@ static bool insert_key(clo_db *db, const clo_key_opts *o, clo_str models, const 
               (models.len ? clo_stmt_text(&q, 7, models, err) : clo_stmt_null(&q, 7, err)) &&
               clo_stmt_int(&q, 8, now_s, err) && bind_limit(&q, 9, o->expires_s, err) &&
               clo_stmt_int(&q, 10, o->admin, err) && clo_stmt_step(&q, &row, err) &&
-              turn_page(db, err);
+              clo_keys_turn_page(db, err);
     clo_stmt_close(&q);
     return ok;
 }
@@ -170,7 +149,7 @@ static bool name_is_free(clo_db *db, const char *name, clo_err *err)
 {
     clo_stmt q = {0};
     bool row = false;
-    bool ok = clo_stmt_open(&q, db, "SELECT 1 FROM keys WHERE name = ?1 AND revoked IS NULL", err) &&
+    bool ok = clo_stmt_open(&q, db, "SELECT 1 FROM keys WHERE name = ?1 AND role IS NULL AND revoked IS NULL", err) &&
               clo_stmt_text(&q, 1, clo_str_from(name), err) && clo_stmt_step(&q, &row, err);
     clo_stmt_close(&q);
     return ok && (!row || clo_fail(err, CLO_ERR_DENIED, "there is a key '%s' ('cloche key revoke %s' ends it)", name, name));
@@ -178,14 +157,12 @@ static bool name_is_free(clo_db *db, const char *name, clo_err *err)
 
 bool clo_key_add(char text[CLO_KEY_TEXT_MAX], clo_db *db, const clo_key_opts *o, int64_t now_s, clo_err *err)
 {
-    clo_buf models = {.max = MODELS_BYTES_MAX};
+    clo_buf models = {.max = CLO_KEYS_MODELS_BYTES_MAX};
     if (!clo_key_name_ok(o->name))
         return clo_fail(err, CLO_ERR_USAGE, "'%.80s' is no name for a key: up to %d letters, digits, . _ - @", o->name,
                         CLO_KEY_NAME_MAX - 1);
-    bool ok = !o->models || spell_models(&models, o->models, err);
-    memcpy(text, KEY_PREFIX, sizeof KEY_PREFIX);
-    ok = ok && random_text(text + strlen(KEY_PREFIX), CLO_KEY_ID_LEN + KEY_SECRET_LEN, err);
-    ok = ok && name_is_free(db, o->name, err) && insert_key(db, o, clo_buf_str(&models), text, now_s, err);
+    bool ok = !o->models || clo_keys_spell_models(&models, o->models, err);
+    ok = ok && clo_keys_make_text(text, KEY_PREFIX, err) && name_is_free(db, o->name, err) && insert_key(db, o, clo_buf_str(&models), text, now_s, err);
     clo_buf_free(&models);
     return ok;
 }
@@ -194,12 +171,13 @@ bool clo_key_revoke(clo_db *db, const char *name, int64_t now_s, clo_err *err)
 {
     clo_stmt q = {0};
     bool row = false;
-    bool ok = clo_stmt_open(&q, db, "UPDATE keys SET revoked = ?2 WHERE name = ?1 AND revoked IS NULL RETURNING id", err) &&
+    bool ok = clo_stmt_open(&q, db, "UPDATE keys SET revoked = ?2 WHERE name = ?1 AND role IS NULL AND revoked IS NULL"
+                                      " RETURNING id", err) &&
               clo_stmt_text(&q, 1, clo_str_from(name), err) && clo_stmt_int(&q, 2, now_s, err) &&
               clo_stmt_step(&q, &row, err);
     clo_stmt_close(&q);
     if (ok && !row) ok = clo_fail(err, CLO_ERR_NOT_FOUND, "no valid key '%.80s' ('cloche key list' shows them)", name);
-    return ok && turn_page(db, err);
+    return ok && clo_keys_turn_page(db, err);
 }
 
 /* --- listing ------------------------------------------------------------------------------------------------------*/
@@ -214,7 +192,7 @@ static json_t *str_json(clo_str s)
     return json_stringn(s.ptr, s.len);
 }
 
-static json_t *models_json(clo_stmt *q, int i)
+json_t *clo_keys_models_json(clo_stmt *q, int i)
 {
     if (clo_stmt_is_null(q, i)) return json_null();
     json_t *a = json_array();
@@ -241,7 +219,7 @@ static json_t *key_json(clo_stmt *q, int64_t now_s)
     return json_pack("{s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "name", str_json(clo_stmt_get_str(q, 0)),
                      "id", str_json(clo_stmt_get_str(q, 1)), "state", state, "created", limit_json(q, 2), "expires",
                      limit_json(q, 3), "revoked", limit_json(q, 4), "tokens_per_day", limit_json(q, 5), "concurrent",
-                     limit_json(q, 6), "models", models_json(q, 7), "used", used, "admin",
+                     limit_json(q, 6), "models", clo_keys_models_json(q, 7), "used", used, "admin",
                      clo_stmt_get_int(q, 14) != 0);
 }
 
@@ -249,7 +227,7 @@ static json_t *key_json(clo_stmt *q, int64_t now_s)
     "SELECT k.name, k.id, k.created, k.expires, k.revoked, k.tokens_per_day, k.concurrent, k.models," \
     " t.prompt, t.output, t.requests, sum(u.prompt), sum(u.output), sum(u.requests), k.admin FROM keys k" \
     " LEFT JOIN key_usage t ON t.name = k.name AND t.day = ?1 LEFT JOIN key_usage u ON u.name = k.name" \
-    " WHERE ?2 OR k.revoked IS NULL GROUP BY k.id ORDER BY k.name, k.created, k.id"
+    " WHERE k.role IS NULL AND (?2 OR k.revoked IS NULL) GROUP BY k.id ORDER BY k.name, k.created, k.id"
 
 bool clo_key_list(json_t **out, clo_db *db, bool all, int64_t now_s, clo_err *err)
 {
