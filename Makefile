@@ -67,7 +67,7 @@ BASE := -std=c11 -D_GNU_SOURCE -DCLO_VERSION='"$(VERSION)"' -g -ffp-contract=off
 HARDEN := -fstack-protector-strong $(if $(findstring clang,$(CC)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 LDHARD := -pie -Wl,-z,relro,-z,now
 LIBS := -ljansson -lcrypto -lpcre2-8 -lutf8proc -lm -pthread
-LIBS_SERVE := -lmicrohttpd -lsqlite3 -lseccomp
+LIBS_SERVE := -lmicrohttpd -lsqlite3 -lseccomp -lgit2 -lz
 SAN  :=
 
 ifeq ($(CONFIG),release)
@@ -125,14 +125,15 @@ ISA_OUT  := $(filter-out $(ISA_DIRS),avx2 avx512 neon)
 ifneq ($(CROSS),)
   BOOKS := $(wildcard $(addprefix src/serve/,keys*.c audit*.c ledger.c receipt_files.c address.c ask.c seal*.c airgap*.c notify.c))
   SKIP += src/cli/serve.c $(filter-out $(BOOKS),$(wildcard src/serve/*.c)) tests/unit/test_serve.c tests/fuzz/fuzz_request.c
+  SKIP += src/cli/repo.c $(wildcard src/hub/*.c) # nor has libgit2
   SKIP += tests/unit/test_seal.c # the emulator has no filters of system calls
   BASE += -DCLO_NO_SERVE
   LIBS_SERVE := -lsqlite3 -lseccomp
 endif
-LIB_SRC := $(filter-out src/cli/% src/serve/% src/store/% $(ISA_OUT:%=src/tensor/%/%) $(SKIP),$(wildcard src/*/*.c src/tensor/*/*.c))
+LIB_SRC := $(filter-out src/cli/% src/serve/% src/hub/% src/store/% $(ISA_OUT:%=src/tensor/%/%) $(SKIP),$(wildcard src/*/*.c src/tensor/*/*.c))
 CLI_SRC := $(filter-out $(SKIP),$(wildcard src/cli/*.c))
 # The server belongs to the program, not to the library.
-SERVE_SRC := $(filter-out $(SKIP),$(wildcard src/serve/*.c src/store/*.c))
+SERVE_SRC := $(filter-out $(SKIP),$(wildcard src/serve/*.c src/hub/*.c src/store/*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
 CLI_OBJ := $(CLI_SRC:%.c=$(B)/%.o)
 SERVE_OBJ := $(SERVE_SRC:%.c=$(B)/%.o)
