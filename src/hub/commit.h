@@ -52,6 +52,7 @@ typedef bool clo_may_link_fn(void *ctx, const clo_sha256 *sha256, int64_t *size,
 
 typedef struct {
     clo_str ref;         /* full name: refs/heads/main, refs/pr/1 (clo_revision_branch) */
+    bool is_first;       /* the ref is not there yet and the commit has no parent */
     clo_str summary;     /* at least one character */
     clo_str description; /* may be empty */
     clo_str parent;      /* 5 to 40 hex digits that the head must begin with; empty: no matter */
