@@ -60,12 +60,12 @@ static size_t compile(step *out, clo_str p)
         size_t stars = 0, end;
         while (i + stars < p.len && p.ptr[i + stars] == '*') stars++;
         bool at_part = i == 0 || p.ptr[i - 1] == '/';
-        if (stars == 2 && at_part && i + 2 == p.len) {
+        if (stars >= 2 && at_part && i + stars == p.len) {
             out[n++] = (step){.kind = STEP_ALL};
-            i += 2;
-        } else if (stars == 2 && at_part && p.ptr[i + 2] == '/') {
+            i += stars;
+        } else if (stars >= 2 && at_part && p.ptr[i + stars] == '/') {
             out[n++] = (step){.kind = STEP_FOLDERS};
-            i += 3;
+            i += stars + 1;
         } else if (stars > 0) {
             out[n++] = (step){.kind = STEP_STAR};
             i += stars;

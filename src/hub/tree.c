@@ -104,6 +104,7 @@ static bool tree_of_commit(git_tree **out, clo_git *g, const clo_oid *commit, cl
 static bool copy_path(char out[CLO_PATH_MAX], clo_str path)
 {
     if (path.len >= CLO_PATH_MAX || memchr(path.ptr ? path.ptr : "", 0, path.len)) return false;
+    if (path.len && path.ptr[path.len - 1] == '/') return false; /* libgit2 would overlook it */
     if (path.len) memcpy(out, path.ptr, path.len);
     out[path.len] = '\0';
     return true;
