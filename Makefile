@@ -68,7 +68,7 @@ HARDEN := -fstack-protector-strong $(if $(findstring clang,$(CC)),,-U_FORTIFY_SO
 LDHARD := -pie -Wl,-z,relro,-z,now
 LIBS := -ljansson -lcrypto -lpcre2-8 -lutf8proc -lm -pthread
 LIBS_HUB := -lsqlite3 -lcrypt -lyaml -lcmark-gfm-extensions -lcmark-gfm
-LIBS_SERVE := -lmicrohttpd -lseccomp $(LIBS_HUB)
+LIBS_SERVE := -lmicrohttpd -lseccomp -lgit2 -lz $(LIBS_HUB)
 SAN  :=
 
 ifeq ($(CONFIG),release)
@@ -126,6 +126,7 @@ ISA_OUT  := $(filter-out $(ISA_DIRS),avx2 avx512 neon)
 ifneq ($(CROSS),)
   BOOKS := $(wildcard $(addprefix src/serve/,audit*.c ledger.c receipt_files.c address.c ask.c seal*.c airgap*.c notify.c))
   SKIP += src/cli/serve.c $(filter-out $(BOOKS),$(wildcard src/serve/*.c)) tests/unit/test_serve.c tests/fuzz/fuzz_request.c
+  SKIP += src/cli/repo.c $(wildcard $(addprefix src/hub/,git_*.c refs.c repo*.c revision.c history.c tree.c edit.c commit*.c pack*.c)) # nor has libgit2
   SKIP += tests/unit/test_seal.c # the emulator has no filters of system calls
   BASE += -DCLO_NO_SERVE
   LIBS_SERVE := -lseccomp $(LIBS_HUB)

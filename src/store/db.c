@@ -55,6 +55,19 @@ static const char *const migrations[] = {
     "CREATE TABLE gated_requests (repo INTEGER NOT NULL, user INTEGER NOT NULL REFERENCES accounts ON DELETE CASCADE,"
     " status TEXT NOT NULL CHECK (status IN ('pending', 'accepted', 'rejected')), time INTEGER NOT NULL, reason TEXT,"
     " fields TEXT, PRIMARY KEY (repo, user)) STRICT, WITHOUT ROWID;",
+    /* Repositories; see hub/repo.h and hub/git_db.h. An object's `data` is a zlib stream; `old` is ns/name. */
+    "CREATE TABLE repos (id INTEGER PRIMARY KEY AUTOINCREMENT, oid TEXT NOT NULL UNIQUE, type TEXT NOT NULL,"
+    " namespace INTEGER NOT NULL, name TEXT NOT NULL COLLATE NOCASE, private INTEGER NOT NULL, gated TEXT NOT NULL,"
+    " disabled INTEGER NOT NULL, created INTEGER NOT NULL, modified INTEGER NOT NULL, downloads INTEGER NOT NULL,"
+    " likes INTEGER NOT NULL, UNIQUE (type, namespace, name)) STRICT;"
+    "CREATE TABLE repo_moves (type TEXT NOT NULL, old TEXT NOT NULL COLLATE NOCASE, repo INTEGER NOT NULL,"
+    " PRIMARY KEY (type, old)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX repo_moves_by_repo ON repo_moves (repo);"
+    "CREATE TABLE git_objects (oid BLOB PRIMARY KEY NOT NULL, type INTEGER NOT NULL, size INTEGER NOT NULL,"
+    " data BLOB NOT NULL) STRICT;"
+    "CREATE TABLE repo_objects (repo INTEGER NOT NULL, oid BLOB NOT NULL, PRIMARY KEY (repo, oid)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE refs (repo INTEGER NOT NULL, name TEXT NOT NULL, target BLOB NOT NULL, PRIMARY KEY (repo, name))"
+    " STRICT, WITHOUT ROWID;",
 };
 #define N_MIGRATIONS (int)(sizeof migrations / sizeof migrations[0])
 
@@ -196,6 +209,11 @@ bool clo_db_commit(clo_db *db, clo_err *err)
 void clo_db_rollback(clo_db *db)
 {
     if (!sqlite3_get_autocommit(db->sql)) sqlite3_exec(db->sql, "ROLLBACK", NULL, NULL, NULL);
+}
+
+bool clo_db_writing(clo_db *db)
+{
+    return !sqlite3_get_autocommit(db->sql);
 }
 
 bool clo_db_version(int64_t *out, clo_db *db, clo_err *err)

@@ -40,6 +40,8 @@ CLO_CHECK bool clo_db_begin(clo_db *db, clo_err *err);
 /* On disk when it returns true; else everything since begin is undone. */
 CLO_CHECK bool clo_db_commit(clo_db *db, clo_err *err);
 void clo_db_rollback(clo_db *db);
+/* Whether a transaction is open. */
+bool clo_db_writing(clo_db *db);
 
 /* Changes whenever another connection (of any process) commits; a read of shared memory, no disk. */
 CLO_CHECK bool clo_db_version(int64_t *out, clo_db *db, clo_err *err);
