@@ -57,7 +57,8 @@ static inline void mix(uint32_t v[16], int a, int b, int c, int d, uint32_t x, u
 static void compress(uint32_t cv[8], const uint8_t block[BLOCK], uint64_t counter, uint32_t len, uint32_t flags)
 {
     uint32_t m[16], v[16];
-    for (int i = 0; i < 16; i++) m[i] = clo_load_le32(block + 4 * i);
+    for (int i = 0; i < 16; i++)
+        m[i] = clo_load_le32(block + 4 * i);
     memcpy(v, cv, 32);
     memcpy(v + 8, IV, 16);
     v[12] = (uint32_t)counter;
@@ -76,13 +77,15 @@ static void compress(uint32_t cv[8], const uint8_t block[BLOCK], uint64_t counte
         mix(v, 2, 7, 8, 13, m[o[12]], m[o[13]]);
         mix(v, 3, 4, 9, 14, m[o[14]], m[o[15]]);
     }
-    for (int i = 0; i < 8; i++) cv[i] = v[i] ^ v[i + 8];
+    for (int i = 0; i < 8; i++)
+        cv[i] = v[i] ^ v[i + 8];
 }
 
 static void store_cv(uint8_t out[CV], const uint32_t cv[8])
 {
     for (int i = 0; i < 8; i++)
-        for (int b = 0; b < 4; b++) out[4 * i + b] = (uint8_t)(cv[i] >> 8 * b);
+        for (int b = 0; b < 4; b++)
+            out[4 * i + b] = (uint8_t)(cv[i] >> 8 * b);
 }
 
 /* A chunk of n <= CHUNK bytes; `last` is added to the flags of its last block (ROOT, or 0). */
@@ -110,19 +113,24 @@ static void hash_parent(uint8_t out[CV], const mode *m, const uint8_t children[2
 
 /* --- eight at once ------------------------------------------------------------------------------------------------*/
 
+typedef void hash8_fn(uint8_t *out, const mode *md, const uint8_t *p, size_t stride, size_t n_blocks, uint64_t counter,
+                      uint64_t count, uint32_t first, uint32_t last);
+
+#if (defined(__x86_64__) || defined(__aarch64__)) && !defined(CLO_SCALAR_ONLY)
+
 /* Vectors of eight words in the compilers' own notation: one register of AVX2, two of NEON or SSE2. Helpers take them by
  * address, for without AVX2 they have no way to be passed by value. */
 typedef uint32_t vec __attribute__((vector_size(32)));
 typedef uint8_t vec_bytes __attribute__((vector_size(32)));
-#define INLINE static inline __attribute__((always_inline))
+#    define INLINE static inline __attribute__((always_inline))
 
-#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
-#define ROT16(x) \
-    ((vec)SHUFFLE((vec_bytes)(x), (vec_bytes)(x), 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13, 18, 19, 16, 17, \
-                  22, 23, 20, 21, 26, 27, 24, 25, 30, 31, 28, 29))
-#define ROT8(x) \
-    ((vec)SHUFFLE((vec_bytes)(x), (vec_bytes)(x), 1, 2, 3, 0, 5, 6, 7, 4, 9, 10, 11, 8, 13, 14, 15, 12, 17, 18, 19, 16, \
-                  21, 22, 23, 20, 25, 26, 27, 24, 29, 30, 31, 28))
+#    define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#    define ROT16(x)                                                                                                   \
+        ((vec)SHUFFLE((vec_bytes)(x), (vec_bytes)(x), 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13, 18, 19,    \
+                      16, 17, 22, 23, 20, 21, 26, 27, 24, 25, 30, 31, 28, 29))
+#    define ROT8(x)                                                                                                    \
+        ((vec)SHUFFLE((vec_bytes)(x), (vec_bytes)(x), 1, 2, 3, 0, 5, 6, 7, 4, 9, 10, 11, 8, 13, 14, 15, 12, 17, 18,    \
+                      19, 16, 21, 22, 23, 20, 25, 26, 27, 24, 29, 30, 31, 28))
 
 INLINE void mix8(vec *a, vec *b, vec *c, vec *d, const vec *x, const vec *y)
 {
@@ -162,7 +170,8 @@ INLINE void hash8_body(uint8_t *out, const mode *md, const uint8_t *p, size_t st
                        uint64_t count, uint32_t first, uint32_t last)
 {
     vec h[8], lo, hi;
-    for (int i = 0; i < 8; i++) h[i] = md->key[i] - (vec){0};
+    for (int i = 0; i < 8; i++)
+        h[i] = md->key[i] - (vec){0};
     for (int l = 0; l < LANES; l++) {
         lo[l] = (uint32_t)(counter + (uint64_t)l * count);
         hi[l] = (uint32_t)((counter + (uint64_t)l * count) >> 32);
@@ -176,13 +185,15 @@ INLINE void hash8_body(uint8_t *out, const mode *md, const uint8_t *p, size_t st
         }
         transpose(m);
         transpose(m + 8);
-        for (int i = 0; i < 8; i++) v[i] = h[i];
-        for (int i = 0; i < 4; i++) v[8 + i] = IV[i] - (vec){0};
+        for (int i = 0; i < 8; i++)
+            v[i] = h[i];
+        for (int i = 0; i < 4; i++)
+            v[8 + i] = IV[i] - (vec){0};
         v[12] = lo;
         v[13] = hi;
         v[14] = (uint32_t)BLOCK - (vec){0};
         v[15] = flags - (vec){0};
-#pragma GCC unroll 7
+#    pragma GCC unroll 7
         for (int r = 0; r < 7; r++) {
             const uint8_t *o = ORDER[r];
             mix8(&v[0], &v[4], &v[8], &v[12], &m[o[0]], &m[o[1]]);
@@ -194,14 +205,15 @@ INLINE void hash8_body(uint8_t *out, const mode *md, const uint8_t *p, size_t st
             mix8(&v[2], &v[7], &v[8], &v[13], &m[o[12]], &m[o[13]]);
             mix8(&v[3], &v[4], &v[9], &v[14], &m[o[14]], &m[o[15]]);
         }
-        for (int i = 0; i < 8; i++) h[i] = v[i] ^ v[i + 8];
+        for (int i = 0; i < 8; i++)
+            h[i] = v[i] ^ v[i + 8];
     }
     transpose(h);
-    for (int l = 0; l < LANES; l++) memcpy(out + l * CV, &h[l], CV);
+    for (int l = 0; l < LANES; l++)
+        memcpy(out + l * CV, &h[l], CV);
 }
 
-typedef void hash8_fn(uint8_t *out, const mode *md, const uint8_t *p, size_t stride, size_t n_blocks, uint64_t counter,
-                      uint64_t count, uint32_t first, uint32_t last);
+#endif
 
 #if defined(__x86_64__) && !defined(CLO_SCALAR_ONLY)
 __attribute__((target("avx2"))) static void hash8_avx2(uint8_t *out, const mode *md, const uint8_t *p, size_t stride,
@@ -266,7 +278,8 @@ static size_t join_pairs(uint8_t *out, const hasher *h, const uint8_t *cvs, size
         h->hash8(out, &h->m, cvs, (size_t)2 * CV, 1, 0, 0, PARENT, 0);
         return LANES;
     }
-    for (; 2 * n + 1 < n_cvs; n++) hash_parent(out + n * CV, &h->m, cvs + 2 * n * CV, 0);
+    for (; 2 * n + 1 < n_cvs; n++)
+        hash_parent(out + n * CV, &h->m, cvs + 2 * n * CV, 0);
     if (n_cvs % 2) {
         memmove(out + n * CV, cvs + (n_cvs - 1) * CV, CV);
         n++;
@@ -281,7 +294,8 @@ static size_t hash_subtree(uint8_t out[LANES * CV], const hasher *h, const uint8
     uint8_t cvs[2 * LANES * CV];
     if (n <= (size_t)LANES * CHUNK) return hash_leaves(out, h, p, n, counter);
     size_t left = CHUNK;
-    while (left < n - left) left *= 2;
+    while (left < n - left)
+        left *= 2;
     size_t n_cvs = hash_subtree(cvs, h, p, left, counter);
     n_cvs += hash_subtree(cvs + n_cvs * CV, h, p + left, n - left, counter + left / CHUNK);
     return join_pairs(out, h, cvs, n_cvs);
@@ -291,14 +305,16 @@ static void hash_all(uint8_t out[32], const uint8_t *key, const uint8_t *p, size
 {
     hasher h = {.hash8 = hash8};
     uint8_t cvs[LANES * CV];
-    for (int i = 0; i < 8; i++) h.m.key[i] = key ? clo_load_le32(key + 4 * i) : IV[i];
+    for (int i = 0; i < 8; i++)
+        h.m.key[i] = key ? clo_load_le32(key + 4 * i) : IV[i];
     h.m.flags = key ? KEYED : 0;
     if (n <= CHUNK) {
         hash_chunk(out, &h.m, p, n, 0, ROOT);
         return;
     }
     size_t n_cvs = hash_subtree(cvs, &h, p, n, 0);
-    while (n_cvs > 2) n_cvs = join_pairs(cvs, &h, cvs, n_cvs);
+    while (n_cvs > 2)
+        n_cvs = join_pairs(cvs, &h, cvs, n_cvs);
     hash_parent(out, &h.m, cvs, ROOT);
 }
 

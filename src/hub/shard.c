@@ -85,13 +85,12 @@ static bool check_xorb(const clo_shard *s, size_t off, clo_err *err)
         const uint8_t *c = head + REC + (size_t)i * REC;
         uint32_t at = clo_load_le32(c + 32), len = clo_load_le32(c + 36);
         if (at != raw || len == 0 || len > CLO_CHUNK_RAW_MAX)
-            return clo_fail_at(err, off + REC + (size_t)i * REC, "chunk %u: %u bytes at %u, expected at %llu", i, len, at,
-                               (unsigned long long)raw);
+            return clo_fail_at(err, off + REC + (size_t)i * REC, "chunk %u: %u bytes at %u, expected at %llu", i, len,
+                               at, (unsigned long long)raw);
         raw += len;
     }
-    return raw == clo_load_le32(head + 40) ||
-           clo_fail_at(err, off, "xorb: %u bytes declared, its chunks have %llu", clo_load_le32(head + 40),
-                       (unsigned long long)raw);
+    return raw == clo_load_le32(head + 40) || clo_fail_at(err, off, "xorb: %u bytes declared, its chunks have %llu",
+                                                          clo_load_le32(head + 40), (unsigned long long)raw);
 }
 
 static bool scan_xorbs(clo_shard *s, size_t *off, clo_err *err)
@@ -119,7 +118,8 @@ bool clo_shard_open(clo_shard *out, clo_bytes bytes, clo_err *err)
     if (memcmp(bytes.ptr, TAG, sizeof TAG) != 0) return clo_fail_at(err, 0, "not a shard");
     uint64_t version = clo_load_le64(bytes.ptr + 32);
     if (version != VERSION)
-        return clo_fail(err, CLO_ERR_UNSUPPORTED, "shard of version %llu, %d is known", (unsigned long long)version, VERSION);
+        return clo_fail(err, CLO_ERR_UNSUPPORTED, "shard of version %llu, %d is known", (unsigned long long)version,
+                        VERSION);
     if (!scan_files(&s, &off, err)) return false;
     s.xorbs_off = off;
     if (!scan_xorbs(&s, &off, err)) return false;
@@ -139,7 +139,8 @@ bool clo_shard_next_file(const clo_shard *s, size_t *at, clo_shard_file *out)
     clo_shard_file f = {.n_terms = clo_load_le32(head + 36), .terms = head + REC};
     const uint8_t *next = f.terms + (size_t)f.n_terms * REC;
     memcpy(f.hash.b, head, sizeof f.hash.b);
-    for (uint32_t i = 0; i < f.n_terms; i++) f.bytes += clo_load_le32(f.terms + (size_t)i * REC + 36);
+    for (uint32_t i = 0; i < f.n_terms; i++)
+        f.bytes += clo_load_le32(f.terms + (size_t)i * REC + 36);
     if (flags & WITH_RANGES) {
         f.ranges = next;
         next += (size_t)f.n_terms * REC;
@@ -199,7 +200,8 @@ static void add_zeros(clo_buf *b, size_t n)
 
 static void add_u32(clo_buf *b, uint32_t v)
 {
-    for (int i = 0; i < 4; i++) clo_buf_add_char(b, (char)(uint8_t)(v >> 8 * i));
+    for (int i = 0; i < 4; i++)
+        clo_buf_add_char(b, (char)(uint8_t)(v >> 8 * i));
 }
 
 static void add_u64(clo_buf *b, uint64_t v)
@@ -241,7 +243,8 @@ void clo_shard_write_xorbs(clo_buf *out, const clo_xorb *xorbs, size_t n_xorbs, 
     add_u64(out, CLO_SHARD_FOOTER);
     add_end(out);
     size_t xorbs_off = out->len - base;
-    for (size_t i = 0; i < n_xorbs; i++) add_xorb(out, &xorbs[i]);
+    for (size_t i = 0; i < n_xorbs; i++)
+        add_xorb(out, &xorbs[i]);
     add_end(out);
     size_t footer_off = out->len - base;
     add_u64(out, FOOTER_VERSION);

@@ -31,25 +31,25 @@
 #define CLO_SHARD_FOOTER 200
 
 typedef struct {
-    clo_bytes bytes;        /* borrowed */
-    size_t xorbs_off;       /* of the xorb section */
+    clo_bytes bytes;  /* borrowed */
+    size_t xorbs_off; /* of the xorb section */
     size_t n_files, n_terms, n_xorbs;
 } clo_shard;
 
 typedef struct {
     clo_xet_hash hash;
     uint32_t n_terms;
-    uint64_t bytes;          /* sum of its terms */
+    uint64_t bytes; /* sum of its terms */
     bool has_sha256;
     clo_sha256 sha256;
-    const uint8_t *terms;    /* n_terms records, borrowed */
-    const uint8_t *ranges;   /* n_terms records, borrowed; NULL: not given */
+    const uint8_t *terms;  /* n_terms records, borrowed */
+    const uint8_t *ranges; /* n_terms records, borrowed; NULL: not given */
 } clo_shard_file;
 
 typedef struct {
     clo_xet_hash xorb;
     uint32_t raw_bytes;
-    uint32_t start, end; /* chunks [start, end), start < end */
+    uint32_t start, end;     /* chunks [start, end), start < end */
     clo_xet_hash range_hash; /* zeros when not given */
 } clo_shard_term;
 

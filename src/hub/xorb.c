@@ -62,14 +62,16 @@ static void ungroup(uint8_t *out, const uint8_t *in, size_t n)
 {
     size_t q = n / 4, rest = n % 4;
     const uint8_t *g[4];
-    for (size_t k = 0; k < 4; k++) g[k] = in + k * q + (k < rest ? k : rest);
+    for (size_t k = 0; k < 4; k++)
+        g[k] = in + k * q + (k < rest ? k : rest);
     for (size_t i = 0; i < q; i++) {
         out[4 * i] = g[0][i];
         out[4 * i + 1] = g[1][i];
         out[4 * i + 2] = g[2][i];
         out[4 * i + 3] = g[3][i];
     }
-    for (size_t k = 0; k < rest; k++) out[4 * q + k] = g[k][q];
+    for (size_t k = 0; k < rest; k++)
+        out[4 * q + k] = g[k][q];
 }
 
 bool clo_chunk_decode(clo_chunk_decoder *d, uint8_t *raw, size_t raw_len, uint8_t scheme, clo_bytes stored,
@@ -82,12 +84,14 @@ bool clo_chunk_decode(clo_chunk_decoder *d, uint8_t *raw, size_t raw_len, uint8_
             return clo_fail_at(err, 0, "plain chunk: %zu bytes stored, %zu declared", stored.len, raw_len);
         memcpy(raw, stored.ptr, raw_len);
         return true;
-    case CLO_CHUNK_LZ4: return decode_frame(d, raw, raw_len, stored, err);
+    case CLO_CHUNK_LZ4:
+        return decode_frame(d, raw, raw_len, stored, err);
     case CLO_CHUNK_BG4_LZ4:
         if (!decode_frame(d, d->grouped, raw_len, stored, err)) return false;
         ungroup(raw, d->grouped, raw_len);
         return true;
-    default: return clo_fail_at(err, 0, "chunk: scheme %u, 0 to 2 are known", scheme);
+    default:
+        return clo_fail_at(err, 0, "chunk: scheme %u, 0 to 2 are known", scheme);
     }
 }
 
@@ -98,29 +102,42 @@ static bool at_footer(clo_bytes left)
     return left.len >= 7 && memcmp(left.ptr, "XETBLOB", 7) == 0;
 }
 
-/* The header at x->stored_bytes; the chunk's hash is not set. */
-static bool read_header(clo_xorb_chunk *c, const clo_xorb *x, clo_bytes body, clo_err *err)
+bool clo_chunk_header(clo_xorb_chunk *c, clo_bytes in, clo_err *err)
 {
-    size_t off = x->stored_bytes, left = body.len - off;
-    const uint8_t *p = body.ptr + off;
-    if (left < CLO_CHUNK_HEADER) return clo_fail_at(err, off, "chunk header: 8 bytes needed, %zu left", left);
+    const uint8_t *p = in.ptr;
+    if (in.len < CLO_CHUNK_HEADER) return clo_fail_at(err, 0, "chunk header: 8 bytes needed, %zu left", in.len);
     uint32_t stored = load_le24(p + 1);
-    *c = (clo_xorb_chunk){.raw_len = load_le24(p + 5), .off = (uint32_t)off, .scheme = p[4]};
-    if (p[0] != 0) return clo_fail_at(err, off, "chunk header: version %u, 0 is known", p[0]);
-    if (c->scheme > CLO_CHUNK_BG4_LZ4) return clo_fail_at(err, off, "chunk: scheme %u, 0 to 2 are known", c->scheme);
-    if (c->raw_len == 0 || stored == 0) return clo_fail_at(err, off, "chunk: empty");
+    *c = (clo_xorb_chunk){.raw_len = load_le24(p + 5), .stored_len = stored + CLO_CHUNK_HEADER, .scheme = p[4]};
+    if (p[0] != 0) return clo_fail_at(err, 0, "chunk header: version %u, 0 is known", p[0]);
+    if (c->scheme > CLO_CHUNK_BG4_LZ4) return clo_fail_at(err, 4, "chunk: scheme %u, 0 to 2 are known", c->scheme);
+    if (c->raw_len == 0 || stored == 0) return clo_fail_at(err, 1, "chunk: empty");
     if (c->raw_len > CLO_CHUNK_RAW_MAX || stored > STORED_MAX)
-        return clo_fail(err, CLO_ERR_LIMIT, "chunk at %zu: %u raw bytes, %u stored", off, c->raw_len, stored);
-    if (stored > left - CLO_CHUNK_HEADER)
-        return clo_fail_at(err, off, "chunk: %u bytes declared, %zu left", stored, left - CLO_CHUNK_HEADER);
-    c->stored_len = stored + CLO_CHUNK_HEADER;
+        return clo_fail(err, CLO_ERR_LIMIT, "chunk of %u raw bytes, %u stored", c->raw_len, stored);
+    return true;
+}
+
+/* The chunk at x->stored_bytes, hashed. */
+static bool parse_chunk(clo_xorb_chunk *c, const clo_xorb *x, clo_bytes body, clo_chunk_decoder *d, uint8_t *raw,
+                        clo_err *err)
+{
+    clo_bytes left = {body.ptr + x->stored_bytes, body.len - x->stored_bytes};
+    if (!clo_chunk_header(c, left, err)) return false;
+    if (c->stored_len > left.len) return clo_fail_at(err, 0, "%u bytes declared, %zu left", c->stored_len, left.len);
+    clo_bytes stored = {left.ptr + CLO_CHUNK_HEADER, c->stored_len - CLO_CHUNK_HEADER};
+    if (!clo_chunk_decode(d, raw, c->raw_len, c->scheme, stored, err)) {
+        if (err && err->code == CLO_ERR_FORMAT) err->at += CLO_CHUNK_HEADER;
+        return false;
+    }
+    c->off = x->stored_bytes;
+    c->hash = clo_xet_chunk_hash(raw, c->raw_len);
     return true;
 }
 
 /* Room for one more chunk. */
 static bool grow(clo_xorb *x, size_t *cap, clo_err *err)
 {
-    if (x->n_chunks == CLO_XORB_CHUNKS_MAX) return clo_fail(err, CLO_ERR_LIMIT, "more than %d chunks", CLO_XORB_CHUNKS_MAX);
+    if (x->n_chunks == CLO_XORB_CHUNKS_MAX)
+        return clo_fail(err, CLO_ERR_LIMIT, "more than %d chunks", CLO_XORB_CHUNKS_MAX);
     if (x->n_chunks < *cap) return true;
     size_t more = *cap ? 2 * *cap : 64;
     clo_xorb_chunk *p = (clo_xorb_chunk *)realloc(x->chunks, more * sizeof *p);
@@ -138,14 +155,12 @@ static bool parse_chunks(clo_xorb *x, clo_bytes body, clo_chunk_decoder *d, uint
     while (x->stored_bytes < body.len) {
         if (at_footer((clo_bytes){body.ptr + x->stored_bytes, body.len - x->stored_bytes})) break;
         clo_xorb_chunk c;
-        if (!read_header(&c, x, body, err) || !grow(x, &cap, err)) return false;
-        clo_bytes stored = {body.ptr + c.off + CLO_CHUNK_HEADER, c.stored_len - CLO_CHUNK_HEADER};
-        if (!clo_chunk_decode(d, raw, c.raw_len, c.scheme, stored, err)) {
-            if (err && err->code == CLO_ERR_FORMAT) err->at += c.off + CLO_CHUNK_HEADER;
+        if (!grow(x, &cap, err)) return false;
+        if (!parse_chunk(&c, x, body, d, raw, err)) {
+            if (err && err->code == CLO_ERR_FORMAT) err->at += x->stored_bytes;
             clo_err_context(err, "chunk %u", x->n_chunks);
             return false;
         }
-        c.hash = clo_xet_chunk_hash(raw, c.raw_len);
         clo_xet_tree_add(&tree, &c.hash, c.raw_len);
         x->chunks[x->n_chunks++] = c;
         x->stored_bytes += c.stored_len;
@@ -168,8 +183,10 @@ bool clo_xorb_parse(clo_xorb *out, clo_bytes body, clo_err *err)
     ok = ok && parse_chunks(&x, body, d, raw, err);
     free(raw);
     clo_chunk_decoder_close(d);
-    if (ok) *out = x;
-    else clo_xorb_free(&x);
+    if (ok)
+        *out = x;
+    else
+        clo_xorb_free(&x);
     return ok;
 }
 
@@ -183,7 +200,8 @@ void clo_xorb_free(clo_xorb *x)
 
 static void store_le32(uint8_t *p, uint32_t v)
 {
-    for (int i = 0; i < 4; i++) p[i] = (uint8_t)(v >> 8 * i);
+    for (int i = 0; i < 4; i++)
+        p[i] = (uint8_t)(v >> 8 * i);
 }
 
 void clo_xorb_pack_chunks(uint8_t *out, const clo_xorb *x)
@@ -202,7 +220,8 @@ bool clo_xorb_unpack_chunks(clo_xorb *out, const clo_xet_hash *hash, clo_bytes r
     *out = (clo_xorb){0};
     if (n == 0 || n > CLO_XORB_CHUNKS_MAX || rows.len % CLO_XORB_ROW != 0)
         return clo_fail(err, CLO_ERR_DAMAGED, "list of a xorb's chunks: %zu bytes", rows.len);
-    clo_xorb x = {.hash = *hash, .n_chunks = (uint32_t)n, .chunks = (clo_xorb_chunk *)calloc(n, sizeof(clo_xorb_chunk))};
+    clo_xorb x = {
+        .hash = *hash, .n_chunks = (uint32_t)n, .chunks = (clo_xorb_chunk *)calloc(n, sizeof(clo_xorb_chunk))};
     bool ok = x.chunks || clo_fail(err, CLO_ERR_MEMORY, "list of %zu chunks", n);
     for (size_t i = 0; ok && i < n; i++) {
         const uint8_t *p = rows.ptr + i * CLO_XORB_ROW;
@@ -216,7 +235,9 @@ bool clo_xorb_unpack_chunks(clo_xorb *out, const clo_xet_hash *hash, clo_bytes r
         x.stored_bytes += c->stored_len;
         x.raw_bytes += c->raw_len;
     }
-    if (ok) *out = x;
-    else clo_xorb_free(&x);
+    if (ok)
+        *out = x;
+    else
+        clo_xorb_free(&x);
     return ok;
 }

@@ -57,6 +57,9 @@ void clo_xorb_pack_chunks(uint8_t *out, const clo_xorb *x);
 /* CLO_ERR_DAMAGED when the bytes are no such list. out->hash is not computed again. */
 CLO_CHECK bool clo_xorb_unpack_chunks(clo_xorb *out, const clo_xet_hash *hash, clo_bytes rows, clo_err *err);
 
+/* Reads the 8 bytes before a chunk: sizes and scheme. CLO_ERR_FORMAT, CLO_ERR_LIMIT. */
+CLO_CHECK bool clo_chunk_header(clo_xorb_chunk *out, clo_bytes in, clo_err *err);
+
 /* Decodes chunks one at a time, with the memory that this takes. One thread at a time. */
 typedef struct clo_chunk_decoder clo_chunk_decoder;
 CLO_CHECK bool clo_chunk_decoder_open(clo_chunk_decoder **out, clo_err *err);

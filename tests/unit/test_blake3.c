@@ -16,7 +16,8 @@ static const uint8_t key[33] = "whats the Elvish word for friend";
 
 static void hex_of(char out[65], const uint8_t d[32])
 {
-    for (int i = 0; i < 32; i++) snprintf(out + 2 * i, 3, "%02x", d[i]);
+    for (int i = 0; i < 32; i++)
+        snprintf(out + 2 * i, 3, "%02x", d[i]);
 }
 
 /* Input byte i is i % 251. The first 32 bytes of `hash` and `keyed_hash` of the authors' test_vectors.json. */
@@ -67,7 +68,8 @@ static void the_published_vectors_hold(void **state)
     static uint8_t in[102400];
     uint8_t d[32];
     char hex[65];
-    for (size_t i = 0; i < sizeof in; i++) in[i] = (uint8_t)(i % 251);
+    for (size_t i = 0; i < sizeof in; i++)
+        in[i] = (uint8_t)(i % 251);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         clo_blake3(d, in, rows[i].n);
         hex_of(hex, d);
@@ -95,8 +97,10 @@ static void eight_lanes_equal_plain_code_at_every_length(void **state)
     for (size_t n = 0; n + 16 < MAX; n += n < 2100 ? 1 : 509) {
         const uint8_t *p = in + n % 16;
         const uint8_t *k = n % 3 ? key : NULL;
-        if (k) clo_blake3_keyed(a, k, p, n);
-        else clo_blake3(a, p, n);
+        if (k)
+            clo_blake3_keyed(a, k, p, n);
+        else
+            clo_blake3(a, p, n);
         clo_blake3_plain(b, k, p, n);
         if (memcmp(a, b, 32) != 0) fail_msg("%zu bytes differ", n);
     }
@@ -117,9 +121,11 @@ static void its_speed_is_printed(void **state)
     uint8_t *in = (uint8_t *)calloc(1, N), d[32];
     assert_non_null(in);
     double t0 = seconds();
-    for (int i = 0; i < TIMES; i++) clo_blake3_keyed(d, key, in, N);
+    for (int i = 0; i < TIMES; i++)
+        clo_blake3_keyed(d, key, in, N);
     double t1 = seconds();
-    for (int i = 0; i < TIMES / 8; i++) clo_blake3_plain(d, key, in, N);
+    for (int i = 0; i < TIMES / 8; i++)
+        clo_blake3_plain(d, key, in, N);
     double t2 = seconds();
     print_message("# 128 KiB: %.2f GB/s, plain %.2f GB/s\n", TIMES * (double)N / (t1 - t0) / 1e9,
                   TIMES / 8 * (double)N / (t2 - t1) / 1e9);

@@ -93,14 +93,17 @@ static void lists_of_the_shared_vectors_have_their_names(void **state)
         skip();
     }
     assert_true(clo_json_parse(&all, text, 100000, NULL));
-    json_array_foreach (json_object_get(all, "vectors"), i, v) {
+    json_array_foreach(json_object_get(all, "vectors"), i, v)
+    {
         const char *chunks[64];
         json_t *list = json_object_get(v, "chunks");
         size_t n = json_array_size(list);
         assert_in_range(n, 1, 64);
-        for (size_t k = 0; k < n; k++) chunks[k] = json_string_value(json_array_get(list, k));
+        for (size_t k = 0; k < n; k++)
+            chunks[k] = json_string_value(json_array_get(list, k));
         check_list(json_string_value(json_object_get(v, "name")), chunks, n,
-                   json_string_value(json_object_get(v, "xorb_hash")), json_string_value(json_object_get(v, "file_hash")),
+                   json_string_value(json_object_get(v, "xorb_hash")),
+                   json_string_value(json_object_get(v, "file_hash")),
                    json_string_value(json_object_get(v, "range_hash")));
         n_lists++;
     }
@@ -121,7 +124,8 @@ static void chunks_have_their_known_names(void **state)
         uint64_t z = (s ^ s >> 30) * 0xBF58476D1CE4E5B9u;
         z = (z ^ z >> 27) * 0x94D049BB133111EBu;
         z ^= z >> 31;
-        for (int b = 0; b < 8; b++) in[i + (size_t)b] = (uint8_t)(z >> 8 * b);
+        for (int b = 0; b < 8; b++)
+            in[i + (size_t)b] = (uint8_t)(z >> 8 * b);
     }
     clo_xet_hash h = clo_xet_chunk_hash(in, 84493);
     is_hash("splitmix64", &h, "6eca1e7dadaf08cca5d82d318c800f07c2ddcec115a7e8627e5edd9605b94b8d");
@@ -152,8 +156,9 @@ static clo_xet_hash plain_root(clo_xet_node *nodes, size_t n)
                 clo_buf_addf(&text, "%s : %llu\n", hex, (unsigned long long)nodes[at + i].len);
                 len += nodes[at + i].len;
             }
-            static const uint8_t key[32] = {1,  126, 197, 199, 165, 71, 41,  150, 253, 148, 102, 102, 180, 138, 2,  230,
-                                            93, 221, 83,  111, 55,  199, 109, 210, 248, 99,  82,  230, 74,  83,  113, 63};
+            static const uint8_t key[32] = {1,   126, 197, 199, 165, 71,  41,  150, 253, 148, 102,
+                                            102, 180, 138, 2,   230, 93,  221, 83,  111, 55,  199,
+                                            109, 210, 248, 99,  82,  230, 74,  83,  113, 63};
             clo_blake3_plain(nodes[up].hash.b, key, text.ptr, text.len);
             nodes[up++].len = len;
             clo_buf_free(&text);
@@ -191,7 +196,8 @@ static void text_of_hashes_is_read_strictly(void **state)
                        "1716151413121110"
                        "1f1e1d1c1b1a1918";
     assert_true(clo_xet_hash_parse(&h, clo_str_from(good)));
-    for (int i = 0; i < 32; i++) assert_int_equal(h.b[i], i);
+    for (int i = 0; i < 32; i++)
+        assert_int_equal(h.b[i], i);
     is_hash("back", &h, good);
     assert_false(clo_xet_hash_parse(&h, (clo_str){good, 63}));
     assert_false(clo_xet_hash_parse(&h, CLO_STR("070605040302010G0f0e0d0c0b0a090817161514131211101f1e1d1c1b1a1918")));
@@ -234,7 +240,8 @@ static void every_scheme_and_length_comes_back(void **state)
     for (size_t i = 0; i < N; i++)
         for (uint8_t scheme = 0; scheme < 3; scheme++) {
             make_noise(raw, lens[i], i);
-            for (size_t k = 0; k < lens[i]; k += 2) raw[k] = (uint8_t)(k >> 8);
+            for (size_t k = 0; k < lens[i]; k += 2)
+                raw[k] = (uint8_t)(k >> 8);
             make_chunk(&body, raw, lens[i], scheme);
         }
     size_t n_good = body.len;
@@ -248,7 +255,8 @@ static void every_scheme_and_length_comes_back(void **state)
         assert_int_equal(k->scheme, c % 3);
         assert_true(clo_chunk_decode(d, back, k->raw_len, k->scheme, stored, &err));
         make_noise(raw, lens[c / 3], c / 3);
-        for (size_t i = 0; i < lens[c / 3]; i += 2) raw[i] = (uint8_t)(i >> 8);
+        for (size_t i = 0; i < lens[c / 3]; i += 2)
+            raw[i] = (uint8_t)(i >> 8);
         assert_memory_equal(raw, back, lens[c / 3]);
         assert_false(clo_chunk_decode(d, back, k->raw_len - 1, k->scheme, stored, NULL));
     }
@@ -308,7 +316,8 @@ static void a_xorb_that_lies_is_refused(void **state)
     for (size_t n = 0; n < good.len; n++) /* cut off anywhere but between the chunks */
         if (clo_xorb_parse(&x, (clo_bytes){(const uint8_t *)good.ptr, n}, NULL) != (n == 1008))
             fail_msg("the first %zu bytes", n);
-        else clo_xorb_free(&x);
+        else
+            clo_xorb_free(&x);
     clo_buf_free(&good);
 }
 
@@ -318,7 +327,8 @@ static void a_xorb_of_too_many_chunks_is_refused(void **state)
     clo_buf body = {0};
     clo_xorb x = {0};
     clo_err err = {0};
-    for (int i = 0; i < CLO_XORB_CHUNKS_MAX; i++) make_chunk(&body, (const uint8_t *)"x", 1, CLO_CHUNK_PLAIN);
+    for (int i = 0; i < CLO_XORB_CHUNKS_MAX; i++)
+        make_chunk(&body, (const uint8_t *)"x", 1, CLO_CHUNK_PLAIN);
     assert_true(clo_xorb_parse(&x, make_view(&body), &err));
     clo_xorb_free(&x);
     make_chunk(&body, (const uint8_t *)"x", 1, CLO_CHUNK_PLAIN);

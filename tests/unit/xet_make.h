@@ -11,7 +11,8 @@
 
 static inline void make_u32(clo_buf *b, uint32_t v)
 {
-    for (int i = 0; i < 4; i++) clo_buf_add_char(b, (char)(uint8_t)(v >> 8 * i));
+    for (int i = 0; i < 4; i++)
+        clo_buf_add_char(b, (char)(uint8_t)(v >> 8 * i));
 }
 
 static inline void make_bytes(clo_buf *b, const void *p, size_t n)
@@ -21,7 +22,8 @@ static inline void make_bytes(clo_buf *b, const void *p, size_t n)
 
 static inline void make_zeros(clo_buf *b, size_t n)
 {
-    while (n--) clo_buf_add_char(b, 0);
+    while (n--)
+        clo_buf_add_char(b, 0);
 }
 
 /* Bytes that do not compress, the same for the same seed. */
@@ -42,7 +44,8 @@ static inline void make_chunk(clo_buf *b, const uint8_t *raw, size_t n, uint8_t 
     char *packed = (char *)malloc(cap);
     if (!grouped || !packed) abort();
     for (size_t k = 0; k < 4; k++)
-        for (size_t i = k; i < n; i += 4) grouped[at++] = raw[i];
+        for (size_t i = k; i < n; i += 4)
+            grouped[at++] = raw[i];
     if (scheme) len = LZ4F_compressFrame(packed, cap, scheme == CLO_CHUNK_BG4_LZ4 ? grouped : raw, n, NULL);
     make_u32(b, (uint32_t)len << 8);
     make_u32(b, (uint32_t)n << 8 | scheme);
@@ -95,7 +98,8 @@ static inline void make_shard_file(clo_buf *b, const clo_xet_hash *hash, const m
 static inline void make_shard_end(clo_buf *b)
 {
     for (int section = 0; section < 2; section++) { /* of files, and of xorbs: none are named */
-        for (int i = 0; i < 32; i++) clo_buf_add_char(b, (char)0xff);
+        for (int i = 0; i < 32; i++)
+            clo_buf_add_char(b, (char)0xff);
         make_zeros(b, 16);
     }
 }
