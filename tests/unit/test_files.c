@@ -138,9 +138,9 @@ static void a_whole_file_is_taken_when_the_promise_is_kept(void **state)
     static uint8_t bytes[100000];
     char lfs[4096], blob[4096], hex[65];
     struct stat a, b;
-    bool may, found;
-    int64_t n, sum;
-    clo_file_info info;
+    bool may = false, found = false;
+    int64_t n = -1, sum = -1;
+    clo_file_info info = {0};
     world_open(&w);
     make_noise(bytes, sizeof bytes, 1);
     clo_sha256 sha = clo_sha256_of(bytes, sizeof bytes), other = clo_sha256_of(bytes, 10);
@@ -169,7 +169,7 @@ static void a_whole_file_is_taken_when_the_promise_is_kept(void **state)
     reads(&w, &sha, bytes, 1234, 0, 10);
     clo_reader *r = NULL;
     int fd;
-    uint64_t at;
+    uint64_t at = 0;
     assert_true(clo_reader_open(&r, &w.f, &sha, 1234, 10, &w.err) && clo_reader_plain(r, &fd, &at) && at == 1234);
     clo_reader_close(r);
     refuses(&w, "beyond its end", clo_reader_open(&r, &w.f, &sha, 99999, 2, &w.err), CLO_ERR_USAGE);
@@ -302,7 +302,7 @@ static void sample_free(sample *s)
 
 static void sample_put_xorbs(world *w, const sample *s)
 {
-    bool inserted;
+    bool inserted = false;
     for (int i = 0; i < 2; i++)
         if (!put_xorb(w, &s->xorb[i].hash, make_view(&s->body[i]), &inserted, NOW)) fail_msg("%s", w->err.text);
 }
@@ -325,7 +325,7 @@ static void a_xorb_is_taken_when_its_chunks_are_those_of_its_name(void **state)
     (void)state;
     world w;
     sample s;
-    bool inserted, has;
+    bool inserted = false, has = true;
     char path[4096], hex[65];
     clo_xorb x;
     world_open(&w);
@@ -364,8 +364,8 @@ static void a_shards_file_is_taken_and_read_back_at_any_place(void **state)
     (void)state;
     world w;
     sample s;
-    bool inserted, found;
-    clo_file_info info;
+    bool inserted = false, found = false;
+    clo_file_info info = {0};
     world_open(&w);
     sample_make(&s);
     sample_put_xorbs(&w, &s);
@@ -398,7 +398,7 @@ static void a_file_without_a_named_sha256_gets_it_computed(void **state)
     (void)state;
     world w;
     sample s;
-    bool inserted, may;
+    bool inserted = false, may = false;
     world_open(&w);
     sample_make(&s);
     sample_put_xorbs(&w, &s);
@@ -413,8 +413,8 @@ static void a_shard_that_lies_is_refused(void **state)
     (void)state;
     world w;
     sample s;
-    bool inserted, found;
-    clo_file_info info;
+    bool inserted = false, found = false;
+    clo_file_info info = {0};
     make_term t[4];
     world_open(&w);
     sample_make(&s);
@@ -488,7 +488,7 @@ static void a_shard_can_be_given_up(void **state)
     world w;
     sample s;
     clo_buf b = {0};
-    bool inserted;
+    bool inserted = false;
     int calls = 0;
     world_open(&w);
     sample_make(&s);
@@ -512,8 +512,8 @@ static void a_clients_upload_is_taken(void **state)
     world w;
     clo_map xorb = {0}, shard = {0};
     clo_xet_hash hash;
-    bool inserted;
-    int64_t n, sum;
+    bool inserted = false;
+    int64_t n = -1, sum = -1;
     world_open(&w);
     assert_true(clo_map_open(&xorb, "tests/fuzz/corpus/xorb/client.xorb", &w.err) &&
                 clo_map_open(&shard, "tests/fuzz/corpus/shard/client.shard", &w.err));
@@ -599,7 +599,7 @@ static void a_client_can_put_a_file_together(void **state)
     (void)state;
     world w;
     sample s;
-    bool inserted;
+    bool inserted = false;
     json_t *a = NULL;
     world_open(&w);
     sample_make(&s);
@@ -633,7 +633,7 @@ static void a_check_finds_what_is_damaged_or_missing(void **state)
     (void)state;
     world w;
     sample s;
-    bool inserted;
+    bool inserted = false;
     char path[4096], hex[65];
     world_open(&w);
     sample_make(&s);
@@ -668,7 +668,7 @@ static void a_check_finds_what_is_damaged_or_missing(void **state)
 
 static void sweeps(world *w, bool dry, int64_t now_s, uint64_t strays, uint64_t files, uint64_t xet, uint64_t xorbs)
 {
-    clo_sweep_counts n;
+    clo_sweep_counts n = {0};
     clo_sweep_opts o = {.now_s = now_s, .dry_run = dry};
     if (!clo_files_sweep(&n, &w->f, &o, NULL, NULL, &w->err)) fail_msg("sweep: %s", w->err.text);
     if (n.n_strays != strays || n.n_files != files || n.n_xet_files != xet || n.n_xorbs != xorbs)
@@ -683,7 +683,7 @@ static void a_sweep_takes_what_nothing_needs_and_no_more(void **state)
     sample s;
     static uint8_t bytes[1000];
     char lfs[4096], blob[4096], stray[4096], hex[65];
-    bool inserted;
+    bool inserted = false;
     world_open(&w);
     sample_make(&s);
     sample_put_xorbs(&w, &s);
@@ -760,7 +760,7 @@ static void put_nth(world *w, uint32_t i)
 {
     uint8_t bytes[3000];
     size_t n = nth(bytes, i);
-    bool inserted;
+    bool inserted = false;
     if (i % 2 == 0) {
         clo_sha256 sha = clo_sha256_of(bytes, n);
         if (!put_whole(w, 1, &sha, n, (clo_bytes){bytes, n})) _exit(1);
@@ -831,7 +831,7 @@ static void what_was_acknowledged_outlives_kill_9(void **state)
     for (i = 0; i < next; i++)
         is_nth_there(&w, i);
     if (n_faults(&w)) fail_msg("%s", last_fault);
-    clo_sweep_counts n;
+    clo_sweep_counts n = {0};
     clo_sweep_opts o = {.now_s = NOW};
     assert_true(clo_files_sweep(&n, &w.f, &o, NULL, NULL, &w.err));
     assert_true(n.n_strays <= KILLS && n.n_files == 0 && n.n_xorbs == 0);
@@ -863,7 +863,7 @@ static void its_speed_is_printed(void **state)
         clo_buf body = {0}, shard = {0};
         clo_xorb x;
         clo_reader *r = NULL;
-        bool inserted;
+        bool inserted = false;
         size_t got = 1;
         world_open(&w);
         for (uint32_t i = 0; i < N; i++) {
@@ -888,7 +888,7 @@ static void its_speed_is_printed(void **state)
         double t2 = seconds();
         assert_true(clo_files_commit_shard(&inserted, &w.f, make_view(&shard), 1, NOW, NULL, NULL, &w.err));
         double t3 = seconds();
-        clo_file_info info;
+        clo_file_info info = {0};
         assert_true(clo_files_find_xet(&info, &inserted, &w.f, 1, &hash, &w.err) && inserted);
         assert_true(clo_reader_open(&r, &w.f, &info.sha256, 0, info.size, &w.err));
         double t4 = seconds();
