@@ -67,7 +67,7 @@ BASE := -std=c11 -D_GNU_SOURCE -DCLO_VERSION='"$(VERSION)"' -g -ffp-contract=off
 HARDEN := -fstack-protector-strong $(if $(findstring clang,$(CC)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 LDHARD := -pie -Wl,-z,relro,-z,now
 LIBS := -ljansson -lcrypto -lpcre2-8 -lutf8proc -lm -pthread
-LIBS_HUB := -lsqlite3 -lcrypt -lyaml -lcmark-gfm-extensions -lcmark-gfm
+LIBS_HUB := -lsqlite3 -lcrypt -lyaml -llz4 -lcmark-gfm-extensions -lcmark-gfm
 LIBS_SERVE := -lmicrohttpd -lseccomp -lgit2 -lz $(LIBS_HUB)
 SAN  :=
 

@@ -68,6 +68,18 @@ static const char *const migrations[] = {
     "CREATE TABLE repo_objects (repo INTEGER NOT NULL, oid BLOB NOT NULL, PRIMARY KEY (repo, oid)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE refs (repo INTEGER NOT NULL, name TEXT NOT NULL, target BLOB NOT NULL, PRIMARY KEY (repo, name))"
     " STRICT, WITHOUT ROWID;",
+    /* Large files of the hub (hub/files.h). A file is here whole, as the terms of xet_files, or both; repo_files says which
+     * repositories may name it. `terms` and `chunks` are lists of fixed records (files_impl.h, xorb.h). */
+    "CREATE TABLE files (sha256 BLOB PRIMARY KEY NOT NULL, size INTEGER NOT NULL, whole INTEGER NOT NULL, xet BLOB,"
+    " created INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX files_by_xet ON files (xet) WHERE xet IS NOT NULL;"
+    "CREATE TABLE repo_files (repo INTEGER NOT NULL, sha256 BLOB NOT NULL, PRIMARY KEY (repo, sha256)) STRICT,"
+    " WITHOUT ROWID;"
+    "CREATE INDEX repo_files_by_file ON repo_files (sha256);"
+    "CREATE TABLE xorbs (hash BLOB PRIMARY KEY NOT NULL, n_chunks INTEGER NOT NULL, raw INTEGER NOT NULL,"
+    " stored INTEGER NOT NULL, chunks BLOB NOT NULL, created INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE xet_files (hash BLOB PRIMARY KEY NOT NULL, size INTEGER NOT NULL, terms BLOB NOT NULL,"
+    " created INTEGER NOT NULL) STRICT;",
 };
 #define N_MIGRATIONS (int)(sizeof migrations / sizeof migrations[0])
 

@@ -1,0 +1,285 @@
+/* See files.h: whole files and xorbs come in. Bytes go to a file without a name, which gets one after it was checked, in the
+ * transaction that makes its row. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "hub/files_impl.h"
+
+/* The folder of path is made, and a writer for it. */
+static bool open_writer(clo_writer *w, const char *path, clo_err *err)
+{
+    char folder[4096];
+    size_t n = (size_t)(strrchr(path, '/') - path);
+    memcpy(folder, path, n);
+    folder[n] = 0;
+    return clo_mkdir_p(folder, err) && clo_writer_open(w, path, err);
+}
+
+/* Ahead of the transaction, in which others would wait for it. */
+static bool sync_early(const clo_writer *w, clo_err *err)
+{
+    return fsync(w->fd) == 0 || clo_fail_sys(err, errno, "sync '%s'", w->path);
+}
+
+/* --- whole files --------------------------------------------------------------------------------------------------*/
+
+struct clo_file_put {
+    clo_files files;
+    clo_sha256 promised;
+    uint64_t size;
+    clo_writer file;
+    clo_sha256_ctx sum;
+    bool file_open, sum_open;
+    bool again; /* its name was there when the put began */
+};
+
+bool clo_file_put_open(clo_file_put **out, const clo_files *f, const clo_sha256 *sha256, uint64_t size, clo_err *err)
+{
+    char path[4096], hex[65];
+    *out = NULL;
+    if (size > CLO_FILE_BYTES_MAX)
+        return clo_fail(err, CLO_ERR_LIMIT, "file of %llu bytes, limit %llu", (unsigned long long)size,
+                        (unsigned long long)CLO_FILE_BYTES_MAX);
+    clo_file_put *p = (clo_file_put *)calloc(1, sizeof *p);
+    if (!p) return clo_fail(err, CLO_ERR_MEMORY, "upload");
+    *p = (clo_file_put){.files = *f, .promised = *sha256, .size = size};
+    clo_sha256_hex(hex, sha256);
+    if (!clo_files_path(path, f, "lfs", hex, err) || !open_writer(&p->file, path, err)) {
+        free(p);
+        return false;
+    }
+    p->again = clo_path_exists(path);
+    p->file_open = p->sum_open = true;
+    clo_sha256_begin(&p->sum);
+    *out = p;
+    return true;
+}
+
+bool clo_file_put_add(clo_file_put *p, clo_bytes bytes, clo_err *err)
+{
+    if (bytes.len > p->size - p->file.n_written)
+        return clo_fail(err, CLO_ERR_MISMATCH, "more bytes than the %llu promised", (unsigned long long)p->size);
+    clo_sha256_add(&p->sum, bytes.ptr, bytes.len);
+    return clo_writer_put(&p->file, bytes.ptr, bytes.len, err);
+}
+
+static bool check_promise(clo_file_put *p, clo_err *err)
+{
+    char hex[65];
+    if (p->file.n_written != p->size)
+        return clo_fail(err, CLO_ERR_MISMATCH, "%llu bytes came, %llu were promised",
+                        (unsigned long long)p->file.n_written, (unsigned long long)p->size);
+    clo_sha256 found = clo_sha256_end(&p->sum);
+    p->sum_open = false;
+    clo_sha256_hex(hex, &found);
+    return clo_sha256_eq(&found, &p->promised) || clo_fail(err, CLO_ERR_MISMATCH, "the bytes have sha256 %s", hex);
+}
+
+/* `to` becomes another name of the file `from`, in place of what it named. */
+static bool link_over(const char *from, const char *to, clo_err *err)
+{
+    char tmp[4160];
+    snprintf(tmp, sizeof tmp, "%s.tmp-%ld", to, (long)getpid());
+    unlink(tmp);
+    if (link(from, tmp)) return clo_fail_sys(err, errno, "link '%s'", tmp);
+    bool ok = rename(tmp, to) == 0 || clo_fail_sys(err, errno, "rename '%s'", tmp);
+    unlink(tmp); /* it stays when both names were the same file's */
+    return ok;
+}
+
+static bool sync_folder(const char *path, clo_err *err)
+{
+    char folder[4096];
+    size_t n = (size_t)(strrchr(path, '/') - path);
+    memcpy(folder, path, n);
+    folder[n] = 0;
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return clo_fail_sys(err, errno, "open folder '%s'", folder);
+    bool ok = fsync(fd) == 0 || clo_fail_sys(err, errno, "sync folder '%s'", folder);
+    close(fd);
+    return ok;
+}
+
+/* The library's name for the same bytes. When the library has them already, its file becomes ours too, so that they lie on
+ * the disk once; when the put was to heal, the new bytes become the library's. */
+static bool share_blob(const clo_file_put *p, clo_err *err)
+{
+    char blob[4096], folder[4096], hex[65];
+    const char *mine = p->file.path;
+    struct stat st;
+    clo_sha256_hex(hex, &p->promised);
+    if (!clo_path_join(folder, err, "%s/blobs/sha256/%.2s/%.2s", p->files.data_dir, hex, hex + 2) ||
+        !clo_path_join(blob, err, "%s/%s", folder, hex) || !clo_mkdir_p(folder, err))
+        return false;
+    if (link(mine, blob) == 0) return sync_folder(blob, err);
+    if (errno != EEXIST) return clo_fail_sys(err, errno, "link '%s'", blob);
+    if (!p->again && stat(blob, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size == p->size)
+        return link_over(blob, mine, err) && sync_folder(mine, err);
+    return link_over(mine, blob, err) && sync_folder(blob, err);
+}
+
+static bool insert_file(const clo_file_put *p, int64_t repo, int64_t now_s, clo_err *err)
+{
+    clo_stmt q = {0};
+    bool row;
+    bool ok = clo_stmt_open(&q, p->files.db,
+                            "INSERT INTO files (sha256, size, whole, xet, created) VALUES (?1, ?2, 1, NULL, ?3)"
+                            " ON CONFLICT DO UPDATE SET whole = 1",
+                            err) &&
+              clo_bind_hash(&q, 1, p->promised.b, err) && clo_stmt_int(&q, 2, (int64_t)p->size, err) &&
+              clo_stmt_int(&q, 3, now_s, err) && clo_stmt_step(&q, &row, err);
+    clo_stmt_close(&q);
+    return ok && clo_files_link(&p->files, repo, &p->promised, err);
+}
+
+bool clo_file_put_commit(clo_file_put *p, int64_t repo, int64_t now_s, clo_err *err)
+{
+    if (!check_promise(p, err) || !sync_early(&p->file, err) || !clo_db_begin(p->files.db, err)) return false;
+    p->file_open = false;
+    bool ok = clo_writer_commit(&p->file, err) && share_blob(p, err) && insert_file(p, repo, now_s, err);
+    if (ok) return clo_db_commit(p->files.db, err);
+    clo_db_rollback(p->files.db);
+    return false;
+}
+
+void clo_file_put_close(clo_file_put *p)
+{
+    if (!p) return;
+    if (p->sum_open) (void)clo_sha256_end(&p->sum);
+    if (p->file_open) clo_writer_abandon(&p->file);
+    free(p);
+}
+
+/* --- xorbs --------------------------------------------------------------------------------------------------------*/
+
+struct clo_xorb_put {
+    clo_files files;
+    clo_xet_hash promised;
+    clo_writer file;
+    bool file_open;
+};
+
+bool clo_xorb_put_open(clo_xorb_put **out, const clo_files *f, const clo_xet_hash *hash, clo_err *err)
+{
+    char path[4096], hex[65];
+    clo_xorb_put *p = (clo_xorb_put *)calloc(1, sizeof *p);
+    *out = NULL;
+    if (!p) return clo_fail(err, CLO_ERR_MEMORY, "upload of a xorb");
+    *p = (clo_xorb_put){.files = *f, .promised = *hash};
+    clo_xet_hash_text(hex, hash);
+    if (!clo_files_path(path, f, "xorbs", hex, err) || !open_writer(&p->file, path, err)) {
+        free(p);
+        return false;
+    }
+    p->file_open = true;
+    *out = p;
+    return true;
+}
+
+bool clo_xorb_put_add(clo_xorb_put *p, clo_bytes bytes, clo_err *err)
+{
+    if (bytes.len > CLO_XORB_BYTES_MAX - p->file.n_written)
+        return clo_fail(err, CLO_ERR_LIMIT, "xorb of more than %zu bytes", CLO_XORB_BYTES_MAX);
+    return clo_writer_put(&p->file, bytes.ptr, bytes.len, err);
+}
+
+/* The chunks of what was written, which must have the promised hash; a footer is cut off. */
+static bool verify_xorb(clo_xorb *out, clo_xorb_put *p, clo_err *err)
+{
+    char hex[65];
+    size_t n = (size_t)p->file.n_written;
+    void *m = n ? mmap(NULL, n, PROT_READ, MAP_SHARED, p->file.fd, 0) : NULL;
+    if (m == MAP_FAILED) return clo_fail_sys(err, errno, "map a xorb");
+    bool ok = clo_xorb_parse(out, (clo_bytes){(const uint8_t *)m, n}, err);
+    if (m) munmap(m, n);
+    if (!ok) return false;
+    clo_xet_hash_text(hex, &out->hash);
+    ok = clo_xet_hash_eq(&out->hash, &p->promised) || clo_fail(err, CLO_ERR_MISMATCH, "the chunks' xorb is %s", hex);
+    if (ok && out->stored_bytes < n && ftruncate(p->file.fd, out->stored_bytes))
+        ok = clo_fail_sys(err, errno, "cut a xorb's footer");
+    if (!ok) clo_xorb_free(out);
+    return ok;
+}
+
+/* Whether the row is there with its file, of the size that it was stored with. */
+static bool is_whole(bool *out, const clo_xorb_put *p, clo_err *err)
+{
+    clo_stmt q = {0};
+    bool row = false;
+    struct stat st;
+    bool ok = clo_stmt_open(&q, p->files.db, "SELECT stored FROM xorbs WHERE hash = ?1", err) &&
+              clo_bind_hash(&q, 1, p->promised.b, err) && clo_stmt_step(&q, &row, err);
+    *out = ok && row && stat(p->file.path, &st) == 0 && st.st_size == clo_stmt_get_int(&q, 0);
+    clo_stmt_close(&q);
+    return ok;
+}
+
+static bool insert_xorb(const clo_xorb_put *p, const clo_xorb *x, int64_t now_s, clo_err *err)
+{
+    clo_stmt q = {0};
+    bool row;
+    size_t n = (size_t)x->n_chunks * CLO_XORB_ROW;
+    uint8_t *rows = (uint8_t *)malloc(n);
+    if (!rows) return clo_fail(err, CLO_ERR_MEMORY, "list of chunks");
+    clo_xorb_pack_chunks(rows, x);
+    bool ok = clo_stmt_open(&q, p->files.db,
+                            "INSERT OR REPLACE INTO xorbs (hash, n_chunks, raw, stored, chunks, created)"
+                            " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                            err) &&
+              clo_bind_hash(&q, 1, x->hash.b, err) && clo_stmt_int(&q, 2, x->n_chunks, err) &&
+              clo_stmt_int(&q, 3, (int64_t)x->raw_bytes, err) && clo_stmt_int(&q, 4, x->stored_bytes, err) &&
+              clo_stmt_blob(&q, 5, (clo_bytes){rows, n}, err) && clo_stmt_int(&q, 6, now_s, err) &&
+              clo_stmt_step(&q, &row, err);
+    clo_stmt_close(&q);
+    free(rows);
+    return ok;
+}
+
+static bool renew_xorb(const clo_xorb_put *p, int64_t now_s, clo_err *err)
+{
+    clo_stmt q = {0};
+    bool row;
+    bool ok = clo_stmt_open(&q, p->files.db, "UPDATE xorbs SET created = max(created, ?2) WHERE hash = ?1", err) &&
+              clo_bind_hash(&q, 1, p->promised.b, err) && clo_stmt_int(&q, 2, now_s, err) &&
+              clo_stmt_step(&q, &row, err);
+    clo_stmt_close(&q);
+    return ok;
+}
+
+bool clo_xorb_put_commit(clo_xorb_put *p, bool *inserted, int64_t now_s, clo_err *err)
+{
+    clo_xorb x = {0};
+    bool here = false;
+    *inserted = false;
+    if (!verify_xorb(&x, p, err)) return false;
+    bool ok = sync_early(&p->file, err) && clo_db_begin(p->files.db, err);
+    if (ok) {
+        ok = is_whole(&here, p, err);
+        if (ok && here)
+            ok = renew_xorb(p, now_s, err);
+        else if (ok) {
+            p->file_open = false;
+            ok = clo_writer_commit(&p->file, err) && insert_xorb(p, &x, now_s, err);
+        }
+        if (ok)
+            ok = clo_db_commit(p->files.db, err);
+        else
+            clo_db_rollback(p->files.db);
+    }
+    *inserted = ok && !here;
+    clo_xorb_free(&x);
+    return ok;
+}
+
+void clo_xorb_put_close(clo_xorb_put *p)
+{
+    if (!p) return;
+    if (p->file_open) clo_writer_abandon(&p->file);
+    free(p);
+}
