@@ -30,7 +30,7 @@ static bool deny_gated(clo_denial *no, const clo_access_caller *who, const clo_a
 /* What a caller has once the token is looked at: a token out of scope gives nothing. */
 typedef struct {
     bool admin, writes;
-    clo_role role;
+    clo_membership role;
     bool accepted;
 } rights;
 
@@ -42,7 +42,7 @@ static rights rights_of(const clo_access_caller *who)
 
 static bool may_change(const rights *r, bool is_maker)
 {
-    return r->admin || r->role >= CLO_ROLE_WRITE || (r->role == CLO_ROLE_CONTRIBUTOR && is_maker);
+    return r->admin || r->role >= CLO_MEMBER_WRITE || (r->role == CLO_MEMBER_CONTRIBUTOR && is_maker);
 }
 
 /* The token's part of every change. */
@@ -55,7 +55,7 @@ static bool check_token(clo_denial *no, const clo_access_caller *who, const righ
 
 static bool check_namespace(clo_denial *no, const clo_access_caller *who, const rights *r, const char *ns, clo_action action)
 {
-    clo_role need = action == CLO_MAY_CREATE ? CLO_ROLE_CONTRIBUTOR : CLO_ROLE_ADMIN;
+    clo_membership need = action == CLO_MAY_CREATE ? CLO_MEMBER_CONTRIBUTOR : CLO_MEMBER_ADMIN;
     if (!check_token(no, who, r)) return false;
     return r->admin || r->role >= need ||
            clo_deny(no, 403, NULL, "You have no right to %s '%s'",
@@ -66,7 +66,7 @@ static bool check(clo_denial *no, const clo_access_caller *who, const clo_access
 {
     rights r = rights_of(who);
     if (action == CLO_MAY_CREATE || action == CLO_MAY_MANAGE) return check_namespace(no, who, &r, repo->namespace_name, action);
-    bool inside = r.admin || r.role >= CLO_ROLE_READ;
+    bool inside = r.admin || r.role >= CLO_MEMBER_READ;
     if (!repo->exists || (repo->is_private && !inside)) return deny_unknown(no, who);
     if (repo->is_disabled && !r.admin) return clo_deny(no, 403, NULL, "Access to this resource is disabled.");
     if (action == CLO_MAY_SEE) return true;

@@ -47,7 +47,7 @@ typedef struct {
     bool admin;          /* of the whole hub */
     bool may_write;      /* the token */
     bool in_scope;       /* the token has no scope, or this repository */
-    clo_role role;       /* in the namespace; admin in one's own */
+    clo_membership role;       /* in the namespace; admin in one's own */
     bool is_maker;       /* made the repository: for contributors */
     clo_gate_state gate;
 } clo_access_caller;

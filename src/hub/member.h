@@ -17,22 +17,22 @@
 #include "store/db.h"
 
 typedef enum {
-    CLO_ROLE_NONE = 0, /* no member */
-    CLO_ROLE_READ,
-    CLO_ROLE_CONTRIBUTOR,
-    CLO_ROLE_WRITE,
-    CLO_ROLE_ADMIN,
-} clo_role;
+    CLO_MEMBER_NONE = 0, /* no member */
+    CLO_MEMBER_READ,
+    CLO_MEMBER_CONTRIBUTOR,
+    CLO_MEMBER_WRITE,
+    CLO_MEMBER_ADMIN,
+} clo_membership;
 
-const char *clo_role_name(clo_role role); /* "none" for no member */
+const char *clo_membership_name(clo_membership role); /* "none" for no member */
 /* False when the text is no role's name; "none" is none. */
-bool clo_role_parse(clo_role *out, clo_str text);
+bool clo_membership_parse(clo_membership *out, clo_str text);
 
 /* Makes the user a member, or changes the role of one. */
-CLO_CHECK bool clo_member_set(clo_db *db, int64_t org, int64_t user, clo_role role, clo_err *err);
+CLO_CHECK bool clo_member_set(clo_db *db, int64_t org, int64_t user, clo_membership role, clo_err *err);
 /* CLO_ERR_NOT_FOUND when the user is no member. */
 CLO_CHECK bool clo_member_remove(clo_db *db, int64_t org, int64_t user, clo_err *err);
 /* The role that a user has in a namespace: admin in its own. */
-CLO_CHECK bool clo_member_role(clo_role *out, clo_db *db, int64_t namespace_id, int64_t user, clo_err *err);
+CLO_CHECK bool clo_member_role(clo_membership *out, clo_db *db, int64_t namespace_id, int64_t user, clo_err *err);
 
 #endif

@@ -70,7 +70,7 @@ const char *clo_api_reject_reason(clo_api_kind kind)
 void clo_api_error_json(clo_buf *out, clo_surface surface, const clo_api_error *e)
 {
     const kind_row *k = &kinds[e->kind];
-    if (surface == CLO_SURFACE_OLLAMA) {
+    if (surface == CLO_SURFACE_OLLAMA || surface == CLO_SURFACE_HUB) {
         clo_buf_add(out, CLO_STR("{\"error\":"));
         clo_json_add_str(out, clo_str_from(e->message));
         clo_buf_add_char(out, '}');

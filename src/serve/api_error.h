@@ -11,7 +11,7 @@
 #include "base/err.h"
 #include "serve/http.h"
 
-typedef enum { CLO_SURFACE_PLAIN, CLO_SURFACE_OPENAI, CLO_SURFACE_OLLAMA } clo_surface;
+typedef enum { CLO_SURFACE_PLAIN, CLO_SURFACE_OPENAI, CLO_SURFACE_OLLAMA, CLO_SURFACE_HUB } clo_surface;
 
 typedef enum {
     CLO_API_OK = 0,

@@ -218,6 +218,11 @@ clo_str clo_request_path(const clo_request *r)
     return r->path;
 }
 
+clo_str clo_request_target(const clo_request *r)
+{
+    return r->target;
+}
+
 clo_str clo_request_query(const clo_request *r)
 {
     return r->query;
@@ -406,4 +411,26 @@ void clo_reply_stream(clo_request *r, unsigned status, const char *type,
     r->ready = true;
     clo_request_wake_locked(r);
     pthread_mutex_unlock(&r->lock);
+}
+
+void clo_reply_file(clo_request *r, unsigned status, const char *type, int fd, uint64_t off, uint64_t n)
+{
+    r->status = status;
+    r->type = type;
+    r->fd = fd;
+    r->fd_off = off;
+    r->n_bytes = n;
+    set_ready(r);
+}
+
+void clo_reply_reader(clo_request *r, unsigned status, const char *type, uint64_t n,
+                      ssize_t (*read)(void *ctx, char *to, size_t max), void (*end)(void *ctx), void *ctx)
+{
+    r->status = status;
+    r->type = type;
+    r->n_bytes = n;
+    r->read = read;
+    r->read_end = end;
+    r->reply_ctx = ctx;
+    set_ready(r);
 }

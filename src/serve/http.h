@@ -21,6 +21,8 @@
 #ifndef CLO_SERVE_HTTP_H
 #define CLO_SERVE_HTTP_H
 
+#include <sys/types.h>
+
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
@@ -71,7 +73,12 @@ const clo_http *clo_request_server(const clo_request *r);
 /* Views that live as long as the request. The path is percent-decoded and has no query. */
 clo_str clo_request_method(const clo_request *r);
 clo_str clo_request_path(const clo_request *r);
+clo_str clo_request_target(const clo_request *r); /* the path as it came: a %2F in it is no slash */
 clo_str clo_request_query(const clo_request *r);  /* raw, without '?' */
+/* %XX decoded into the request's arena (RFC 3986 section 2.1); a percent sign without two digits stays. */
+clo_str clo_request_unescape(clo_request *r, clo_str raw);
+/* The i-th value of a name in the query or in a form (application/x-www-form-urlencoded), decoded; false: there are fewer. */
+bool clo_request_param(clo_str *out, clo_request *r, clo_str form, const char *name, size_t i);
 clo_str clo_request_body(const clo_request *r);   /* from handle on */
 /* When there is a fault handle is called early, on a connection's thread, and must reply. */
 typedef enum { CLO_BODY_WHOLE, CLO_BODY_TOO_LARGE, CLO_BODY_NO_ROOM, CLO_BODY_REFUSED } clo_body_fault;
@@ -104,13 +111,20 @@ void clo_request_hold(clo_request *r);
 /* Gives a held request to a worker again: handle is called once more. */
 void clo_request_again(clo_request *r);
 
-/* --- replies: exactly one of reply, finish, stream ----------------------------------------------------------------*/
+/* --- replies: exactly one -----------------------------------------------------------------------------------------*/
 
 /* In begin, in handle, or in the call of clo_reply_when_called. Headers may be added before. The body is copied. */
 void clo_reply_header(clo_request *r, const char *name, const char *value);
 void clo_reply(clo_request *r, unsigned status, const char *type, clo_str body);
 /* A buffer becomes the body, its memory is taken over. A failed buffer gives status 500. */
 void clo_reply_buf(clo_request *r, unsigned status, const char *type, clo_buf *body);
+
+/* The body is bytes [off, off + n) of a file; fd is taken over. The kernel sends it. */
+void clo_reply_file(clo_request *r, unsigned status, const char *type, int fd, uint64_t off, uint64_t n);
+/* The body is n bytes that read gives in order, at most max (> 0) at a time, on a connection's thread; a negative number
+ * closes the connection. end is called when the request is over. */
+void clo_reply_reader(clo_request *r, unsigned status, const char *type, uint64_t n,
+                      ssize_t (*read)(void *ctx, char *to, size_t max), void (*end)(void *ctx), void *ctx);
 
 /* The reply is ready to be made: build is called on a connection's thread and replies. From any thread, after handle. */
 void clo_reply_when_called(clo_request *r, void (*build)(void *ctx, clo_request *r), void *ctx);

@@ -69,7 +69,7 @@ struct clo_request {
     struct MHD_Connection *conn;
     uint32_t i_place;
     clo_arena arena;
-    clo_str method, path, query;
+    clo_str method, path, target, query;
     char id[65];
     double begin_s, last_sent_s;
     clo_buf body;
@@ -98,6 +98,10 @@ struct clo_request {
     void (*build)(void *ctx, clo_request *r);
     clo_stream_step (*fill)(void *ctx, clo_buf *out, bool quiet);
     void *reply_ctx;
+    ssize_t (*read)(void *ctx, char *to, size_t max);
+    void (*read_end)(void *ctx);
+    int fd;                    /* of a file to be sent, until libmicrohttpd has it; -1: none */
+    uint64_t fd_off, n_bytes;  /* of a file or a reader */
     clo_stream_step step;
     bool queued;               /* libmicrohttpd has the reply */
 

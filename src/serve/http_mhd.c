@@ -3,41 +3,27 @@
 #include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/check.h"
 #include "serve/http_impl.h"
 
 #define POOL_BYTES 32768         /* of a connection: its request line and headers */
 #define STREAM_PIECE_BYTES 16384 /* of a stream in one go */
+#define READ_PIECE_BYTES 262144  /* of a reader in one go */
 #define REQUEST_ARENA_BYTES ((size_t)256 << 20)
 #define DROPPED_BYTES_MAX ((size_t)64 << 20) /* of a body that is refused, read so that the client sees the answer */
 #define SERVER_NAME "cloche/" CLO_VERSION
 
 /* --- a request begins ---------------------------------------------------------------------------------------------*/
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-}
-
-/* RFC 3986 section 2.1; a percent sign without two digits stays, a NUL is kept as a byte. */
 static bool decode_path(clo_request *r, clo_str raw)
 {
-    char *out = (char *)clo_arena_alloc(&r->arena, raw.len + 1);
-    size_t n = 0;
-    if (!out) return false;
-    for (size_t i = 0; i < raw.len; i++) {
-        int hi = raw.ptr[i] == '%' && i + 2 < raw.len ? hex_value(raw.ptr[i + 1]) : -1;
-        int lo = hi >= 0 ? hex_value(raw.ptr[i + 2]) : -1;
-        if (lo >= 0) i += 2;
-        out[n++] = lo >= 0 ? (char)(hi * 16 + lo) : raw.ptr[i];
-    }
-    while (n > 1 && out[n - 1] == '/') n--; /* a slash at the end says nothing */
-    r->path = (clo_str){out, n};
-    return true;
+    clo_str out = clo_request_unescape(r, raw);
+    while (out.len > 1 && out.ptr[out.len - 1] == '/') out.len--; /* a slash at the end says nothing */
+    r->path = out;
+    r->target = clo_arena_copy_str(&r->arena, raw);
+    return r->path.ptr && r->target.ptr;
 }
 
 /* The request target as it came; libmicrohttpd's own decoding would end at a NUL. */
@@ -52,6 +38,7 @@ static void *begin_request(void *cls, const char *uri, struct MHD_Connection *co
     }
     r->h = h;
     r->conn = conn;
+    r->fd = -1;
     r->i_place = (uint32_t)((uintptr_t)info->socket_context - 1);
     r->arena = clo_arena_make(REQUEST_ARENA_BYTES);
     r->begin_s = r->last_sent_s = clo_http_now();
@@ -61,7 +48,7 @@ static void *begin_request(void *cls, const char *uri, struct MHD_Connection *co
     size_t q = clo_str_find(raw, 0, '?');
     clo_str query = clo_arena_copy_str(&r->arena, clo_str_from_off(raw, q < raw.len ? q + 1 : raw.len));
     r->query = query.ptr ? query : CLO_STR("");
-    if (!decode_path(r, (clo_str){raw.ptr, q})) r->path = CLO_STR("");
+    if (!decode_path(r, (clo_str){raw.ptr, q})) r->path = r->target = CLO_STR("");
     clo_places_set_request(&h->places, r->i_place, r);
     return r;
 }
@@ -124,8 +111,23 @@ static ssize_t read_stream(void *cls, uint64_t pos, char *to, size_t max)
     }
 }
 
+static ssize_t read_bytes(void *cls, uint64_t pos, char *to, size_t max)
+{
+    clo_request *r = (clo_request *)cls;
+    (void)pos;
+    r->last_sent_s = clo_http_now();
+    ssize_t n = r->read(r->reply_ctx, to, max);
+    return n > 0 ? n : MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
 static struct MHD_Response *make_response(clo_request *r)
 {
+    if (r->fd >= 0) {
+        struct MHD_Response *resp = MHD_create_response_from_fd_at_offset64(r->n_bytes, r->fd, r->fd_off);
+        if (resp) r->fd = -1;
+        return resp;
+    }
+    if (r->read) return MHD_create_response_from_callback(r->n_bytes, READ_PIECE_BYTES, read_bytes, r, NULL);
     if (r->fill) return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_PIECE_BYTES, read_stream, r, NULL);
     /* The request, which owns the bytes, outlives the response: it ends in end_request. */
     return MHD_create_response_from_buffer(r->out.len, r->out.ptr ? r->out.ptr : (void *)(uintptr_t)"",
@@ -259,6 +261,8 @@ static void end_request(void *cls, struct MHD_Connection *conn, void **req_cls, 
     if (r->begun) h->o.app.end(h->o.app.ctx, r);
     if (r->end_fn) r->end_fn(r->data);
     if (r->sink_end) r->sink_end(r->sink_ctx);
+    if (r->read_end) r->read_end(r->reply_ctx);
+    if (r->fd >= 0) close(r->fd);
     atomic_fetch_sub(&h->bodies_bytes, r->n_counted);
     clo_buf_free(&r->body);
     clo_buf_free(&r->out);

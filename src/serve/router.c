@@ -9,6 +9,7 @@
 
 #include "serve/account.h"
 #include "serve/changes.h"
+#include "serve/hub.h"
 #include "serve/server_impl.h"
 
 /* --- matching -----------------------------------------------------------------------------------------------------*/
@@ -24,27 +25,53 @@ static bool path_fits(const clo_route *route, clo_str path, clo_str *rest)
     return true;
 }
 
-static bool method_fits(const clo_route *route, clo_str method)
+static bool method_fits(const char *name, clo_str method)
 {
-    clo_str want = clo_str_from(route->method);
+    clo_str want = clo_str_from(name);
     return clo_str_eq(want, method) || (clo_str_eq(want, CLO_STR("GET")) && clo_str_eq(method, CLO_STR("HEAD")));
+}
+
+static void add_allowed(char allow[64], const char *method)
+{
+    size_t len = strlen(allow);
+    bool get = strcmp(method, "GET") == 0;
+    if (!strstr(allow, method)) snprintf(allow + len, 64 - len, "%s%s%s", len ? ", " : "", method, get ? ", HEAD" : "");
 }
 
 /* NULL: no path fits (allow empty), or none with this method (allow names those that there are). */
 static const clo_route *find_route(clo_str method, clo_str path, char allow[64])
 {
-    size_t n, len = 0;
+    size_t n;
     const clo_route *routes = clo_routes(&n);
     clo_str rest;
     allow[0] = '\0';
     for (size_t i = 0; i < n; i++) {
         if (!path_fits(&routes[i], path, &rest)) continue;
-        if (method_fits(&routes[i], method)) return &routes[i];
-        bool get = strcmp(routes[i].method, "GET") == 0;
-        len += (size_t)snprintf(allow + len, 64 - len, "%s%s%s", len ? ", " : "", routes[i].method, get ? ", HEAD" : "");
-        if (len >= 64) len = 63;
+        if (method_fits(routes[i].method, method)) return &routes[i];
+        add_allowed(allow, routes[i].method);
     }
     return NULL;
+}
+
+static const clo_hub_route *find_hub_route(clo_request *r, char allow[64])
+{
+    size_t n;
+    const clo_hub_route *routes = clo_hub_routes(&n);
+    clo_hub_args args;
+    for (size_t i = 0; i < n; i++) {
+        if (!clo_hub_match(&args, routes[i].pattern, r)) continue;
+        if (method_fits(routes[i].method, clo_request_method(r))) return &routes[i];
+        add_allowed(allow, routes[i].method);
+    }
+    return NULL;
+}
+
+/* A route of the request's data is one of ours or one of the hub's. */
+static const clo_hub_route *hub_route_of(const clo_request *r)
+{
+    size_t n;
+    const clo_hub_route *routes = clo_hub_routes(&n), *route = (const clo_hub_route *)clo_request_route(r);
+    return (uintptr_t)route >= (uintptr_t)routes && (uintptr_t)route < (uintptr_t)(routes + n) ? route : NULL;
 }
 
 static clo_surface surface_of_path(clo_str path)
@@ -55,6 +82,7 @@ static clo_surface surface_of_path(clo_str path)
 clo_surface clo_route_surface(const clo_request *r)
 {
     const clo_route *route = (const clo_route *)clo_request_route(r);
+    if (hub_route_of(r)) return CLO_SURFACE_HUB;
     return route ? route->surface : surface_of_path(clo_request_path(r));
 }
 
@@ -141,7 +169,8 @@ static bool check_origin(const clo_server *s, clo_request *r, clo_api_error *e)
     snprintf(text, sizeof text, "%.*s", (int)origin.len, origin.ptr);
     clo_reply_header(r, "Access-Control-Allow-Origin", text);
     clo_reply_header(r, "Vary", "Origin");
-    clo_reply_header(r, "Access-Control-Expose-Headers", "X-Request-Id, Retry-After, X-Truncated-Messages, X-Receipt-Id");
+    clo_reply_header(r, "Access-Control-Expose-Headers", "X-Request-Id, Retry-After, X-Truncated-Messages, X-Receipt-Id, X-Repo-Commit, X-Error-Code, X-Error-Message, "
+                     "X-Total-Count, ETag, Link, Accept-Ranges, Content-Range, X-Linked-Size, X-Linked-ETag, X-Xet-Hash");
     return true;
 }
 
@@ -154,7 +183,7 @@ static void reply_options(clo_request *r)
         plain = wanted.ptr[i] == '-' || wanted.ptr[i] == ',' || wanted.ptr[i] == ' ' || wanted.ptr[i] == '_' ||
                 (wanted.ptr[i] >= '0' && wanted.ptr[i] <= '9') || ((wanted.ptr[i] | 32) >= 'a' && (wanted.ptr[i] | 32) <= 'z');
     if (plain) snprintf(headers, sizeof headers, "%.*s", (int)wanted.len, wanted.ptr);
-    clo_reply_header(r, "Access-Control-Allow-Methods", "GET, HEAD, POST, DELETE, OPTIONS");
+    clo_reply_header(r, "Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
     clo_reply_header(r, "Access-Control-Allow-Headers", headers);
     clo_reply_header(r, "Access-Control-Max-Age", "600");
     clo_reply(r, 204, NULL, CLO_STR(""));
@@ -167,17 +196,27 @@ static bool too_large(clo_request *r, clo_api_error *e)
     return clo_api_fail(e, CLO_API_TOO_LARGE, NULL, "the body is larger than %zu bytes", clo_request_body_max(r));
 }
 
+static bool check_coding(clo_request *r, clo_api_error *e)
+{
+    clo_str coding = clo_request_header(r, "Content-Encoding");
+    return coding.len == 0 || same_name(coding, "identity") ||
+           clo_api_fail(e, CLO_API_BAD_ENCODING, NULL, "Content-Encoding: only identity is understood");
+}
+
+static bool check_length(clo_request *r, clo_api_error *e)
+{
+    clo_str length = clo_request_header(r, "Content-Length");
+    bool large = length.len > 0 && length.len < 20 && strtoull(length.ptr, NULL, 10) > clo_request_body_max(r);
+    return !large || too_large(r, e);
+}
+
 static bool check_body(const clo_route *route, clo_request *r, clo_api_error *e)
 {
-    clo_str type = clo_request_header(r, "Content-Type"), coding = clo_request_header(r, "Content-Encoding");
-    clo_str length = clo_request_header(r, "Content-Length");
+    clo_str type = clo_request_header(r, "Content-Type");
     const clo_str form = CLO_STR("multipart/form-data");
     if (!route->raw && type.len >= form.len && strncasecmp(type.ptr, form.ptr, form.len) == 0)
         return clo_api_fail(e, CLO_API_BAD_ENCODING, NULL, "Content-Type: application/json is expected");
-    if (coding.len > 0 && !same_name(coding, "identity"))
-        return clo_api_fail(e, CLO_API_BAD_ENCODING, NULL, "Content-Encoding: only identity is understood");
-    if (!route->begin && length.len > 0 && length.len < 20 && strtoull(length.ptr, NULL, 10) > clo_request_body_max(r)) return too_large(r, e);
-    return true;
+    return check_coding(r, e) && (route->begin || check_length(r, e));
 }
 
 /* --- the key ------------------------------------------------------------------------------------------------------*/
@@ -197,11 +236,16 @@ static bool choose_route(clo_server *s, clo_request *r, clo_http_way *way, clo_a
     char allow[64];
     clo_str method = clo_request_method(r);
     const clo_route *route = find_route(method, clo_request_path(r), allow);
-    clo_request_set_route(r, route);
+    const clo_hub_route *hub = route || !s->hub ? NULL : find_hub_route(r, allow);
+    clo_request_set_route(r, route ? (const void *)route : (const void *)hub);
     if (!check_host(s, r, e) || !check_origin(s, r, e)) return false;
     if (clo_str_eq(method, CLO_STR("OPTIONS"))) {
         reply_options(r);
         return true;
+    }
+    if (hub) {
+        *way = CLO_HTTP_WORKER;
+        return (hub->begin || check_length(r, e)) && (hub->any_coding || check_coding(r, e)) && (clo_hub_begin(s, r, hub) || true);
     }
     if (!route && allow[0]) {
         clo_api_fail(e, CLO_API_NO_METHOD, NULL, "method not allowed; %s is expected", allow);
@@ -230,6 +274,7 @@ static void handle(void *ctx, clo_request *r)
 {
     clo_server *s = (clo_server *)ctx;
     const clo_route *route = (const clo_route *)clo_request_route(r);
+    const clo_hub_route *hub = hub_route_of(r);
     clo_api_error e = {0};
     clo_str rest;
     switch (clo_request_body_fault(r)) {
@@ -239,17 +284,19 @@ static void handle(void *ctx, clo_request *r)
         break;
     case CLO_BODY_WHOLE:
     case CLO_BODY_REFUSED: /* its handler knows why */
-        if (path_fits(route, clo_request_path(r), &rest)) route->run(s, r, rest);
+        if (hub) clo_hub_run_route(s, r, hub);
+        else if (path_fits(route, clo_request_path(r), &rest)) route->run(s, r, rest);
         return;
     }
     clo_route_fail(s, r, &e);
 }
 
 /* Methods of one path count together. */
-static size_t label_of(const clo_route *route)
+static size_t label_of(const clo_request *r)
 {
     size_t n, i = 0;
-    const clo_route *routes = clo_routes(&n);
+    const clo_route *routes = clo_routes(&n), *route = (const clo_route *)clo_request_route(r);
+    if (hub_route_of(r)) return n + 1;
     while (route && i < n && strcmp(routes[i].path, route->path) != 0) i++;
     return route ? i : n;
 }
@@ -257,7 +304,7 @@ static size_t label_of(const clo_route *route)
 static void end(void *ctx, clo_request *r)
 {
     clo_server *s = (clo_server *)ctx;
-    clo_metrics_request(s->metrics, label_of((const clo_route *)clo_request_route(r)), clo_request_status(r),
+    clo_metrics_request(s->metrics, label_of(r), clo_request_status(r),
                         clo_request_age_s(r));
     clo_changes_drop(s, r);
 }
@@ -273,5 +320,6 @@ size_t clo_router_labels(const char *out[CLO_ROUTES_MAX])
     const clo_route *routes = clo_routes(&n);
     for (size_t i = 0; i < n; i++) out[i] = routes[i].path;
     out[n] = "unknown";
-    return n + 1;
+    out[n + 1] = "hub";
+    return n + 2;
 }

@@ -3,7 +3,8 @@
  * In order: the Host header (a server that only this machine reaches answers to no foreign name, against DNS rebinding),
  * the Origin header (web pages from elsewhere are refused), OPTIONS, the route, its method, the key (account.h), the body's
  * kind and size.
- * A path may end in a star, which stands for the rest of it, slashes included. */
+ * A path may end in a star, which stands for the rest of it, slashes included. What fits no path is looked for among the
+ * hub's patterns (hub.h), which ask for tokens themselves. */
 #ifndef CLO_SERVE_ROUTER_H
 #define CLO_SERVE_ROUTER_H
 

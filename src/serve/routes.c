@@ -54,7 +54,7 @@ static const clo_route routes[] = {
     {"GET", "/metrics", clo_health_metrics, CLO_SURFACE_PLAIN, CLO_HTTP_AT_ONCE, .open = false},
 };
 
-_Static_assert(sizeof routes / sizeof *routes < CLO_ROUTES_MAX, "labels for every route and for unknown ones");
+_Static_assert(sizeof routes / sizeof *routes + 2 <= CLO_ROUTES_MAX, "labels for every route, for unknown ones and for the hub's");
 
 const clo_route *clo_routes(size_t *n)
 {

@@ -143,6 +143,7 @@ bool clo_server_open(clo_server **out, const clo_server_opts *opts, clo_err *err
     s->isa = k->name;
     if (!clo_metrics_open(&s->metrics, s->labels, clo_router_labels(s->labels), s->isa, opts->metrics_compat, err)) goto fail;
     if (opts->data_dir && !clo_keys_open(&s->keys, opts->data_dir, err)) goto fail;
+    if (opts->data_dir && !clo_hub_open(&s->hub, opts->data_dir, err)) goto fail;
     if (s->keys && opts->no_keys) clo_keys_ask_nobody(s->keys);
     if (!clo_http_open(&s->http, &ho, err)) goto fail;
     *out = s;
@@ -191,6 +192,7 @@ void clo_server_close(clo_server *s)
     clo_models_close(s->models);
     if (s->ledger && !write_event(s, "stop", "", NULL)) log_line(s, "the audit log has no line of this stop");
     clo_ledger_close(s->ledger);
+    clo_hub_close(s->hub);
     clo_keys_close(s->keys);
     clo_metrics_close(s->metrics);
     pthread_mutex_destroy(&s->changes.lock);

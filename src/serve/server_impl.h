@@ -7,6 +7,7 @@
 
 #include "serve/changes.h"
 #include "serve/http.h"
+#include "serve/hub.h"
 #include "hub/keys.h"
 #include "serve/ledger.h"
 #include "serve/metrics.h"
@@ -29,6 +30,7 @@ struct clo_server {
     clo_metrics *metrics; /* owned */
     clo_keys *keys;       /* owned; NULL without a data folder */
     clo_ledger *ledger;   /* owned; NULL without a data folder */
+    clo_hub *hub;         /* owned; NULL without a data folder */
     const char *isa;      /* instruction set in use */
     const char *labels[CLO_ROUTES_MAX]; /* of the metrics */
     atomic_bool draining;

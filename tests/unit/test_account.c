@@ -152,9 +152,9 @@ static void only_the_whole_password_opens_and_it_is_not_stored(void **state)
     assert_true(opens(b, "anna", "battery staple") && !opens(b, "anna", "correct horse"));
 }
 
-static clo_role role(box *b, int64_t org, int64_t user)
+static clo_membership role(box *b, int64_t org, int64_t user)
 {
-    clo_role r;
+    clo_membership r;
     if (!clo_member_role(&r, b->db, org, user, &b->err)) fail_msg("%s", b->err.text);
     return r;
 }
@@ -164,24 +164,24 @@ static void members_have_the_role_that_was_given_last(void **state)
     box *b = *state;
     int64_t anna = add(b, (clo_account_opts){.name = "anna"}).id, ben = add(b, (clo_account_opts){.name = "ben"}).id;
     int64_t lab = add(b, (clo_account_opts){.name = "lab", .is_org = true}).id;
-    assert_int_equal(role(b, lab, anna), CLO_ROLE_NONE);
-    for (clo_role r = CLO_ROLE_READ; r <= CLO_ROLE_ADMIN; r++) {
-        clo_role back = CLO_ROLE_NONE;
+    assert_int_equal(role(b, lab, anna), CLO_MEMBER_NONE);
+    for (clo_membership r = CLO_MEMBER_READ; r <= CLO_MEMBER_ADMIN; r++) {
+        clo_membership back = CLO_MEMBER_NONE;
         assert_true(clo_member_set(b->db, lab, anna, r, &b->err));
         assert_int_equal(role(b, lab, anna), r);
-        assert_true(clo_role_parse(&back, clo_str_from(clo_role_name(r))) && back == r);
+        assert_true(clo_membership_parse(&back, clo_str_from(clo_membership_name(r))) && back == r);
     }
-    assert_int_equal(role(b, lab, ben), CLO_ROLE_NONE);
-    assert_int_equal(role(b, anna, anna), CLO_ROLE_ADMIN);
-    assert_int_equal(role(b, ben, anna), CLO_ROLE_NONE);
-    assert_int_equal(role(b, 0, 0), CLO_ROLE_NONE);
-    assert_false(clo_role_parse(&(clo_role){0}, CLO_STR("none")) || clo_role_parse(&(clo_role){0}, CLO_STR("owner")));
-    assert_false(clo_member_set(b->db, ben, anna, CLO_ROLE_READ, &b->err)); /* a user has no members */
+    assert_int_equal(role(b, lab, ben), CLO_MEMBER_NONE);
+    assert_int_equal(role(b, anna, anna), CLO_MEMBER_ADMIN);
+    assert_int_equal(role(b, ben, anna), CLO_MEMBER_NONE);
+    assert_int_equal(role(b, 0, 0), CLO_MEMBER_NONE);
+    assert_false(clo_membership_parse(&(clo_membership){0}, CLO_STR("none")) || clo_membership_parse(&(clo_membership){0}, CLO_STR("owner")));
+    assert_false(clo_member_set(b->db, ben, anna, CLO_MEMBER_READ, &b->err)); /* a user has no members */
     assert_int_equal(b->err.code, CLO_ERR_NOT_FOUND);
-    assert_false(clo_member_set(b->db, lab, lab, CLO_ROLE_READ, &b->err));
-    assert_false(clo_member_set(b->db, lab, 999, CLO_ROLE_READ, &b->err));
+    assert_false(clo_member_set(b->db, lab, lab, CLO_MEMBER_READ, &b->err));
+    assert_false(clo_member_set(b->db, lab, 999, CLO_MEMBER_READ, &b->err));
     assert_true(clo_member_remove(b->db, lab, anna, &b->err));
-    assert_int_equal(role(b, lab, anna), CLO_ROLE_NONE);
+    assert_int_equal(role(b, lab, anna), CLO_MEMBER_NONE);
     assert_false(clo_member_remove(b->db, lab, anna, &b->err));
     assert_int_equal(b->err.code, CLO_ERR_NOT_FOUND);
 }
@@ -192,14 +192,14 @@ static void a_removed_account_leaves_no_member_and_its_number_is_never_anothers(
     json_t *list = NULL;
     int64_t anna = add(b, (clo_account_opts){.name = "anna"}).id;
     int64_t lab = add(b, (clo_account_opts){.name = "lab", .is_org = true}).id;
-    assert_true(clo_member_set(b->db, lab, anna, CLO_ROLE_WRITE, &b->err));
+    assert_true(clo_member_set(b->db, lab, anna, CLO_MEMBER_WRITE, &b->err));
     assert_true(clo_account_list(&list, b->db, true, &b->err));
     assert_int_equal(clo_json_int(json_array_get(list, 0), "members", -1), 1);
     json_decref(list);
     assert_false(clo_account_remove(b->db, CLO_STR("anna"), true, NOW, &b->err)); /* no organisation */
     assert_int_equal(b->err.code, CLO_ERR_NOT_FOUND);
     assert_true(clo_account_remove(b->db, CLO_STR("anna"), false, NOW, &b->err));
-    assert_int_equal(role(b, lab, anna), CLO_ROLE_NONE);
+    assert_int_equal(role(b, lab, anna), CLO_MEMBER_NONE);
     assert_true(add(b, (clo_account_opts){.name = "anna"}).id > lab);
     assert_true(clo_account_list(&list, b->db, false, &b->err));
     assert_int_equal(json_array_size(list), 1);

@@ -1,0 +1,378 @@
+/* The hub's calls: connections, who asks, replies. See hub.h. */
+#include "serve/hub.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "hub/gate.h"
+#include "hub/revision.h"
+#include "serve/json_out.h"
+#include "serve/server_impl.h"
+
+#define IDLE_MAX 8 /* connections that wait for the next call */
+
+/* --- connections --------------------------------------------------------------------------------------------------*/
+
+struct clo_hub {
+    char *data_dir; /* owned */
+    pthread_mutex_t lock;
+    clo_db *idle[IDLE_MAX]; /* owned; guarded by lock */
+    size_t n_idle;
+};
+
+bool clo_hub_open(clo_hub **out, const char *data_dir, clo_err *err)
+{
+    clo_hub *h = (clo_hub *)calloc(1, sizeof *h);
+    *out = NULL;
+    if (!h || !(h->data_dir = strdup(data_dir))) {
+        free(h);
+        return clo_fail(err, CLO_ERR_MEMORY, "hub");
+    }
+    pthread_mutex_init(&h->lock, NULL);
+    *out = h;
+    return true;
+}
+
+void clo_hub_close(clo_hub *h)
+{
+    if (!h) return;
+    while (h->n_idle > 0)
+        clo_db_close(h->idle[--h->n_idle]);
+    pthread_mutex_destroy(&h->lock);
+    free(h->data_dir);
+    free(h);
+}
+
+static bool take_db(clo_db **out, clo_hub *h, clo_err *err)
+{
+    *out = NULL;
+    pthread_mutex_lock(&h->lock);
+    if (h->n_idle > 0) *out = h->idle[--h->n_idle];
+    pthread_mutex_unlock(&h->lock);
+    return *out || clo_db_open(out, h->data_dir, err);
+}
+
+static void give_db(clo_hub *h, clo_db *db)
+{
+    pthread_mutex_lock(&h->lock);
+    bool keep = db && h->n_idle < IDLE_MAX;
+    if (keep) h->idle[h->n_idle++] = db;
+    pthread_mutex_unlock(&h->lock);
+    if (!keep) clo_db_close(db);
+}
+
+/* --- a call -------------------------------------------------------------------------------------------------------*/
+
+int64_t clo_hub_now(void)
+{
+    return (int64_t)time(NULL);
+}
+
+clo_author clo_hub_author(const clo_hub_call *c)
+{
+    return (clo_author){c->who.user, ""};
+}
+
+const char *clo_hub_type_plural(clo_repo_type t)
+{
+    static const char *const names[CLO_REPO_TYPES] = {"models", "datasets", "spaces"};
+    return names[t];
+}
+
+static void find_base(clo_hub_call *c)
+{
+    clo_str host = clo_request_header(c->r, "Host");
+    const char *url = clo_http_url(clo_request_server(c->r));
+    bool tls = strncmp(url, "https:", 6) == 0;
+    if (host.len > 0 && host.len < CLO_HUB_BASE_MAX - 16)
+        snprintf(c->base, sizeof c->base, "http%s://%.*s", tls ? "s" : "", (int)host.len, host.ptr);
+    else snprintf(c->base, sizeof c->base, "%s", url);
+}
+
+/* The repository of the pattern, and how it stands to who asks. A missing one is no error here: access.h says what it is. */
+static bool find_repo(clo_hub_call *c, bool *moved, clo_err *err)
+{
+    char id[CLO_REPO_ID_MAX];
+    clo_err no = {0};
+    *moved = false;
+    c->caller = (clo_access_caller){.known = c->who.account != 0, .admin = c->who.admin, .may_write = c->who.may_write};
+    c->seen = (clo_access_repo){.type = clo_repo_type_name(c->a.type), .namespace_name = "", .name = ""};
+    if (c->a.ns.len + c->a.name.len + 2 > sizeof id) return true;
+    snprintf(id, sizeof id, "%.*s/%.*s", (int)c->a.ns.len, c->a.ns.ptr, (int)c->a.name.len, c->a.name.ptr);
+    if (!clo_repo_find(&c->repo, moved, c->db, c->a.type, clo_str_from(id), &no)) {
+        if (no.code == CLO_ERR_NOT_FOUND || no.code == CLO_ERR_USAGE) return true;
+        *err = no;
+        return false;
+    }
+    c->seen = (clo_access_repo){.type = clo_repo_type_name(c->repo.type),
+                                .namespace_name = c->repo.ns,
+                                .name = c->repo.name,
+                                .exists = true,
+                                .is_private = c->repo.is_private,
+                                .is_gated = c->repo.gated != CLO_GATED_NO,
+                                .is_disabled = c->repo.disabled};
+    c->caller.in_scope =
+        clo_token_in_scope(&c->who, c->seen.type, clo_str_from(c->repo.ns), clo_str_from(c->repo.name));
+    return !c->caller.known ||
+           (clo_member_role(&c->caller.role, c->db, c->repo.owner, c->who.account, err) &&
+            (!c->seen.is_gated || clo_gate_state_of(&c->caller.gate, c->db, c->repo.id, c->who.account, err)));
+}
+
+/* The same path with the repository's present id; relative, so that a client keeps its token. */
+static void redirect(clo_hub_call *c)
+{
+    clo_buf to = {0};
+    clo_str target = clo_request_target(c->r), query = clo_request_query(c->r);
+    size_t at = 0;
+    /* The old id is in the path as it came: its two parts are the ones that the pattern found. */
+    for (size_t i = 0; i + 1 < target.len && at == 0; i++) {
+        if (target.ptr[i] != '/') continue;
+        clo_str rest = clo_str_from_off(target, i + 1);
+        size_t slash = clo_str_find(rest, 0, '/');
+        if (slash == rest.len) break;
+        clo_str after = clo_str_from_off(rest, slash + 1);
+        size_t end = clo_str_find(after, 0, '/');
+        if (slash == c->a.ns.len && memcmp(rest.ptr, c->a.ns.ptr, slash) == 0 && end >= c->a.name.len &&
+            memcmp(after.ptr, c->a.name.ptr, c->a.name.len) == 0)
+            at = i + 1;
+    }
+    clo_str tail = clo_str_from_off(target, at + c->a.ns.len + 1 + c->a.name.len);
+    clo_buf_addf(&to, "%.*s%s%.*s", (int)at, target.ptr, c->repo.full, (int)tail.len, tail.ptr);
+    if (query.len > 0) clo_buf_addf(&to, "?%.*s", (int)query.len, query.ptr);
+    clo_buf_add_char(&to, '\0');
+    if (!to.failed) clo_reply_header(c->r, "Location", to.ptr);
+    clo_buf_free(&to);
+    clo_reply(c->r, 307, NULL, CLO_STR(""));
+}
+
+static void free_call(void *data)
+{
+    clo_hub_call *c = (clo_hub_call *)data;
+    if (c->free_data) c->free_data(c->data);
+    if (c->git) clo_git_close(c->git);
+    if (c->db) give_db(c->s->hub, c->db);
+    free(c);
+}
+
+/* Everything that comes before a handler. False: replied. */
+static bool prepare(clo_hub_call *c, const clo_hub_route *route)
+{
+    clo_denial no = {0};
+    clo_err err = {0};
+    bool moved = false;
+    char authorization[512] = "";
+    clo_str given = clo_request_header(c->r, "Authorization");
+    find_base(c);
+    if (!clo_hub_match(&c->a, route->pattern, c->r)) return clo_hub_fail(c, 400, NULL, "the address cannot be decoded");
+    if (given.len < sizeof authorization) snprintf(authorization, sizeof authorization, "%.*s", (int)given.len, given.ptr);
+    if (!clo_token_who(&c->who, c->s->keys, given.ptr ? authorization : NULL, clo_hub_now(), &no)) {
+        clo_hub_deny(c, &no);
+        return false;
+    }
+    if (route->action == CLO_HUB_KNOWN && c->who.account == 0)
+        return clo_hub_fail(c, 401, NULL, "Invalid username or password.");
+    if (!take_db(&c->db, c->s->hub, &err)) return clo_hub_fail_err(c, &err);
+    c->files = (clo_files){.db = c->db, .data_dir = c->s->o.data_dir};
+    if (!c->a.has_repo) return true;
+    if (!find_repo(c, &moved, &err)) return clo_hub_fail_err(c, &err);
+    if (route->action >= 0 && !clo_hub_may(c, (clo_action)route->action)) return false;
+    if (moved) redirect(c);
+    return !moved;
+}
+
+bool clo_hub_begin(clo_server *s, clo_request *r, const clo_hub_route *route)
+{
+    if (!route->begin) return true;
+    clo_hub_call *c = (clo_hub_call *)calloc(1, sizeof *c);
+    if (!c) {
+        clo_reply(r, 503, NULL, CLO_STR(""));
+        return false;
+    }
+    c->s = s;
+    c->r = r;
+    clo_request_attach(r, c, NULL, free_call);
+    if (!prepare(c, route)) return false;
+    route->begin(c);
+    return true;
+}
+
+void clo_hub_run_route(clo_server *s, clo_request *r, const clo_hub_route *route)
+{
+    clo_hub_call *c = (clo_hub_call *)clo_request_data(r);
+    if (c) {
+        route->run(c);
+        return;
+    }
+    c = (clo_hub_call *)calloc(1, sizeof *c);
+    if (!c) {
+        clo_reply(r, 503, NULL, CLO_STR(""));
+        return;
+    }
+    c->s = s;
+    c->r = r;
+    if (prepare(c, route)) route->run(c);
+    free_call(c);
+}
+
+static void end_nothing(void *ctx)
+{
+    (void)ctx;
+}
+
+void clo_hub_sink(clo_hub_call *c, bool (*take)(void *data, clo_str bytes))
+{
+    clo_request_sink(c->r, take, end_nothing, c->data);
+}
+
+/* --- for handlers -------------------------------------------------------------------------------------------------*/
+
+clo_git *clo_hub_git(clo_hub_call *c)
+{
+    clo_err err = {0};
+    if (!c->git && !clo_git_open(&c->git, c->db, c->repo.id, &err)) clo_hub_fail_err(c, &err);
+    return c->git;
+}
+
+bool clo_hub_commit(clo_oid *out, clo_hub_call *c)
+{
+    clo_err err = {0};
+    clo_git *g = clo_hub_git(c);
+    if (!g) return false;
+    if (clo_revision_find(out, g, c->a.rev, &err)) return true;
+    if (err.code != CLO_ERR_NOT_FOUND && err.code != CLO_ERR_USAGE) return clo_hub_fail_err(c, &err);
+    return clo_hub_fail(c, 404, "RevisionNotFound", "Invalid rev id: %.*s", (int)(c->a.rev.len > 200 ? 200 : c->a.rev.len),
+                        c->a.rev.ptr);
+}
+
+bool clo_hub_may(clo_hub_call *c, clo_action action)
+{
+    clo_denial no = {0};
+    if (clo_access(&no, &c->caller, &c->seen, action)) return true;
+    clo_hub_deny(c, &no);
+    return false;
+}
+
+bool clo_hub_body(json_t **out, clo_hub_call *c)
+{
+    clo_err err = {0};
+    clo_str body = clo_request_body(c->r);
+    *out = NULL;
+    if (!clo_json_parse(out, body, clo_request_body_max(c->r), &err)) return clo_hub_fail(c, 400, NULL, "body: %s", err.text);
+    if (json_is_object(*out)) return true;
+    json_decref(*out);
+    *out = NULL;
+    return clo_hub_fail(c, 400, NULL, "body: a JSON object is expected");
+}
+
+clo_str clo_hub_param(clo_hub_call *c, const char *name)
+{
+    clo_str v;
+    return clo_request_param(&v, c->r, clo_request_query(c->r), name, 0) ? v : CLO_STR("");
+}
+
+bool clo_hub_flag(clo_hub_call *c, const char *name)
+{
+    clo_str v = clo_hub_param(c, name);
+    return clo_str_eq(v, CLO_STR("true")) || clo_str_eq(v, CLO_STR("True")) || clo_str_eq(v, CLO_STR("1"));
+}
+
+int64_t clo_hub_number(clo_hub_call *c, const char *name, int64_t min, int64_t max, int64_t fallback)
+{
+    clo_str v = clo_hub_param(c, name);
+    char text[24] = "", *end = NULL;
+    if (v.len == 0 || v.len >= sizeof text) return fallback;
+    memcpy(text, v.ptr, v.len);
+    int64_t n = strtoll(text, &end, 10);
+    return *end || n < min ? fallback : n > max ? max : n;
+}
+
+void clo_hub_repo_url(clo_buf *out, const clo_hub_call *c, const clo_repo *r)
+{
+    clo_buf_addf(out, "%s/%s%s%s", c->base, r->type == CLO_REPO_MODEL ? "" : clo_hub_type_plural(r->type),
+                 r->type == CLO_REPO_MODEL ? "" : "/", r->full);
+}
+
+void clo_hub_link_next(clo_hub_call *c, clo_str cursor)
+{
+    clo_buf b = {0};
+    clo_str target = clo_request_target(c->r), query = clo_request_query(c->r);
+    clo_buf_addf(&b, "<%s%.*s?", c->base, (int)target.len, target.ptr);
+    for (size_t at = 0; at < query.len;) { /* every parameter but the old cursor */
+        clo_str rest = clo_str_from_off(query, at);
+        size_t len = clo_str_find(rest, 0, '&');
+        if (!clo_str_starts_with(rest, CLO_STR("cursor="))) clo_buf_addf(&b, "%.*s&", (int)len, rest.ptr);
+        at += len + 1;
+    }
+    clo_buf_add(&b, CLO_STR("cursor="));
+    for (size_t i = 0; i < cursor.len; i++) clo_buf_addf(&b, "%02x", (unsigned)(uint8_t)cursor.ptr[i]);
+    clo_buf_add(&b, CLO_STR(">; rel=\"next\""));
+    clo_buf_add_char(&b, '\0');
+    if (!b.failed) clo_reply_header(c->r, "Link", b.ptr);
+    clo_buf_free(&b);
+}
+
+clo_str clo_hub_cursor(clo_hub_call *c)
+{
+    clo_str hex = clo_hub_param(c, "cursor");
+    char *out = (char *)clo_arena_alloc(clo_request_arena(c->r), hex.len / 2 + 1);
+    size_t n = 0;
+    for (size_t i = 0; out && i + 1 < hex.len; i += 2) {
+        const char *digits = "0123456789abcdef", *hi = strchr(digits, hex.ptr[i]), *lo = strchr(digits, hex.ptr[i + 1]);
+        if (!hi || !lo || !hex.ptr[i] || !hex.ptr[i + 1]) return CLO_STR("");
+        out[n++] = (char)((hi - digits) * 16 + (lo - digits));
+    }
+    return out ? (clo_str){out, n} : CLO_STR("");
+}
+
+void clo_hub_json(clo_hub_call *c, unsigned status, json_t *stolen)
+{
+    clo_reply_json(c->r, status, stolen);
+}
+
+void clo_hub_deny(clo_hub_call *c, const clo_denial *no)
+{
+    char line[sizeof no->message];
+    size_t n = 0;
+    for (const char *p = no->message; *p; p++) line[n++] = *p >= ' ' && *p < 127 ? *p : ' ';
+    line[n] = '\0';
+    if (no->code) clo_reply_header(c->r, "X-Error-Code", no->code);
+    clo_reply_header(c->r, "X-Error-Message", line);
+    if (no->status == 401) clo_reply_header(c->r, "WWW-Authenticate", "Basic realm=\"hub\"");
+    clo_hub_json(c, (unsigned)no->status, json_pack("{s:s}", "error", no->message));
+}
+
+bool clo_hub_fail(clo_hub_call *c, int status, const char *code, const char *fmt, ...)
+{
+    clo_denial no = {.status = status, .code = code};
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(no.message, sizeof no.message, fmt, ap);
+    va_end(ap);
+    clo_hub_deny(c, &no);
+    return false;
+}
+
+bool clo_hub_fail_err(clo_hub_call *c, const clo_err *err)
+{
+    switch (err->code) {
+    case CLO_ERR_NOT_FOUND: return clo_hub_fail(c, 404, "EntryNotFound", "%s", err->text);
+    case CLO_ERR_USAGE:
+    case CLO_ERR_FORMAT:
+    case CLO_ERR_MISMATCH: return clo_hub_fail(c, 400, NULL, "%s", err->text);
+    case CLO_ERR_DENIED: return clo_hub_fail(c, 409, NULL, "%s", err->text);
+    case CLO_ERR_LIMIT: return clo_hub_fail(c, 413, NULL, "%s", err->text);
+    case CLO_ERR_UNSUPPORTED: return clo_hub_fail(c, 501, NULL, "%s", err->text);
+    default: return clo_hub_fail(c, 500, NULL, "internal error");
+    }
+}
+
+bool clo_hub_undo(clo_hub_call *c, const clo_err *err)
+{
+    clo_db_rollback(c->db);
+    if (c->git) clo_git_close(c->git);
+    c->git = NULL;
+    return clo_hub_fail_err(c, err);
+}

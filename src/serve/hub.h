@@ -1,0 +1,113 @@
+/* The hub over HTTP: what every one of its handlers is given, and how it replies.
+ *
+ * A route of the hub (hub_routes.c) has a pattern, the right that it needs, and a handler:
+ *
+ *   {"GET", "/api/{T}/{ns}/{name}/tree/{rev}", CLO_MAY_SEE, tree}
+ *
+ * {T} stands for models, datasets or spaces; {R} for datasets/, spaces/ or nothing; {ns} and {name} for a repository's id ({git}
+ * for a name that may end in .git), {rev} for a revision, {x} for one more part, a star at the end for all the rest. Parts
+ * are taken as they came and decoded one by one: a %2F inside is no border.
+ *
+ * Before a handler runs it is known who asks, which repository it is (a name from before a move is redirected), and that the right is
+ * given (hub/access.h). A handler replies once, through the functions below. Each call has a connection to the database
+ * of its own, from a pool. */
+#ifndef CLO_SERVE_HUB_H
+#define CLO_SERVE_HUB_H
+
+#include "base/json.h"
+#include "hub/access.h"
+#include "hub/commit.h"
+#include "hub/files.h"
+#include "hub/repo.h"
+#include "hub/token.h"
+#include "serve/api_error.h"
+#include "serve/http.h"
+#include "serve/server.h"
+
+#define CLO_HUB_BASE_MAX 300
+
+typedef struct clo_hub clo_hub; /* the server's pool of connections */
+CLO_CHECK bool clo_hub_open(clo_hub **out, const char *data_dir, clo_err *err);
+void clo_hub_close(clo_hub *h);
+
+typedef struct {
+    clo_repo_type type;
+    bool has_repo;               /* the pattern names a repository */
+    clo_str ns, name, rev, x, rest;
+} clo_hub_args;
+
+typedef struct clo_hub_call clo_hub_call;
+struct clo_hub_call {
+    clo_server *s;
+    clo_request *r;
+    clo_db *db;                  /* this call's alone */
+    clo_files files;             /* over db */
+    clo_git *git;                /* opened by clo_hub_git */
+    clo_bearer who;              /* account 0: anonymous */
+    clo_hub_args a;
+    clo_repo repo;               /* when a.has_repo */
+    clo_access_caller caller;    /* as the repository sees who asks */
+    clo_access_repo seen;
+    char base[CLO_HUB_BASE_MAX]; /* "http://host:port", as the client calls this server */
+    void *data;                  /* the handler's own, from begin to run; free with free_data */
+    void (*free_data)(void *data);
+};
+
+typedef void clo_hub_run(clo_hub_call *c);
+typedef struct {
+    const char *method, *pattern;
+    int action;                  /* clo_action, or CLO_HUB_OPEN: the handler asks itself, CLO_HUB_KNOWN: any valid token */
+    clo_hub_run *run;
+    clo_hub_run *begin;          /* for a body that comes in pieces: calls clo_hub_sink, or replies; NULL: none */
+    bool any_coding;             /* the handler knows Content-Encoding */
+} clo_hub_route;
+#define CLO_HUB_OPEN (-1)
+#define CLO_HUB_KNOWN (-2)
+
+const clo_hub_route *clo_hub_routes(size_t *n);
+/* True when the pattern fits a path as it came; parts are decoded into the request's arena. */
+bool clo_hub_match(clo_hub_args *out, const char *pattern, clo_request *r);
+
+/* The router's side. begin: true when the request goes on to run (else it was replied to). */
+bool clo_hub_begin(clo_server *s, clo_request *r, const clo_hub_route *route);
+void clo_hub_run_route(clo_server *s, clo_request *r, const clo_hub_route *route);
+
+/* --- for handlers -------------------------------------------------------------------------------------------------*/
+
+/* In begin: the body goes to `take`; false refuses it, run is called and tells why. */
+void clo_hub_sink(clo_hub_call *c, bool (*take)(void *data, clo_str bytes));
+
+/* The repository's git objects; NULL: replied. */
+clo_git *clo_hub_git(clo_hub_call *c);
+/* The commit of a.rev; false: replied (404 RevisionNotFound). */
+bool clo_hub_commit(clo_oid *out, clo_hub_call *c);
+/* Whether one more right is given; false: replied. */
+bool clo_hub_may(clo_hub_call *c, clo_action action);
+/* A body that is a JSON object; false: replied. Owned by the caller. */
+bool clo_hub_body(json_t **out, clo_hub_call *c);
+/* A parameter of the query; empty when it is not there. */
+clo_str clo_hub_param(clo_hub_call *c, const char *name);
+bool clo_hub_flag(clo_hub_call *c, const char *name); /* true, True, 1 */
+/* A number within [min, max]; fallback when it is not there or none. */
+int64_t clo_hub_number(clo_hub_call *c, const char *name, int64_t min, int64_t max, int64_t fallback);
+int64_t clo_hub_now(void); /* seconds since 1970 */
+clo_author clo_hub_author(const clo_hub_call *c);
+
+/* BASE/[datasets/]ns/name */
+void clo_hub_repo_url(clo_buf *out, const clo_hub_call *c, const clo_repo *r);
+const char *clo_hub_type_plural(clo_repo_type t); /* "models" */
+/* `Link: <BASE/path?query with cursor>; rel="next"` */
+void clo_hub_link_next(clo_hub_call *c, clo_str cursor);
+/* What an earlier page gave to clo_hub_link_next; empty on the first. */
+clo_str clo_hub_cursor(clo_hub_call *c);
+
+void clo_hub_json(clo_hub_call *c, unsigned status, json_t *stolen);
+void clo_hub_deny(clo_hub_call *c, const clo_denial *no);
+/* Replies with an error and returns false. code may be NULL. */
+bool clo_hub_fail(clo_hub_call *c, int status, const char *code, const char *fmt, ...) CLO_PRINTF(4, 5);
+/* The status that fits an error of the rooms below; returns false. */
+bool clo_hub_fail_err(clo_hub_call *c, const clo_err *err);
+/* Rolls back, then as above. */
+bool clo_hub_undo(clo_hub_call *c, const clo_err *err);
+
+#endif

@@ -1,0 +1,42 @@
+/* Every handler of the hub, file by file; the table that calls them is in hub_routes.c. */
+#ifndef CLO_SERVE_HUB_HANDLERS_H
+#define CLO_SERVE_HUB_HANDLERS_H
+
+#include "serve/hub.h"
+
+/* hub_repos.c */
+void clo_hub_repo_create(clo_hub_call *c);
+void clo_hub_repo_remove(clo_hub_call *c);
+void clo_hub_repo_move(clo_hub_call *c);
+void clo_hub_repo_settings(clo_hub_call *c);
+void clo_hub_auth_check(clo_hub_call *c);
+
+/* hub_info.c */
+void clo_hub_repo_info(clo_hub_call *c);
+
+/* hub_tree.c */
+void clo_hub_tree(clo_hub_call *c);
+void clo_hub_paths_info(clo_hub_call *c);
+
+/* Replies that the path is not in the commit; returns false. */
+bool clo_hub_no_entry(clo_hub_call *c, const clo_oid *commit, clo_str path);
+
+/* hub_refs.c */
+void clo_hub_refs(clo_hub_call *c);
+void clo_hub_branch_create(clo_hub_call *c);
+void clo_hub_branch_delete(clo_hub_call *c);
+void clo_hub_tag_create(clo_hub_call *c);
+void clo_hub_tag_delete(clo_hub_call *c);
+void clo_hub_commits(clo_hub_call *c);
+void clo_hub_squash(clo_hub_call *c);
+
+/* hub_resolve.c */
+void clo_hub_resolve(clo_hub_call *c);
+void clo_hub_raw(clo_hub_call *c);
+
+/* hub_upload.c */
+void clo_hub_preupload(clo_hub_call *c);
+void clo_hub_commit_begin(clo_hub_call *c);
+void clo_hub_commit_run(clo_hub_call *c);
+
+#endif

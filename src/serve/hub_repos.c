@@ -1,0 +1,203 @@
+/* Repositories: made, removed, renamed, set; their facts. */
+#include <stdio.h>
+#include <string.h>
+
+#include "hub/account.h"
+#include "hub/gate.h"
+#include "serve/hub_handlers.h"
+#include "serve/json_out.h"
+
+/* --- what a body names --------------------------------------------------------------------------------------------*/
+
+static bool take_type(clo_repo_type *out, clo_hub_call *c, const json_t *body)
+{
+    clo_str s = clo_json_str(body, "type", CLO_STR("model"));
+    return clo_repo_type_parse(out, s) || clo_hub_fail(c, 400, NULL, "type: model, dataset or space is expected");
+}
+
+/* The namespace of a body: `organization`, or who asks. */
+static bool take_owner(clo_account_info *out, clo_hub_call *c, clo_str name)
+{
+    clo_err err = {0};
+    if (name.len == 0) name = clo_str_from(c->who.user);
+    if (clo_account_find(out, c->db, name, &err)) return true;
+    return err.code == CLO_ERR_NOT_FOUND
+               ? clo_hub_fail(c, 403, NULL, "You don't have the rights to create a model under the namespace \"%.*s\"",
+                              (int)(name.len > 100 ? 100 : name.len), name.ptr)
+               : clo_hub_fail_err(c, &err);
+}
+
+static bool may_create(clo_hub_call *c, const clo_account_info *owner, const char *type, const char *name)
+{
+    clo_err err = {0};
+    c->caller = (clo_access_caller){.known = c->who.account != 0,
+                                    .admin = c->who.admin,
+                                    .may_write = c->who.may_write,
+                                    .in_scope = clo_token_in_scope(&c->who, type, clo_str_from(owner->name), clo_str_from(name))};
+    c->seen = (clo_access_repo){.type = type, .namespace_name = owner->name, .name = name};
+    return clo_member_role(&c->caller.role, c->db, owner->id, c->who.account, &err) ? clo_hub_may(c, CLO_MAY_CREATE)
+                                                                                   : clo_hub_fail_err(c, &err);
+}
+
+static bool take_private(const json_t *body, bool before)
+{
+    clo_str v = clo_json_str(body, "visibility", CLO_STR(""));
+    if (v.len > 0) return !clo_str_eq(v, CLO_STR("public"));
+    return clo_json_bool(body, "private", before);
+}
+
+static json_t *repo_answer(const clo_hub_call *c, const clo_repo *r, const char *error)
+{
+    clo_buf url = {0};
+    clo_hub_repo_url(&url, c, r);
+    json_t *out = json_pack("{s:s%, s:s, s:s}", "url", url.ptr, url.len, "name", r->full, "id", r->oid);
+    if (error) json_object_set_new(out, "error", json_string(error));
+    clo_buf_free(&url);
+    return out;
+}
+
+/* --- create -------------------------------------------------------------------------------------------------------*/
+
+void clo_hub_repo_create(clo_hub_call *c)
+{
+    json_t *body;
+    clo_account_info owner;
+    clo_err err = {0};
+    char name[CLO_REPO_NAME_MAX + 1];
+    if (!clo_hub_body(&body, c)) return;
+    clo_str given = clo_json_str(body, "name", CLO_STR(""));
+    clo_str org = clo_json_str(body, "organization", CLO_STR(""));
+    clo_repo_opts o = {.is_private = take_private(body, false), .author = clo_hub_author(c)};
+    size_t slash = clo_str_find(given, 0, '/');
+    if (slash < given.len) { /* older clients send the whole id */
+        org = (clo_str){given.ptr, slash};
+        given = clo_str_from_off(given, slash + 1);
+    }
+    if (!take_type(&o.type, c, body)) goto done;
+    if (given.len >= sizeof name || !clo_repo_check_name(given, &err)) {
+        clo_hub_fail(c, 400, NULL, "%s", err.text[0] ? err.text : "name: it is too long");
+        goto done;
+    }
+    memcpy(name, given.ptr, given.len);
+    name[given.len] = '\0';
+    o.name = given;
+    if (!take_owner(&owner, c, org) || !may_create(c, &owner, clo_repo_type_name(o.type), name)) goto done;
+    o.owner = owner.id;
+    if (!clo_db_begin(c->db, &err)) {
+        clo_hub_fail_err(c, &err);
+        goto done;
+    }
+    clo_repo made;
+    if (clo_repo_create(&made, c->db, &o, clo_hub_now(), &err) && clo_db_commit(c->db, &err)) {
+        clo_hub_json(c, 200, repo_answer(c, &made, NULL));
+    } else if (err.code == CLO_ERR_DENIED) {
+        bool moved;
+        char id[CLO_REPO_ID_MAX];
+        clo_err gone = {0};
+        clo_db_rollback(c->db);
+        snprintf(id, sizeof id, "%s/%s", owner.name, name);
+        if (clo_repo_find(&made, &moved, c->db, o.type, clo_str_from(id), &gone)) {
+            char text[200];
+            snprintf(text, sizeof text, "You already created this %s repo", clo_repo_type_name(o.type));
+            clo_reply_header(c->r, "X-Error-Message", text);
+            clo_hub_json(c, 409, repo_answer(c, &made, text));
+        } else clo_hub_fail_err(c, &err);
+    } else clo_hub_undo(c, &err);
+done:
+    json_decref(body);
+}
+
+/* --- remove, move, settings ---------------------------------------------------------------------------------------*/
+
+/* The repository that a body names, with the right to administer it. */
+static bool find_named(clo_hub_call *c, const json_t *body, clo_str id, clo_action action)
+{
+    char full[CLO_REPO_ID_MAX];
+    bool moved;
+    clo_err err = {0};
+    clo_repo_type type;
+    if (!take_type(&type, c, body)) return false;
+    snprintf(full, sizeof full, "%.*s", (int)(id.len < sizeof full ? id.len : 0), id.ptr);
+    c->caller = (clo_access_caller){.known = true, .admin = c->who.admin, .may_write = c->who.may_write};
+    c->seen = (clo_access_repo){.type = clo_repo_type_name(type), .namespace_name = "", .name = full};
+    if (clo_repo_find(&c->repo, &moved, c->db, type, clo_str_from(full), &err)) {
+        clo_repo *r = &c->repo;
+        c->seen = (clo_access_repo){.type = clo_repo_type_name(type), .namespace_name = r->ns, .name = r->name, .exists = true,
+                                    .is_private = r->is_private, .is_gated = r->gated != CLO_GATED_NO, .is_disabled = r->disabled};
+        c->caller.in_scope = clo_token_in_scope(&c->who, c->seen.type, clo_str_from(r->ns), clo_str_from(r->name));
+        if (!clo_member_role(&c->caller.role, c->db, r->owner, c->who.account, &err)) return clo_hub_fail_err(c, &err);
+    } else if (err.code != CLO_ERR_NOT_FOUND && err.code != CLO_ERR_USAGE) return clo_hub_fail_err(c, &err);
+    return clo_hub_may(c, action);
+}
+
+void clo_hub_repo_remove(clo_hub_call *c)
+{
+    json_t *body;
+    clo_err err = {0};
+    char id[CLO_REPO_ID_MAX];
+    if (!clo_hub_body(&body, c)) return;
+    clo_str name = clo_json_str(body, "name", CLO_STR("")), org = clo_json_str(body, "organization", CLO_STR(""));
+    if (clo_str_find(name, 0, '/') < name.len) snprintf(id, sizeof id, "%.*s", (int)(name.len > 190 ? 190 : name.len), name.ptr);
+    else snprintf(id, sizeof id, "%.*s/%.*s", (int)(org.len ? org.len > 96 ? 96 : org.len : strlen(c->who.user)),
+                  org.len ? org.ptr : c->who.user, (int)(name.len > 96 ? 96 : name.len), name.ptr);
+    if (find_named(c, body, clo_str_from(id), CLO_MAY_ADMINISTER)) {
+        if (clo_db_begin(c->db, &err) && clo_files_unlink_all(&c->files, c->repo.id, &err) &&
+            clo_gate_forget(c->db, c->repo.id, &err) && clo_repo_delete(c->db, c->repo.id, &err) && clo_db_commit(c->db, &err))
+            clo_reply(c->r, 200, CLO_TYPE_TEXT, CLO_STR("OK"));
+        else clo_hub_undo(c, &err);
+    }
+    json_decref(body);
+}
+
+void clo_hub_repo_move(clo_hub_call *c)
+{
+    json_t *body;
+    clo_err err = {0};
+    clo_account_info owner;
+    clo_str ns, name;
+    char to_name[CLO_REPO_NAME_MAX + 1] = "";
+    if (!clo_hub_body(&body, c)) return;
+    clo_str from = clo_json_str(body, "fromRepo", CLO_STR("")), to = clo_json_str(body, "toRepo", CLO_STR(""));
+    if (!find_named(c, body, from, CLO_MAY_ADMINISTER)) goto done;
+    if (!clo_repo_split(&ns, &name, to, &err) || !clo_repo_check_name(name, &err)) {
+        clo_hub_fail(c, 400, NULL, "toRepo: %s", err.text);
+        goto done;
+    }
+    memcpy(to_name, name.ptr, name.len < sizeof to_name ? name.len : 0);
+    clo_repo moved = c->repo;
+    if (!take_owner(&owner, c, ns) || (owner.id != c->repo.owner && !may_create(c, &owner, clo_repo_type_name(moved.type), to_name)))
+        goto done;
+    if (clo_db_begin(c->db, &err) && clo_repo_move(&moved, c->db, owner.id, name, clo_hub_now(), &err) && clo_db_commit(c->db, &err))
+        clo_hub_json(c, 200, repo_answer(c, &moved, NULL));
+    else clo_hub_undo(c, &err);
+done:
+    json_decref(body);
+}
+
+void clo_hub_repo_settings(clo_hub_call *c)
+{
+    json_t *body;
+    clo_err err = {0};
+    if (!clo_hub_body(&body, c)) return;
+    clo_repo r = c->repo;
+    const json_t *gated = json_object_get(body, "gated");
+    r.is_private = take_private(body, r.is_private);
+    if (json_is_false(gated)) r.gated = CLO_GATED_NO;
+    else if (json_is_string(gated) && strcmp(json_string_value(gated), "auto") == 0) r.gated = CLO_GATED_AUTO;
+    else if (json_is_string(gated) && strcmp(json_string_value(gated), "manual") == 0) r.gated = CLO_GATED_MANUAL;
+    else if (gated) {
+        clo_hub_fail(c, 400, NULL, "gated: \"auto\", \"manual\" or false is expected");
+        json_decref(body);
+        return;
+    }
+    if (clo_db_begin(c->db, &err) && clo_repo_set(c->db, &r, &err) && clo_db_commit(c->db, &err))
+        clo_hub_json(c, 200, json_pack("{s:b, s:o}", "private", r.is_private, "gated",
+                                       r.gated == CLO_GATED_NO ? json_false() : json_string(clo_gated_name(r.gated))));
+    else clo_hub_undo(c, &err);
+    json_decref(body);
+}
+
+void clo_hub_auth_check(clo_hub_call *c)
+{
+    clo_reply(c->r, 200, CLO_TYPE_TEXT, CLO_STR("OK"));
+}
