@@ -20,6 +20,7 @@ typedef struct {
     clo_oid_map common; /* the haves that both have, in the order of their coming */
     int band_bytes;     /* 0: no side band */
     bool done, multi_ack, no_done;
+    bool only_wants; /* protocol 0: the body ends with the wants: the client asks for its shallow commits first */
     /* ls-refs */
     bool peel, symrefs, unborn;
     clo_str prefixes[PREFIXES_MAX];
@@ -330,6 +331,7 @@ static bool read_v0(request *r, clo_bytes body)
     while (body.len && !r->done) {
         if (clo_pkt_read(&p, &body, NULL) != CLO_PKT_DONE) return refuse(r, "a request that is cut or no pkt-lines");
         if (p.kind == CLO_PKT_FLUSH) {
+            r->only_wants = !in_haves && body.len == 0;
             in_haves = true;
             continue;
         }
@@ -358,6 +360,7 @@ static bool answer_v0(request *r, clo_bytes body, clo_err *err)
         send_shallow(r);
         clo_pkt_flush(&r->o);
     }
+    if (r->only_wants) return true;
     clo_oid_hex(hex, &r->last_common);
     for (size_t i = 0; r->multi_ack && i < r->common.n; i++) {
         char each[CLO_OID_HEX];

@@ -107,7 +107,7 @@ static inline void hub_serve_one(int fd, clo_db *db, const char *dir, int64_t re
     clo_buf in = {0}, body = {0}, out = {0};
     clo_err err = {0};
     clo_git *g = NULL;
-    char *end = NULL, head[65536], protocol[64];
+    char *end = NULL, head[65536], protocol[512];
     while (!(end = in.len ? memmem(in.ptr, in.len, "\r\n\r\n", 4) : NULL))
         if (!hub_fill(fd, &in, in.len + 1)) goto done;
     size_t at = (size_t)(end - in.ptr) + 4;
