@@ -29,6 +29,9 @@ static const struct {
     {"quantize", clo_cmd_quantize, "make a model smaller"},
     {"perplexity", clo_cmd_perplexity, "how well a model predicts a text"},
     {"key", clo_cmd_key, "API keys of the server"},
+#ifndef CLO_NO_SERVE
+    {"repo", clo_cmd_repo, "repositories of the hub"},
+#endif
     {"audit", clo_cmd_audit, "check the server's audit log"},
     {"bench", clo_cmd_bench, "time a model beside the machine's own limits"},
     {"doctor", clo_cmd_doctor, "what this machine can do"},

@@ -154,21 +154,38 @@ static bool deflate_into(clo_staged *s, clo_bytes bytes, clo_err *err)
     return true;
 }
 
+/* s->data becomes the store's, or is freed. */
+static bool stage(clo_git *g, clo_staged s, clo_err *err)
+{
+    bool ok = s.data_len <= CLO_GIT_STAGED_MAX - g->staged_bytes ||
+              clo_fail(err, CLO_ERR_LIMIT, "more than %zu bytes at once, deflated", CLO_GIT_STAGED_MAX);
+    if (!ok || !grow(g, err)) {
+        free(s.data);
+        return false;
+    }
+    g->staged[g->n_staged] = s;
+    g->slots[slot_of(g, &s.oid)] = (uint32_t)++g->n_staged;
+    g->staged_bytes += s.data_len;
+    return true;
+}
+
 bool clo_git_stage(clo_git *g, const clo_oid *oid, clo_git_kind kind, clo_bytes bytes, clo_err *err)
 {
     clo_staged s = {.oid = *oid, .kind = kind, .size = bytes.len};
     if (clo_git_has(g, oid)) return true;
     if (bytes.len > CLO_GIT_OBJECT_MAX)
         return clo_fail(err, CLO_ERR_LIMIT, "an object of %zu bytes, limit %zu", bytes.len, CLO_GIT_OBJECT_MAX);
-    if (!grow(g, err) || !deflate_into(&s, bytes, err)) return false;
-    if (s.data_len > CLO_GIT_STAGED_MAX - g->staged_bytes) {
-        free(s.data);
-        return clo_fail(err, CLO_ERR_LIMIT, "more than %zu bytes at once, deflated", CLO_GIT_STAGED_MAX);
-    }
-    g->staged[g->n_staged] = s;
-    g->slots[slot_of(g, oid)] = (uint32_t)++g->n_staged;
-    g->staged_bytes += s.data_len;
-    return true;
+    return deflate_into(&s, bytes, err) && stage(g, s, err);
+}
+
+bool clo_git_stage_deflated(clo_git *g, const clo_oid *oid, clo_git_kind kind, size_t size, clo_bytes deflated, clo_err *err)
+{
+    clo_staged s = {.oid = *oid, .kind = kind, .size = size, .data_len = deflated.len};
+    if (clo_git_has(g, oid)) return true;
+    s.data = malloc(deflated.len ? deflated.len : 1);
+    if (!s.data) return clo_fail(err, CLO_ERR_MEMORY, "object");
+    memcpy(s.data, deflated.ptr, deflated.len);
+    return stage(g, s, err);
 }
 
 bool clo_git_put(clo_oid *out, clo_git *g, clo_git_kind kind, clo_bytes bytes, clo_err *err)
@@ -192,10 +209,22 @@ static bool insert(clo_stmt *object, clo_stmt *member, clo_git *g, const clo_sta
            clo_stmt_int(member, 1, g->repo, err) && clo_stmt_blob(member, 2, oid, err) && clo_stmt_step(member, &row, err);
 }
 
+/* It may have been deleted while its objects were on their way. */
+static bool still_there(clo_git *g, clo_err *err)
+{
+    clo_stmt q = {0};
+    bool row = false;
+    bool ok = clo_stmt_open(&q, g->db, "SELECT 1 FROM repos WHERE id = ?1", err) && clo_stmt_int(&q, 1, g->repo, err) &&
+              clo_stmt_step(&q, &row, err);
+    clo_stmt_close(&q);
+    return ok && (row || clo_fail(err, CLO_ERR_NOT_FOUND, "no such repository"));
+}
+
 bool clo_git_flush(clo_git *g, clo_err *err)
 {
     clo_stmt object = {0}, member = {0};
     if (!clo_db_writing(g->db)) return clo_fail(err, CLO_ERR_USAGE, "objects are written in a transaction");
+    if (!still_there(g, err)) return false;
     bool ok = clo_stmt_open(&object, g->db,
                             "INSERT INTO git_objects (oid, type, size, data) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
                             err) &&

@@ -1,0 +1,207 @@
+/* cloche repo: repositories of the hub in the data folder. */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/cli.h"
+#include "hub/git_db.h"
+#include "hub/repo.h"
+
+typedef struct {
+    const char *data, *type, *owner;
+    bool is_private, json;
+    clo_repo_type of;
+    char dir[4096];
+} options;
+
+#define NEXT_IF_DAMAGED "keep a copy of the data folder, then put cloche.db back from a backup"
+
+static int fail(const clo_err *err)
+{
+    return clo_cli_fail(err, err->code == CLO_ERR_DAMAGED ? NEXT_IF_DAMAGED : NULL);
+}
+
+/* What commits of the command line are signed with: the account whose namespace it is. */
+typedef struct {
+    int64_t id;
+    char name[CLO_REPO_NAME_MAX], email[256];
+} account;
+
+static bool find_account(account *out, clo_db *db, clo_str name, clo_err *err)
+{
+    clo_stmt q = {0};
+    bool row = false;
+    *out = (account){0};
+    bool ok = clo_stmt_open(&q, db, "SELECT id, name, email FROM accounts WHERE name = ?1", err) &&
+              clo_stmt_text(&q, 1, name, err) && clo_stmt_step(&q, &row, err);
+    if (ok && row) {
+        clo_str s = clo_stmt_get_str(&q, 1), email = clo_stmt_get_str(&q, 2);
+        out->id = clo_stmt_get_int(&q, 0);
+        snprintf(out->name, sizeof out->name, CLO_STR_FMT, CLO_STR_ARG(s));
+        snprintf(out->email, sizeof out->email, CLO_STR_FMT, CLO_STR_ARG(email));
+    }
+    clo_stmt_close(&q);
+    if (!ok) return false;
+    return row || clo_fail(err, CLO_ERR_NOT_FOUND, "no account '" CLO_STR_FMT "'", CLO_STR_ARG(name));
+}
+
+static json_t *repo_json(const clo_repo *r)
+{
+    return json_pack("{s:s, s:s, s:s, s:b, s:s, s:b, s:I, s:I}", "id", r->full, "_id", r->oid, "type",
+                     clo_repo_type_name(r->type), "private", r->is_private, "gated", clo_gated_name(r->gated), "disabled",
+                     r->disabled, "created", (json_int_t)r->created_s, "modified", (json_int_t)r->modified_s);
+}
+
+static bool end(clo_db *db, bool ok, clo_err *err)
+{
+    ok = ok && clo_db_commit(db, err);
+    if (db && !ok) clo_db_rollback(db);
+    clo_db_close(db);
+    return ok;
+}
+
+static bool must_exist(const options *o, clo_err *err)
+{
+    return clo_db_exists(o->dir) || clo_fail(err, CLO_ERR_NOT_FOUND, "nothing was made in '%s'", o->dir);
+}
+
+static int create(const options *o, const char *id)
+{
+    clo_err err = {0};
+    clo_db *db = NULL;
+    clo_repo r;
+    clo_str ns, name;
+    account who;
+    bool ok = clo_repo_split(&ns, &name, clo_str_from(id), &err) && clo_db_open(&db, o->dir, &err) && clo_db_begin(db, &err) &&
+              find_account(&who, db, ns, &err);
+    if (ok) {
+        clo_repo_opts opts = {
+            .type = o->of, .owner = who.id, .name = name, .is_private = o->is_private, .author = {who.name, who.email}};
+        ok = clo_repo_create(&r, db, &opts, (int64_t)time(NULL), &err);
+    }
+    if (!end(db, ok, &err)) return fail(&err);
+    if (o->json) return clo_cli_print_json(repo_json(&r));
+    printf("created %s %s\n", clo_repo_type_name(r.type), r.full);
+    return CLO_EXIT_OK;
+}
+
+/* An old id is not followed where something is about to be destroyed. */
+static bool find_as_it_is(clo_repo *r, clo_db *db, const options *o, const char *id, clo_err *err)
+{
+    bool moved = false;
+    if (!clo_repo_find(r, &moved, db, o->of, clo_str_from(id), err)) return false;
+    return !moved || clo_fail(err, CLO_ERR_NOT_FOUND, "'%.200s' is called %s now", id, r->full);
+}
+
+static int delete_repo(const options *o, const char *id)
+{
+    clo_err err = {0};
+    clo_db *db = NULL;
+    clo_repo r;
+    int64_t n = 0;
+    bool ok = must_exist(o, &err) && clo_db_open(&db, o->dir, &err) && clo_db_begin(db, &err) &&
+              find_as_it_is(&r, db, o, id, &err) && clo_repo_delete(db, r.id, &err) && clo_db_commit(db, &err) &&
+              clo_git_sweep(&n, db, &err);
+    if (db) clo_db_rollback(db);
+    clo_db_close(db);
+    if (!ok) return fail(&err);
+    if (o->json) return clo_cli_print_json(json_pack("{s:s, s:I}", "deleted", r.full, "objects", (json_int_t)n));
+    printf("deleted %s %s\n", clo_repo_type_name(r.type), r.full);
+    return CLO_EXIT_OK;
+}
+
+static int move(const options *o, const char *from, const char *to)
+{
+    clo_err err = {0};
+    clo_db *db = NULL;
+    clo_repo r;
+    clo_str ns, name;
+    account who;
+    bool ok = must_exist(o, &err) && clo_repo_split(&ns, &name, clo_str_from(to), &err) && clo_db_open(&db, o->dir, &err) &&
+              clo_db_begin(db, &err) && find_as_it_is(&r, db, o, from, &err) && find_account(&who, db, ns, &err) &&
+              clo_repo_move(&r, db, who.id, name, (int64_t)time(NULL), &err);
+    if (!end(db, ok, &err)) return fail(&err);
+    if (o->json) return clo_cli_print_json(repo_json(&r));
+    printf("%s is %s now; the old id leads there\n", from, r.full);
+    return CLO_EXIT_OK;
+}
+
+static bool add_json(void *ctx, const clo_repo *r, clo_err *err)
+{
+    return json_array_append_new(ctx, repo_json(r)) == 0 || clo_fail(err, CLO_ERR_MEMORY, "list of repositories");
+}
+
+static void print_repo(const json_t *r)
+{
+    int64_t s = json_integer_value(json_object_get(r, "modified"));
+    time_t t = (time_t)s;
+    struct tm tm;
+    char date[24] = "?";
+    if (gmtime_r(&t, &tm)) strftime(date, sizeof date, "%Y-%m-%d %H:%M", &tm);
+    printf("%-8s  %-40s  %-7s  %s\n", json_string_value(json_object_get(r, "type")), json_string_value(json_object_get(r, "id")),
+           json_is_true(json_object_get(r, "private")) ? "private" : "public", date);
+}
+
+static int list(const options *o)
+{
+    clo_err err = {0};
+    clo_db *db = NULL;
+    json_t *all = json_array(), *r;
+    account who = {0};
+    size_t i;
+    bool ok = all != NULL || clo_fail(&err, CLO_ERR_MEMORY, "list of repositories");
+    if (ok && clo_db_exists(o->dir)) {
+        ok = clo_db_open(&db, o->dir, &err) && (!o->owner || find_account(&who, db, clo_str_from(o->owner), &err));
+        clo_repo_filter f = {.type = o->type ? o->of : CLO_REPO_TYPES, .owner = who.id};
+        ok = ok && clo_repo_each(db, &f, add_json, all, &err);
+    }
+    clo_db_close(db);
+    if (!ok) {
+        json_decref(all);
+        return fail(&err);
+    }
+    if (o->json) return clo_cli_print_json(all);
+    if (json_array_size(all) == 0) fprintf(stderr, "no repositories in '%s'\n", o->dir);
+    else printf("%-8s  %-40s  %-7s  %s\n", "type", "id", "", "changed (UTC)");
+    json_array_foreach (all, i, r) print_repo(r);
+    json_decref(all);
+    return CLO_EXIT_OK;
+}
+
+int clo_cmd_repo(int argc, char **argv)
+{
+    options o = {.of = CLO_REPO_MODEL};
+    const clo_opt opts[] = {
+        {"type", NULL, CLO_OPT_STR, &o.type, "T", "model, dataset or space; default: model (list: all)"},
+        {"private", NULL, CLO_OPT_FLAG, &o.is_private, NULL, "create: only its namespace may read it"},
+        {"owner", NULL, CLO_OPT_STR, &o.owner, "NAME", "list: those of one namespace"},
+        {"data", NULL, CLO_OPT_STR, &o.data, "DIR", "data folder (default: $CLOCHE_DATA)"},
+        {"json", NULL, CLO_OPT_FLAG, &o.json, NULL, "print JSON"},
+    };
+    const clo_cli_spec spec = {
+        "repo create NS/NAME | repo list | repo move NS/NAME NS/NAME | repo delete NS/NAME",
+        "Makes, lists, renames and deletes the hub's repositories in the data folder. NS is an account. A new repository has the\n"
+        "branch main with one commit; a renamed one is found under its old id until somebody takes that.",
+        "  cloche repo create alice/tiny --private\n"
+        "  cloche repo create lab/corpus --type dataset\n"
+        "  cloche repo list --json\n"
+        "  cloche repo move alice/tiny lab/tiny\n"
+        "  cloche repo delete lab/tiny\n",
+        opts, CLO_COUNT(opts), 1, 3};
+    clo_cli_args args;
+    clo_err err = {0};
+    int rc = 0;
+    if (!clo_cli_parse(&args, &spec, argc, argv, &rc)) return rc;
+    if (!clo_cli_data_dir(o.dir, o.data, &err)) return clo_cli_fail(&err, NULL);
+    const char *action = args.args[0];
+    bool is_create = strcmp(action, "create") == 0, is_list = strcmp(action, "list") == 0;
+    if (o.type && !clo_repo_type_parse(&o.of, clo_str_from(o.type)))
+        return clo_cli_fail_usage("'%s' is not model, dataset or space", o.type);
+    if (o.is_private && !is_create) return clo_cli_fail_usage("--private is given to 'cloche repo create'");
+    if (o.owner && !is_list) return clo_cli_fail_usage("--owner is given to 'cloche repo list'");
+    if (is_list && args.n_args == 1) return list(&o);
+    if (is_create && args.n_args == 2) return create(&o, args.args[1]);
+    if (strcmp(action, "delete") == 0 && args.n_args == 2) return delete_repo(&o, args.args[1]);
+    if (strcmp(action, "move") == 0 && args.n_args == 3) return move(&o, args.args[1], args.args[2]);
+    return clo_cli_fail_usage("'cloche repo create NS/NAME', 'repo list', 'repo move OLD NEW' or 'repo delete NS/NAME' is expected");
+}
