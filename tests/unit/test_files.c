@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "base/file.h"
+#include "hub/dedup.h"
 #include "hub/fsck.h"
 #include "hub/reader.h"
 #include "hub/reconstruction.h"
@@ -127,6 +128,16 @@ static uint64_t n_faults(world *w)
     clo_fsck_counts n;
     if (!clo_files_check(&n, &w->f, note_fault, NULL, &w->err)) fail_msg("check: %s", w->err.text);
     return n.faults;
+}
+
+static void sweeps(world *w, bool dry, int64_t now_s, uint64_t strays, uint64_t files, uint64_t xet, uint64_t xorbs)
+{
+    clo_sweep_counts n = {0};
+    clo_sweep_opts o = {.now_s = now_s, .dry_run = dry};
+    if (!clo_files_sweep(&n, &w->f, &o, NULL, NULL, &w->err)) fail_msg("sweep: %s", w->err.text);
+    if (n.n_strays != strays || n.n_files != files || n.n_xet_files != xet || n.n_xorbs != xorbs)
+        fail_msg("sweep: %llu strays, %llu files, %llu of terms, %llu xorbs", (unsigned long long)n.n_strays,
+                 (unsigned long long)n.n_files, (unsigned long long)n.n_xet_files, (unsigned long long)n.n_xorbs);
 }
 
 /* --- whole files --------------------------------------------------------------------------------------------------*/
@@ -626,6 +637,48 @@ static void a_client_can_put_a_file_together(void **state)
     world_close(&w);
 }
 
+static void a_client_learns_which_chunks_it_need_not_send(void **state)
+{
+    (void)state;
+    world w;
+    sample s;
+    bool inserted = false, found = true;
+    clo_buf b = {0};
+    clo_shard shard;
+    clo_shard_xorb x;
+    size_t at = 0;
+    world_open(&w);
+    sample_make(&s);
+    sample_put_xorbs(&w, &s);
+    const clo_xet_hash *first = &s.xorb[0].chunks[1].hash; /* of the file */
+    assert_true(clo_dedup_answer(&b, &found, &w.f, first, NOW, &w.err));
+    assert_false(found);
+    assert_true(commit_file(&w, &s.hash, s.terms, 4, &s.sha, 5, &inserted));
+    if (!clo_dedup_answer(&b, &found, &w.f, first, NOW + 10 * DAY, &w.err)) fail_msg("%s", w.err.text);
+    assert_true(found);
+    assert_true(clo_shard_open(&shard, make_view(&b), &w.err) && shard.n_files == 0 && shard.n_xorbs == 1);
+    assert_true(clo_shard_next_xorb(&shard, &at, &x) && clo_xet_hash_eq(&x.hash, &s.xorb[0].hash));
+    for (uint32_t i = 0; i < x.n_chunks; i++) /* no chunk's own hash is told */
+        for (uint32_t k = 0; k < x.n_chunks; k++) {
+            uint32_t len;
+            clo_xet_hash h = clo_shard_chunk_at(&x, i, &len);
+            assert_false(clo_xet_hash_eq(&h, &s.xorb[0].chunks[k].hash));
+        }
+    assert_true(clo_dedup_answer(&b, &found, &w.f, &s.xorb[0].chunks[3].hash, NOW, &w.err));
+    assert_false(found);
+
+    /* The xorb that was named stays for those to whom it was named; the other goes. */
+    assert_true(clo_files_unlink_all(&w.f, 5, &w.err));
+    sweeps(&w, false, NOW + 28 * DAY, 0, 1, 1, 1);
+    assert_true(clo_dedup_answer(&b, &found, &w.f, first, NOW + 10 * DAY, &w.err) && found);
+    sweeps(&w, false, NOW + 38 * DAY, 0, 0, 0, 1);
+    assert_true(clo_dedup_answer(&b, &found, &w.f, first, NOW + 38 * DAY, &w.err));
+    assert_false(found);
+    clo_buf_free(&b);
+    sample_free(&s);
+    world_close(&w);
+}
+
 /* --- checking and sweeping ----------------------------------------------------------------------------------------*/
 
 static void a_check_finds_what_is_damaged_or_missing(void **state)
@@ -664,16 +717,6 @@ static void a_check_finds_what_is_damaged_or_missing(void **state)
     refuses(&w, "rows that are gone", clo_reader_open(&r, &w.f, &s.sha, 0, 1, &w.err), CLO_ERR_DAMAGED);
     sample_free(&s);
     world_close(&w);
-}
-
-static void sweeps(world *w, bool dry, int64_t now_s, uint64_t strays, uint64_t files, uint64_t xet, uint64_t xorbs)
-{
-    clo_sweep_counts n = {0};
-    clo_sweep_opts o = {.now_s = now_s, .dry_run = dry};
-    if (!clo_files_sweep(&n, &w->f, &o, NULL, NULL, &w->err)) fail_msg("sweep: %s", w->err.text);
-    if (n.n_strays != strays || n.n_files != files || n.n_xet_files != xet || n.n_xorbs != xorbs)
-        fail_msg("sweep: %llu strays, %llu files, %llu of terms, %llu xorbs", (unsigned long long)n.n_strays,
-                 (unsigned long long)n.n_files, (unsigned long long)n.n_xet_files, (unsigned long long)n.n_xorbs);
 }
 
 static void a_sweep_takes_what_nothing_needs_and_no_more(void **state)
@@ -921,6 +964,7 @@ int main(void)
         cmocka_unit_test(a_shard_can_be_given_up),
         cmocka_unit_test(a_clients_upload_is_taken),
         cmocka_unit_test(a_client_can_put_a_file_together),
+        cmocka_unit_test(a_client_learns_which_chunks_it_need_not_send),
         cmocka_unit_test(a_check_finds_what_is_damaged_or_missing),
         cmocka_unit_test(a_sweep_takes_what_nothing_needs_and_no_more),
         cmocka_unit_test(a_swept_file_that_the_library_holds_stays_there),
