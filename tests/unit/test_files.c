@@ -1,6 +1,7 @@
 /* Large files of the hub: what is taken, what is refused, what is read back, what a crash leaves. */
 #include <fcntl.h>
 #include <ftw.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -792,28 +793,35 @@ static void a_swept_file_that_the_library_holds_stays_there(void **state)
 
 /* --- kill -9 ------------------------------------------------------------------------------------------------------*/
 
-/* Number i: even, a whole file; odd, a xorb of one chunk. */
+/* Number i: by turns a whole file, a xorb of one chunk, and a Xet file of the xorb before. */
 static size_t nth(uint8_t out[3000], uint32_t i)
 {
+    if (i % 3 == 2) i--;
     make_noise(out, 3000, 1000 + i);
     return 500 + i * 37 % 2500;
 }
 
-static void put_nth(world *w, uint32_t i)
+static bool put_nth(world *w, uint32_t i)
 {
     uint8_t bytes[3000];
     size_t n = nth(bytes, i);
-    bool inserted = false;
-    if (i % 2 == 0) {
-        clo_sha256 sha = clo_sha256_of(bytes, n);
-        if (!put_whole(w, 1, &sha, n, (clo_bytes){bytes, n})) _exit(1);
+    bool inserted = false, ok;
+    clo_buf body = {0};
+    clo_xorb x = {0};
+    clo_sha256 sha = clo_sha256_of(bytes, n);
+    if (i % 3 == 0) return put_whole(w, 1, &sha, n, (clo_bytes){bytes, n});
+    make_chunk(&body, bytes, n, CLO_CHUNK_PLAIN);
+    if (!clo_xorb_parse(&x, make_view(&body), NULL)) return false;
+    if (i % 3 == 1) {
+        ok = put_xorb(w, &x.hash, make_view(&body), &inserted, NOW);
     } else {
-        clo_buf body = {0};
-        clo_xet_hash hash = clo_xet_chunk_hash(bytes, n);
-        make_chunk(&body, bytes, n, CLO_CHUNK_PLAIN);
-        if (!put_xorb(w, &hash, make_view(&body), &inserted, NOW)) _exit(2);
-        clo_buf_free(&body);
+        make_term t = make_term_of(&x, 0, 1);
+        clo_xet_hash hash = clo_xet_file_hash(&x.hash);
+        ok = commit_file(w, &hash, &t, 1, &sha, 1, &inserted);
     }
+    clo_buf_free(&body);
+    clo_xorb_free(&x);
+    return ok;
 }
 
 /* Puts from number `from` on, and says each that was acknowledged. */
@@ -823,7 +831,7 @@ static void put_until_killed(const char *dir, int to, uint32_t from)
     if (!clo_db_open(&w.db, dir, NULL)) _exit(3);
     w.f = (clo_files){w.db, dir};
     for (uint32_t i = from;; i++) {
-        put_nth(&w, i);
+        if (!put_nth(&w, i)) _exit(5);
         if (write(to, &i, sizeof i) != sizeof i) _exit(4);
     }
 }
@@ -832,16 +840,16 @@ static void is_nth_there(world *w, uint32_t i)
 {
     uint8_t bytes[3000];
     size_t n = nth(bytes, i);
-    if (i % 2 == 0) {
-        clo_sha256 sha = clo_sha256_of(bytes, n);
+    clo_sha256 sha = clo_sha256_of(bytes, n);
+    clo_xet_hash hash = clo_xet_chunk_hash(bytes, n);
+    clo_xorb x = {0};
+    if (i % 3 != 1) {
         reads(w, &sha, bytes, 0, n, 4096);
-    } else {
-        clo_xet_hash hash = clo_xet_chunk_hash(bytes, n);
-        clo_xorb x = {0};
-        if (!clo_files_get_xorb(&x, &w->f, &hash, &w->err)) fail_msg("xorb %u: %s", i, w->err.text);
-        assert_int_equal(x.raw_bytes, n);
-        clo_xorb_free(&x);
+        return;
     }
+    if (!clo_files_get_xorb(&x, &w->f, &hash, &w->err)) fail_msg("xorb %u: %s", i, w->err.text);
+    assert_int_equal(x.raw_bytes, n);
+    clo_xorb_free(&x);
 }
 
 static void what_was_acknowledged_outlives_kill_9(void **state)
@@ -882,6 +890,54 @@ static void what_was_acknowledged_outlives_kill_9(void **state)
         is_nth_there(&w, i);
     print_message("# %u puts acknowledged, %d kills, %llu files without a row\n", next, KILLS,
                   (unsigned long long)n.n_strays);
+    world_close(&w);
+}
+
+/* --- many at once -------------------------------------------------------------------------------------------------*/
+
+typedef struct {
+    const char *dir;
+    uint32_t from;
+    bool ok;
+} worker;
+
+/* The same puts as the others, in another order, and a sweep between them: through a connection of its own. */
+static void *work(void *arg)
+{
+    enum { N = 24 };
+    worker *k = (worker *)arg;
+    world w = {0};
+    clo_sweep_counts n = {0};
+    clo_sweep_opts o = {.now_s = NOW};
+    k->ok = clo_db_open(&w.db, k->dir, NULL);
+    w.f = (clo_files){w.db, k->dir};
+    for (uint32_t i = 0; k->ok && i < N; i++) {
+        uint32_t at = (i + k->from) % N;
+        if (at % 3 == 2) k->ok = put_nth(&w, at - 1); /* its xorb */
+        k->ok = k->ok && put_nth(&w, at);
+        if (i % 8 == 7) k->ok = k->ok && clo_files_sweep(&n, &w.f, &o, NULL, NULL, NULL) && n.n_files + n.n_xorbs == 0;
+    }
+    if (!k->ok) print_message("# worker %u: %s\n", k->from, w.err.text);
+    clo_db_close(w.db);
+    return NULL;
+}
+
+static void several_connections_may_work_at_once(void **state)
+{
+    (void)state;
+    enum { WORKERS = 4 };
+    world w;
+    worker k[WORKERS];
+    pthread_t t[WORKERS];
+    world_open(&w);
+    for (uint32_t i = 0; i < WORKERS; i++) {
+        k[i] = (worker){.dir = w.dir, .from = 5 * i};
+        assert_int_equal(pthread_create(&t[i], NULL, work, &k[i]), 0);
+    }
+    for (uint32_t i = 0; i < WORKERS; i++) pthread_join(t[i], NULL);
+    for (uint32_t i = 0; i < WORKERS; i++) assert_true(k[i].ok);
+    for (uint32_t i = 0; i < 24; i++) is_nth_there(&w, i);
+    if (n_faults(&w)) fail_msg("%s", last_fault);
     world_close(&w);
 }
 
@@ -969,6 +1025,7 @@ int main(void)
         cmocka_unit_test(a_sweep_takes_what_nothing_needs_and_no_more),
         cmocka_unit_test(a_swept_file_that_the_library_holds_stays_there),
         cmocka_unit_test(what_was_acknowledged_outlives_kill_9),
+        cmocka_unit_test(several_connections_may_work_at_once),
         cmocka_unit_test(its_speed_is_printed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
