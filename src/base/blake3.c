@@ -1,4 +1,4 @@
-/* See blake3.h. `compress` is the paper's function for one block; the vectors below do the same in eight lanes. */
+/* See blake3.h. `compress` is the paper's function for one block; the vectors below do the same for many at once. */
 #include "base/blake3.h"
 
 #include <stdbool.h>
@@ -6,10 +6,20 @@
 
 #include "base/cursor.h"
 
+/* How many inputs go side by side, and what the compiler must be told for it: AVX2 has registers of 8 words, NEON of 4. */
+#if defined(__x86_64__) && !defined(CLO_SCALAR_ONLY)
+#define LANES 8
+#define WIDE __attribute__((target("avx2")))
+#elif defined(__aarch64__) && !defined(CLO_SCALAR_ONLY)
+#define LANES 4
+#define WIDE /* every such processor has NEON */
+#else
+#define LANES 8 /* the tree's levels; nothing goes side by side */
+#endif
+
 enum {
     BLOCK = 64,
     CHUNK = 1024,
-    LANES = 8,
     CV = 32, /* bytes of a chaining value */
     CHUNK_START = 1,
     CHUNK_END = 2,
@@ -111,136 +121,143 @@ static void hash_parent(uint8_t out[CV], const mode *m, const uint8_t children[2
     store_cv(out, cv);
 }
 
-/* --- eight at once ------------------------------------------------------------------------------------------------*/
+/* --- many at once -------------------------------------------------------------------------------------------------*/
 
-typedef void hash8_fn(uint8_t *out, const mode *md, const uint8_t *p, size_t stride, size_t n_blocks, uint64_t counter,
-                      uint64_t count, uint32_t first, uint32_t last);
+typedef void hash_wide_fn(uint8_t *out, const mode *md, const uint8_t *p, size_t stride, size_t n_blocks,
+                          uint64_t counter, uint64_t count, uint32_t first, uint32_t last);
 
-#if (defined(__x86_64__) || defined(__aarch64__)) && !defined(CLO_SCALAR_ONLY)
+#ifdef WIDE
 
-/* Vectors of eight words in the compilers' own notation: one register of AVX2, two of NEON or SSE2. Helpers take them by
- * address, for without AVX2 they have no way to be passed by value. */
-typedef uint32_t vec __attribute__((vector_size(32)));
+/* Registers of LANES words in the compilers' own notation. Helpers take them by address: a function that is not compiled for
+ * AVX2 has no way to be given one by value. */
+typedef uint32_t vec __attribute__((vector_size(4 * LANES)));
+#define INLINE static inline __attribute__((always_inline))
+#define PICK(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#define ROTR(x, n) ((x) >> (n) | (x) << (32 - (n)))
+
+#if LANES == 8
 typedef uint8_t vec_bytes __attribute__((vector_size(32)));
-#    define INLINE static inline __attribute__((always_inline))
+#define BYTES(x, ...) ((vec)PICK((vec_bytes)(x), (vec_bytes)(x), __VA_ARGS__))
+#define ROTR16(x) \
+    BYTES(x, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13, 18, 19, 16, 17, 22, 23, 20, 21, 26, 27, 24, 25, 30, \
+          31, 28, 29)
+#define ROTR8(x) \
+    BYTES(x, 1, 2, 3, 0, 5, 6, 7, 4, 9, 10, 11, 8, 13, 14, 15, 12, 17, 18, 19, 16, 21, 22, 23, 20, 25, 26, 27, 24, 29, \
+          30, 31, 28)
 
-#    define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
-#    define ROT16(x)                                                                                                   \
-        ((vec)SHUFFLE((vec_bytes)(x), (vec_bytes)(x), 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13, 18, 19,    \
-                      16, 17, 22, 23, 20, 21, 26, 27, 24, 25, 30, 31, 28, 29))
-#    define ROT8(x)                                                                                                    \
-        ((vec)SHUFFLE((vec_bytes)(x), (vec_bytes)(x), 1, 2, 3, 0, 5, 6, 7, 4, 9, 10, 11, 8, 13, 14, 15, 12, 17, 18,    \
-                      19, 16, 21, 22, 23, 20, 25, 26, 27, 24, 29, 30, 31, 28))
-
-INLINE void mix8(vec *a, vec *b, vec *c, vec *d, const vec *x, const vec *y)
-{
-    *a += *b + *x;
-    *d = ROT16(*d ^ *a);
-    *c += *d;
-    *b ^= *c;
-    *b = *b >> 12 | *b << 20;
-    *a += *b + *y;
-    *d = ROT8(*d ^ *a);
-    *c += *d;
-    *b ^= *c;
-    *b = *b >> 7 | *b << 25;
-}
-
-/* Lane l of w[i] becomes word l of row i and back: an 8 x 8 transpose in three steps of doubling width. */
+/* Word j of w[i] becomes word i of w[j], in three steps of doubling width. */
 INLINE void transpose(vec w[8])
 {
     vec t[8], u[8];
     for (int i = 0; i < 8; i += 2) {
-        t[i] = SHUFFLE(w[i], w[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
-        t[i + 1] = SHUFFLE(w[i], w[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
+        t[i] = PICK(w[i], w[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
+        t[i + 1] = PICK(w[i], w[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
     }
     for (int i = 0; i < 8; i += 4)
         for (int j = 0; j < 2; j++) {
-            u[i + 2 * j] = SHUFFLE(t[i + j], t[i + j + 2], 0, 1, 8, 9, 4, 5, 12, 13);
-            u[i + 2 * j + 1] = SHUFFLE(t[i + j], t[i + j + 2], 2, 3, 10, 11, 6, 7, 14, 15);
+            u[i + 2 * j] = PICK(t[i + j], t[i + j + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+            u[i + 2 * j + 1] = PICK(t[i + j], t[i + j + 2], 2, 3, 10, 11, 6, 7, 14, 15);
         }
     for (int i = 0; i < 4; i++) {
-        w[i] = SHUFFLE(u[i], u[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
-        w[i + 4] = SHUFFLE(u[i], u[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+        w[i] = PICK(u[i], u[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+        w[i + 4] = PICK(u[i], u[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+    }
+}
+#else
+#define ROTR16(x) ROTR(x, 16)
+#define ROTR8(x) ROTR(x, 8)
+
+INLINE void transpose(vec w[4])
+{
+    vec a = PICK(w[0], w[1], 0, 4, 1, 5), b = PICK(w[0], w[1], 2, 6, 3, 7);
+    vec c = PICK(w[2], w[3], 0, 4, 1, 5), d = PICK(w[2], w[3], 2, 6, 3, 7);
+    w[0] = PICK(a, c, 0, 1, 4, 5);
+    w[1] = PICK(a, c, 2, 3, 6, 7);
+    w[2] = PICK(b, d, 0, 1, 4, 5);
+    w[3] = PICK(b, d, 2, 3, 6, 7);
+}
+#endif
+
+INLINE void mix_wide(vec *a, vec *b, vec *c, vec *d, const vec *x, const vec *y)
+{
+    *a += *b + *x;
+    *d ^= *a;
+    *d = ROTR16(*d);
+    *c += *d;
+    *b ^= *c;
+    *b = ROTR(*b, 12);
+    *a += *b + *y;
+    *d ^= *a;
+    *d = ROTR8(*d);
+    *c += *d;
+    *b ^= *c;
+    *b = ROTR(*b, 7);
+}
+
+INLINE void rounds_wide(vec v[16], const vec m[16])
+{
+#pragma GCC unroll 7
+    for (int r = 0; r < 7; r++) {
+        const uint8_t *o = ORDER[r];
+        mix_wide(&v[0], &v[4], &v[8], &v[12], &m[o[0]], &m[o[1]]);
+        mix_wide(&v[1], &v[5], &v[9], &v[13], &m[o[2]], &m[o[3]]);
+        mix_wide(&v[2], &v[6], &v[10], &v[14], &m[o[4]], &m[o[5]]);
+        mix_wide(&v[3], &v[7], &v[11], &v[15], &m[o[6]], &m[o[7]]);
+        mix_wide(&v[0], &v[5], &v[10], &v[15], &m[o[8]], &m[o[9]]);
+        mix_wide(&v[1], &v[6], &v[11], &v[12], &m[o[10]], &m[o[11]]);
+        mix_wide(&v[2], &v[7], &v[8], &v[13], &m[o[12]], &m[o[13]]);
+        mix_wide(&v[3], &v[4], &v[9], &v[14], &m[o[14]], &m[o[15]]);
     }
 }
 
-/* Eight inputs of n_blocks whole blocks, `stride` bytes apart; lane l has counter + l * count. */
-INLINE void hash8_body(uint8_t *out, const mode *md, const uint8_t *p, size_t stride, size_t n_blocks, uint64_t counter,
-                       uint64_t count, uint32_t first, uint32_t last)
+/* LANES inputs of n_blocks whole blocks, `stride` bytes apart; lane l has counter + l * count. */
+INLINE void hash_wide(uint8_t *out, const mode *md, const uint8_t *p, size_t stride, size_t n_blocks, uint64_t counter,
+                      uint64_t count, uint32_t first, uint32_t last)
 {
-    vec h[8], lo, hi;
-    for (int i = 0; i < 8; i++)
-        h[i] = md->key[i] - (vec){0};
+    vec h[8], lo, hi, zero = {0};
+    for (int i = 0; i < 8; i++) h[i] = zero + md->key[i];
     for (int l = 0; l < LANES; l++) {
         lo[l] = (uint32_t)(counter + (uint64_t)l * count);
         hi[l] = (uint32_t)((counter + (uint64_t)l * count) >> 32);
     }
     for (size_t b = 0; b < n_blocks; b++) {
-        uint32_t flags = md->flags | (b == 0 ? first : 0) | (b + 1 == n_blocks ? last : 0);
         vec m[16], v[16];
-        for (int l = 0; l < LANES; l++) {
-            memcpy(&m[l], p + (size_t)l * stride + b * BLOCK, 32);
-            memcpy(&m[8 + l], p + (size_t)l * stride + b * BLOCK + 32, 32);
+        for (size_t g = 0; g < 16; g += LANES) {
+            for (size_t l = 0; l < LANES; l++) memcpy(&m[g + l], p + l * stride + b * BLOCK + 4 * g, sizeof m[0]);
+            transpose(m + g);
         }
-        transpose(m);
-        transpose(m + 8);
-        for (int i = 0; i < 8; i++)
-            v[i] = h[i];
-        for (int i = 0; i < 4; i++)
-            v[8 + i] = IV[i] - (vec){0};
+        for (int i = 0; i < 8; i++) v[i] = h[i];
+        for (int i = 0; i < 4; i++) v[8 + i] = zero + IV[i];
         v[12] = lo;
         v[13] = hi;
-        v[14] = (uint32_t)BLOCK - (vec){0};
-        v[15] = flags - (vec){0};
-#    pragma GCC unroll 7
-        for (int r = 0; r < 7; r++) {
-            const uint8_t *o = ORDER[r];
-            mix8(&v[0], &v[4], &v[8], &v[12], &m[o[0]], &m[o[1]]);
-            mix8(&v[1], &v[5], &v[9], &v[13], &m[o[2]], &m[o[3]]);
-            mix8(&v[2], &v[6], &v[10], &v[14], &m[o[4]], &m[o[5]]);
-            mix8(&v[3], &v[7], &v[11], &v[15], &m[o[6]], &m[o[7]]);
-            mix8(&v[0], &v[5], &v[10], &v[15], &m[o[8]], &m[o[9]]);
-            mix8(&v[1], &v[6], &v[11], &v[12], &m[o[10]], &m[o[11]]);
-            mix8(&v[2], &v[7], &v[8], &v[13], &m[o[12]], &m[o[13]]);
-            mix8(&v[3], &v[4], &v[9], &v[14], &m[o[14]], &m[o[15]]);
-        }
-        for (int i = 0; i < 8; i++)
-            h[i] = v[i] ^ v[i + 8];
+        v[14] = zero + (uint32_t)BLOCK;
+        v[15] = zero + (md->flags | (b == 0 ? first : 0) | (b + 1 == n_blocks ? last : 0));
+        rounds_wide(v, m);
+        for (int i = 0; i < 8; i++) h[i] = v[i] ^ v[i + 8];
     }
-    transpose(h);
-    for (int l = 0; l < LANES; l++)
-        memcpy(out + l * CV, &h[l], CV);
+    for (size_t g = 0; g < 8; g += LANES) {
+        transpose(h + g);
+        for (size_t l = 0; l < LANES; l++) memcpy(out + l * CV + 4 * g, &h[g + l], sizeof h[0]);
+    }
 }
 
+WIDE static void hash_wide_here(uint8_t *out, const mode *md, const uint8_t *p, size_t stride, size_t n_blocks,
+                                uint64_t counter, uint64_t count, uint32_t first, uint32_t last)
+{
+    hash_wide(out, md, p, stride, n_blocks, counter, count, first, last);
+}
+
+/* NULL: one after another. */
+static hash_wide_fn *pick(void)
+{
+#ifdef __x86_64__
+    if (!__builtin_cpu_supports("avx2")) return NULL;
 #endif
-
-#if defined(__x86_64__) && !defined(CLO_SCALAR_ONLY)
-__attribute__((target("avx2"))) static void hash8_avx2(uint8_t *out, const mode *md, const uint8_t *p, size_t stride,
-                                                       size_t n_blocks, uint64_t counter, uint64_t count,
-                                                       uint32_t first, uint32_t last)
-{
-    hash8_body(out, md, p, stride, n_blocks, counter, count, first, last);
+    return hash_wide_here;
 }
 
-/* NULL where eight at once gain nothing. */
-static hash8_fn *pick(void)
-{
-    return __builtin_cpu_supports("avx2") ? hash8_avx2 : NULL;
-}
-#elif defined(__aarch64__) && !defined(CLO_SCALAR_ONLY)
-static void hash8_neon(uint8_t *out, const mode *md, const uint8_t *p, size_t stride, size_t n_blocks, uint64_t counter,
-                       uint64_t count, uint32_t first, uint32_t last)
-{
-    hash8_body(out, md, p, stride, n_blocks, counter, count, first, last);
-}
-
-static hash8_fn *pick(void)
-{
-    return hash8_neon;
-}
 #else
-static hash8_fn *pick(void)
+static hash_wide_fn *pick(void)
 {
     return NULL;
 }
@@ -250,15 +267,15 @@ static hash8_fn *pick(void)
 
 typedef struct {
     mode m;
-    hash8_fn *hash8; /* or NULL */
+    hash_wide_fn *wide; /* or NULL */
 } hasher;
 
 /* The chaining values of up to LANES chunks; their number. */
 static size_t hash_leaves(uint8_t *out, const hasher *h, const uint8_t *p, size_t n, uint64_t counter)
 {
     size_t n_cvs = 0;
-    if (n == (size_t)LANES * CHUNK && h->hash8) {
-        h->hash8(out, &h->m, p, CHUNK, CHUNK / BLOCK, counter, 1, CHUNK_START, CHUNK_END);
+    if (n == (size_t)LANES * CHUNK && h->wide) {
+        h->wide(out, &h->m, p, CHUNK, CHUNK / BLOCK, counter, 1, CHUNK_START, CHUNK_END);
         return LANES;
     }
     for (; n; n_cvs++) {
@@ -274,8 +291,8 @@ static size_t hash_leaves(uint8_t *out, const hasher *h, const uint8_t *p, size_
 static size_t join_pairs(uint8_t *out, const hasher *h, const uint8_t *cvs, size_t n_cvs)
 {
     size_t n = 0;
-    if (n_cvs == 2 * LANES && h->hash8) {
-        h->hash8(out, &h->m, cvs, (size_t)2 * CV, 1, 0, 0, PARENT, 0);
+    if (n_cvs == 2 * LANES && h->wide) {
+        h->wide(out, &h->m, cvs, (size_t)2 * CV, 1, 0, 0, PARENT, 0);
         return LANES;
     }
     for (; 2 * n + 1 < n_cvs; n++)
@@ -301,9 +318,9 @@ static size_t hash_subtree(uint8_t out[LANES * CV], const hasher *h, const uint8
     return join_pairs(out, h, cvs, n_cvs);
 }
 
-static void hash_all(uint8_t out[32], const uint8_t *key, const uint8_t *p, size_t n, hash8_fn *hash8)
+static void hash_all(uint8_t out[32], const uint8_t *key, const uint8_t *p, size_t n, hash_wide_fn *wide)
 {
-    hasher h = {.hash8 = hash8};
+    hasher h = {.wide = wide};
     uint8_t cvs[LANES * CV];
     for (int i = 0; i < 8; i++)
         h.m.key[i] = key ? clo_load_le32(key + 4 * i) : IV[i];

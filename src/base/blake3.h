@@ -3,8 +3,8 @@
  *   uint8_t d[32];
  *   clo_blake3_keyed(d, key, bytes, n);
  *
- * An input is cut into chunks of 1,024 bytes, which a binary tree of parents joins; eight chunks, or eight parents, are
- * compressed side by side in the lanes of vectors. Any thread, allocates nothing (the stack holds log2(n) levels of
+ * An input is cut into chunks of 1,024 bytes, which a binary tree of parents joins; eight chunks or parents (four
+ * on ARM) are compressed side by side in the lanes of vectors. Any thread, allocates nothing (the stack holds log2(n) levels of
  * 512 bytes). Here because the Xet protocol names its data by keyed BLAKE3 and no kept C library of Debian 12 has it.
  *
  * Source: O'Connor, Aumasson, Neves, Wilcox-O'Hearn, "BLAKE3: one function, fast everywhere" (2020), sections 2 and 5.3. */

@@ -5,7 +5,7 @@
  *   <data>/xorbs/ab/cd/<hash>            chunks of files that came in by Xet, as they were uploaded
  *
  * and rows: `files` (what is here), `repo_files` (which repository may name which file: knowing a hash is not enough),
- * `xorbs` (a list of chunks each), `xet_files` (a file as ranges of chunks, its terms).
+ * `xorbs` (a list of chunks each), `xet_files` (a file as ranges of chunks, its terms), `xet_chunks` (dedup.h).
  *
  *   clo_files f = {.db = db, .data_dir = data_dir};
  *

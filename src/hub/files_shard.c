@@ -2,10 +2,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hub/dedup.h"
 #include "hub/files_impl.h"
 #include "hub/reader.h"
 
 #define HASH_STEP ((size_t)1 << 20)
+#define ASKED_MAX 65536 /* chunks that are remembered for dedup.h; more would only help less */
+#define TELL_TERMS 256  /* terms between two calls of progress */
 
 /* A file of the shard after it was checked. */
 typedef struct {
@@ -20,12 +23,33 @@ typedef struct {
     uint8_t *hashes; /* owned: of the chunks of one term */
     checked *files;  /* owned */
     size_t n_files;
+    clo_dedup_chunk *asked; /* owned: chunks that clients will ask for */
+    size_t n_asked, cap_asked;
     uint64_t total, done; /* bytes to put together, and those that were */
     clo_files_progress *progress;
     void *ctx;
 } job;
 
 /* --- terms against stored chunks ----------------------------------------------------------------------------------*/
+
+static bool tell(const job *j, clo_err *err)
+{
+    return !j->progress || j->progress(j->ctx, j->done, j->total) || clo_fail(err, CLO_ERR_CANCELLED, "stopped");
+}
+
+static bool remember_chunk(job *j, const clo_xet_hash *chunk, const clo_xet_hash *xorb, clo_err *err)
+{
+    if (j->n_asked == ASKED_MAX) return true;
+    if (j->n_asked == j->cap_asked) {
+        size_t cap = j->cap_asked ? 2 * j->cap_asked : 64;
+        clo_dedup_chunk *p = (clo_dedup_chunk *)realloc(j->asked, cap * sizeof *p);
+        if (!p) return clo_fail(err, CLO_ERR_MEMORY, "%zu chunks", cap);
+        j->asked = p;
+        j->cap_asked = cap;
+    }
+    j->asked[j->n_asked++] = (clo_dedup_chunk){*chunk, *xorb};
+    return true;
+}
 
 /* Adds the term's chunks to the file's tree. */
 static bool check_term(job *j, const clo_shard_term *t, clo_xet_tree *tree, clo_err *err)
@@ -36,9 +60,13 @@ static bool check_term(job *j, const clo_shard_term *t, clo_xet_tree *tree, clo_
     if (t->end > x->n_chunks)
         return clo_fail(err, CLO_ERR_MISMATCH, "chunks %u to %u of a xorb that has %u", t->start, t->end, x->n_chunks);
     for (uint32_t i = t->start; i < t->end; i++) {
+        bool first = tree->bytes == 0;
         raw += x->chunks[i].raw_len;
         memcpy(j->hashes + 32 * (size_t)(i - t->start), x->chunks[i].hash.b, 32);
         clo_xet_tree_add(tree, &x->chunks[i].hash, x->chunks[i].raw_len);
+        if ((first || clo_dedup_is_asked_for(&x->chunks[i].hash)) &&
+            !remember_chunk(j, &x->chunks[i].hash, &t->xorb, err))
+            return false;
     }
     if (raw != t->raw_bytes)
         return clo_fail(err, CLO_ERR_MISMATCH, "%u bytes declared, its chunks have %llu", t->raw_bytes,
@@ -59,6 +87,7 @@ static bool check_terms(job *j, checked *c, const clo_shard_file *in, clo_err *e
             clo_err_context(err, "term %u", i);
             return false;
         }
+        if (i % TELL_TERMS == TELL_TERMS - 1 && !tell(j, err)) return false;
         clo_file_term_pack(c->terms.rows + (size_t)i * CLO_FILE_TERM, &row);
     }
     clo_xet_hash root = clo_xet_tree_end(&tree), hash = clo_xet_file_hash(&root);
@@ -81,7 +110,7 @@ static bool hash_bytes(clo_sha256 *out, job *j, const checked *c, clo_err *err)
         if (!ok) break;
         clo_sha256_add(&sum, buf, got);
         j->done += got;
-        if (j->progress && !j->progress(j->ctx, j->done, j->total)) ok = clo_fail(err, CLO_ERR_CANCELLED, "stopped");
+        ok = tell(j, err);
     }
     *out = clo_sha256_end(&sum);
     free(buf);
@@ -207,6 +236,10 @@ static bool insert_all(bool *inserted, const job *j, int64_t repo, int64_t now_s
         clo_db_rollback(j->f->db);
         return false;
     }
+    if (!clo_dedup_add(j->f, j->asked, j->n_asked, err)) {
+        clo_db_rollback(j->f->db);
+        return false;
+    }
     *inserted = changed > 0;
     return clo_db_commit(j->f->db, err);
 }
@@ -225,6 +258,7 @@ bool clo_files_commit_shard(bool *inserted, const clo_files *f, clo_bytes shard,
     for (size_t i = 0; i < j.n_files; i++)
         clo_terms_free(&j.files[i].terms);
     free(j.files);
+    free(j.asked);
     free(j.hashes);
     clo_xorb_shelf_free(&j.shelf);
     return ok;

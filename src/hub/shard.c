@@ -1,6 +1,7 @@
 /* See shard.h. */
 #include "hub/shard.h"
 
+#include "base/blake3.h"
 #include "base/cursor.h"
 
 #define REC 48
@@ -218,16 +219,18 @@ static void add_end(clo_buf *b)
     add_zeros(b, 16);
 }
 
-static void add_xorb(clo_buf *b, const clo_xorb *x)
+static void add_xorb(clo_buf *b, const clo_xorb *x, const uint8_t key[32])
 {
     uint32_t at = 0;
+    uint8_t hidden[32];
     add_bytes(b, x->hash.b, sizeof x->hash.b);
     add_u32(b, 0);
     add_u32(b, x->n_chunks);
     add_u32(b, (uint32_t)x->raw_bytes);
     add_u32(b, x->stored_bytes);
     for (uint32_t i = 0; i < x->n_chunks; i++) {
-        add_bytes(b, x->chunks[i].hash.b, 32);
+        clo_blake3_keyed(hidden, key, x->chunks[i].hash.b, 32);
+        add_bytes(b, hidden, sizeof hidden);
         add_u32(b, at);
         add_u32(b, x->chunks[i].raw_len);
         add_u64(b, 0);
@@ -235,7 +238,8 @@ static void add_xorb(clo_buf *b, const clo_xorb *x)
     }
 }
 
-void clo_shard_write_xorbs(clo_buf *out, const clo_xorb *xorbs, size_t n_xorbs, int64_t now_s, int64_t expires_s)
+void clo_shard_write_xorbs(clo_buf *out, const clo_xorb *xorbs, size_t n_xorbs, const uint8_t key[32], int64_t now_s,
+                           int64_t expires_s)
 {
     size_t base = out->len;
     add_bytes(out, TAG, sizeof TAG);
@@ -244,14 +248,17 @@ void clo_shard_write_xorbs(clo_buf *out, const clo_xorb *xorbs, size_t n_xorbs, 
     add_end(out);
     size_t xorbs_off = out->len - base;
     for (size_t i = 0; i < n_xorbs; i++)
-        add_xorb(out, &xorbs[i]);
+        add_xorb(out, &xorbs[i], key);
     add_end(out);
     size_t footer_off = out->len - base;
     add_u64(out, FOOTER_VERSION);
     add_u64(out, REC);
     add_u64(out, xorbs_off);
-    add_zeros(out, 48);
-    add_zeros(out, 32); /* no key: the hashes are the chunks' own */
+    for (int table = 0; table < 3; table++) { /* of files, xorbs, chunks: none, where they would begin */
+        add_u64(out, footer_off);
+        add_u64(out, 0);
+    }
+    add_bytes(out, key, 32);
     add_u64(out, (uint64_t)now_s);
     add_u64(out, (uint64_t)expires_s);
     add_zeros(out, 72);

@@ -10,7 +10,8 @@
  *   xorbs     xorb hash 32, flags u32, n u32, raw bytes u32, stored bytes u32
  *             n x chunk hash 32, offset in the raw xorb u32, raw length u32, flags u32, 0 u32
  *   end       32 x FF, 16 zero
- *   footer    200 bytes, or none; not read
+ *   footer    version u64 = 1, offsets u64 of files and xorbs, 3 x lookup table (offset u64, n u64), key for the chunks'
+ *             hashes 32, made u64, expires u64, 72 zero, offset of the footer u64; or none; not read
  *
  *   clo_shard s;
  *   clo_shard_file f;
@@ -68,8 +69,11 @@ bool clo_shard_next_xorb(const clo_shard *s, size_t *at, clo_shard_xorb *out);
 clo_shard_term clo_shard_term_at(const clo_shard_file *f, uint32_t i);
 clo_xet_hash clo_shard_chunk_at(const clo_shard_xorb *x, uint32_t i, uint32_t *raw_len);
 
-/* A shard that names chunks a client may refer to instead of sending them: no files, these xorbs, a footer without a key
- * for the hashes. Times are seconds since 1970. The buffer's failure tells (clo_buf_ok). */
-void clo_shard_write_xorbs(clo_buf *out, const clo_xorb *xorbs, size_t n_xorbs, int64_t now_s, int64_t expires_s);
+/* A shard that names chunks a client may refer to instead of sending them: no files, these xorbs. Times are seconds since
+ * 1970. Chunks appear as keyed BLAKE3 of their hashes under `key`, which stands in the footer: a client finds those that it
+ * has, and learns no hash of the others. With plain hashes it could reckon range hashes, and so prove to have what it has
+ * not. So the key is drawn anew for each answer. The buffer's failure tells (clo_buf_ok). */
+void clo_shard_write_xorbs(clo_buf *out, const clo_xorb *xorbs, size_t n_xorbs, const uint8_t key[32], int64_t now_s,
+                           int64_t expires_s);
 
 #endif

@@ -235,7 +235,8 @@ static bool sweep_rows(sweep *s, clo_err *err)
     if (ok) {
         ok = remove_rows(&files, s, OLD_FILES, s->o.now_s - file_age, err) &&
              remove_rows(&terms, s, OLD_TERMS, s->o.now_s - file_age, err) && list_needed_xorbs(s, err) &&
-             remove_rows(&xorbs, s, OLD_XORBS, s->o.now_s - xorb_age, err);
+             remove_rows(&xorbs, s, OLD_XORBS, s->o.now_s - xorb_age, err) &&
+             run(s, "DELETE FROM xet_chunks WHERE xorb NOT IN (SELECT hash FROM xorbs)", err);
         if (ok && !s->o.dry_run)
             ok = clo_db_commit(s->f->db, err);
         else

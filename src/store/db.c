@@ -78,6 +78,7 @@ static const char *const migrations[] = {
     "CREATE INDEX repo_files_by_file ON repo_files (sha256);"
     "CREATE TABLE xorbs (hash BLOB PRIMARY KEY NOT NULL, n_chunks INTEGER NOT NULL, raw INTEGER NOT NULL,"
     " stored INTEGER NOT NULL, chunks BLOB NOT NULL, created INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE xet_chunks (hash BLOB PRIMARY KEY NOT NULL, xorb BLOB NOT NULL) STRICT, WITHOUT ROWID;"
     "CREATE TABLE xet_files (hash BLOB PRIMARY KEY NOT NULL, size INTEGER NOT NULL, terms BLOB NOT NULL,"
     " created INTEGER NOT NULL) STRICT;",
 };

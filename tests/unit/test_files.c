@@ -1,6 +1,7 @@
 /* Large files of the hub: what is taken, what is refused, what is read back, what a crash leaves. */
 #include <fcntl.h>
 #include <ftw.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -17,6 +18,7 @@
 #include <cmocka.h>
 
 #include "base/file.h"
+#include "hub/dedup.h"
 #include "hub/fsck.h"
 #include "hub/reader.h"
 #include "hub/reconstruction.h"
@@ -127,6 +129,16 @@ static uint64_t n_faults(world *w)
     clo_fsck_counts n;
     if (!clo_files_check(&n, &w->f, note_fault, NULL, &w->err)) fail_msg("check: %s", w->err.text);
     return n.faults;
+}
+
+static void sweeps(world *w, bool dry, int64_t now_s, uint64_t strays, uint64_t files, uint64_t xet, uint64_t xorbs)
+{
+    clo_sweep_counts n = {0};
+    clo_sweep_opts o = {.now_s = now_s, .dry_run = dry};
+    if (!clo_files_sweep(&n, &w->f, &o, NULL, NULL, &w->err)) fail_msg("sweep: %s", w->err.text);
+    if (n.n_strays != strays || n.n_files != files || n.n_xet_files != xet || n.n_xorbs != xorbs)
+        fail_msg("sweep: %llu strays, %llu files, %llu of terms, %llu xorbs", (unsigned long long)n.n_strays,
+                 (unsigned long long)n.n_files, (unsigned long long)n.n_xet_files, (unsigned long long)n.n_xorbs);
 }
 
 /* --- whole files --------------------------------------------------------------------------------------------------*/
@@ -626,6 +638,48 @@ static void a_client_can_put_a_file_together(void **state)
     world_close(&w);
 }
 
+static void a_client_learns_which_chunks_it_need_not_send(void **state)
+{
+    (void)state;
+    world w;
+    sample s;
+    bool inserted = false, found = true;
+    clo_buf b = {0};
+    clo_shard shard;
+    clo_shard_xorb x;
+    size_t at = 0;
+    world_open(&w);
+    sample_make(&s);
+    sample_put_xorbs(&w, &s);
+    const clo_xet_hash *first = &s.xorb[0].chunks[1].hash; /* of the file */
+    assert_true(clo_dedup_answer(&b, &found, &w.f, first, NOW, &w.err));
+    assert_false(found);
+    assert_true(commit_file(&w, &s.hash, s.terms, 4, &s.sha, 5, &inserted));
+    if (!clo_dedup_answer(&b, &found, &w.f, first, NOW + 10 * DAY, &w.err)) fail_msg("%s", w.err.text);
+    assert_true(found);
+    assert_true(clo_shard_open(&shard, make_view(&b), &w.err) && shard.n_files == 0 && shard.n_xorbs == 1);
+    assert_true(clo_shard_next_xorb(&shard, &at, &x) && clo_xet_hash_eq(&x.hash, &s.xorb[0].hash));
+    for (uint32_t i = 0; i < x.n_chunks; i++) /* no chunk's own hash is told */
+        for (uint32_t k = 0; k < x.n_chunks; k++) {
+            uint32_t len;
+            clo_xet_hash h = clo_shard_chunk_at(&x, i, &len);
+            assert_false(clo_xet_hash_eq(&h, &s.xorb[0].chunks[k].hash));
+        }
+    assert_true(clo_dedup_answer(&b, &found, &w.f, &s.xorb[0].chunks[3].hash, NOW, &w.err));
+    assert_false(found);
+
+    /* The xorb that was named stays for those to whom it was named; the other goes. */
+    assert_true(clo_files_unlink_all(&w.f, 5, &w.err));
+    sweeps(&w, false, NOW + 28 * DAY, 0, 1, 1, 1);
+    assert_true(clo_dedup_answer(&b, &found, &w.f, first, NOW + 10 * DAY, &w.err) && found);
+    sweeps(&w, false, NOW + 38 * DAY, 0, 0, 0, 1);
+    assert_true(clo_dedup_answer(&b, &found, &w.f, first, NOW + 38 * DAY, &w.err));
+    assert_false(found);
+    clo_buf_free(&b);
+    sample_free(&s);
+    world_close(&w);
+}
+
 /* --- checking and sweeping ----------------------------------------------------------------------------------------*/
 
 static void a_check_finds_what_is_damaged_or_missing(void **state)
@@ -664,16 +718,6 @@ static void a_check_finds_what_is_damaged_or_missing(void **state)
     refuses(&w, "rows that are gone", clo_reader_open(&r, &w.f, &s.sha, 0, 1, &w.err), CLO_ERR_DAMAGED);
     sample_free(&s);
     world_close(&w);
-}
-
-static void sweeps(world *w, bool dry, int64_t now_s, uint64_t strays, uint64_t files, uint64_t xet, uint64_t xorbs)
-{
-    clo_sweep_counts n = {0};
-    clo_sweep_opts o = {.now_s = now_s, .dry_run = dry};
-    if (!clo_files_sweep(&n, &w->f, &o, NULL, NULL, &w->err)) fail_msg("sweep: %s", w->err.text);
-    if (n.n_strays != strays || n.n_files != files || n.n_xet_files != xet || n.n_xorbs != xorbs)
-        fail_msg("sweep: %llu strays, %llu files, %llu of terms, %llu xorbs", (unsigned long long)n.n_strays,
-                 (unsigned long long)n.n_files, (unsigned long long)n.n_xet_files, (unsigned long long)n.n_xorbs);
 }
 
 static void a_sweep_takes_what_nothing_needs_and_no_more(void **state)
@@ -749,28 +793,35 @@ static void a_swept_file_that_the_library_holds_stays_there(void **state)
 
 /* --- kill -9 ------------------------------------------------------------------------------------------------------*/
 
-/* Number i: even, a whole file; odd, a xorb of one chunk. */
+/* Number i: by turns a whole file, a xorb of one chunk, and a Xet file of the xorb before. */
 static size_t nth(uint8_t out[3000], uint32_t i)
 {
+    if (i % 3 == 2) i--;
     make_noise(out, 3000, 1000 + i);
     return 500 + i * 37 % 2500;
 }
 
-static void put_nth(world *w, uint32_t i)
+static bool put_nth(world *w, uint32_t i)
 {
     uint8_t bytes[3000];
     size_t n = nth(bytes, i);
-    bool inserted = false;
-    if (i % 2 == 0) {
-        clo_sha256 sha = clo_sha256_of(bytes, n);
-        if (!put_whole(w, 1, &sha, n, (clo_bytes){bytes, n})) _exit(1);
+    bool inserted = false, ok;
+    clo_buf body = {0};
+    clo_xorb x = {0};
+    clo_sha256 sha = clo_sha256_of(bytes, n);
+    if (i % 3 == 0) return put_whole(w, 1, &sha, n, (clo_bytes){bytes, n});
+    make_chunk(&body, bytes, n, CLO_CHUNK_PLAIN);
+    if (!clo_xorb_parse(&x, make_view(&body), NULL)) return false;
+    if (i % 3 == 1) {
+        ok = put_xorb(w, &x.hash, make_view(&body), &inserted, NOW);
     } else {
-        clo_buf body = {0};
-        clo_xet_hash hash = clo_xet_chunk_hash(bytes, n);
-        make_chunk(&body, bytes, n, CLO_CHUNK_PLAIN);
-        if (!put_xorb(w, &hash, make_view(&body), &inserted, NOW)) _exit(2);
-        clo_buf_free(&body);
+        make_term t = make_term_of(&x, 0, 1);
+        clo_xet_hash hash = clo_xet_file_hash(&x.hash);
+        ok = commit_file(w, &hash, &t, 1, &sha, 1, &inserted);
     }
+    clo_buf_free(&body);
+    clo_xorb_free(&x);
+    return ok;
 }
 
 /* Puts from number `from` on, and says each that was acknowledged. */
@@ -780,7 +831,7 @@ static void put_until_killed(const char *dir, int to, uint32_t from)
     if (!clo_db_open(&w.db, dir, NULL)) _exit(3);
     w.f = (clo_files){w.db, dir};
     for (uint32_t i = from;; i++) {
-        put_nth(&w, i);
+        if (!put_nth(&w, i)) _exit(5);
         if (write(to, &i, sizeof i) != sizeof i) _exit(4);
     }
 }
@@ -789,16 +840,16 @@ static void is_nth_there(world *w, uint32_t i)
 {
     uint8_t bytes[3000];
     size_t n = nth(bytes, i);
-    if (i % 2 == 0) {
-        clo_sha256 sha = clo_sha256_of(bytes, n);
+    clo_sha256 sha = clo_sha256_of(bytes, n);
+    clo_xet_hash hash = clo_xet_chunk_hash(bytes, n);
+    clo_xorb x = {0};
+    if (i % 3 != 1) {
         reads(w, &sha, bytes, 0, n, 4096);
-    } else {
-        clo_xet_hash hash = clo_xet_chunk_hash(bytes, n);
-        clo_xorb x = {0};
-        if (!clo_files_get_xorb(&x, &w->f, &hash, &w->err)) fail_msg("xorb %u: %s", i, w->err.text);
-        assert_int_equal(x.raw_bytes, n);
-        clo_xorb_free(&x);
+        return;
     }
+    if (!clo_files_get_xorb(&x, &w->f, &hash, &w->err)) fail_msg("xorb %u: %s", i, w->err.text);
+    assert_int_equal(x.raw_bytes, n);
+    clo_xorb_free(&x);
 }
 
 static void what_was_acknowledged_outlives_kill_9(void **state)
@@ -839,6 +890,54 @@ static void what_was_acknowledged_outlives_kill_9(void **state)
         is_nth_there(&w, i);
     print_message("# %u puts acknowledged, %d kills, %llu files without a row\n", next, KILLS,
                   (unsigned long long)n.n_strays);
+    world_close(&w);
+}
+
+/* --- many at once -------------------------------------------------------------------------------------------------*/
+
+typedef struct {
+    const char *dir;
+    uint32_t from;
+    bool ok;
+} worker;
+
+/* The same puts as the others, in another order, and a sweep between them: through a connection of its own. */
+static void *work(void *arg)
+{
+    enum { N = 24 };
+    worker *k = (worker *)arg;
+    world w = {0};
+    clo_sweep_counts n = {0};
+    clo_sweep_opts o = {.now_s = NOW};
+    k->ok = clo_db_open(&w.db, k->dir, NULL);
+    w.f = (clo_files){w.db, k->dir};
+    for (uint32_t i = 0; k->ok && i < N; i++) {
+        uint32_t at = (i + k->from) % N;
+        if (at % 3 == 2) k->ok = put_nth(&w, at - 1); /* its xorb */
+        k->ok = k->ok && put_nth(&w, at);
+        if (i % 8 == 7) k->ok = k->ok && clo_files_sweep(&n, &w.f, &o, NULL, NULL, NULL) && n.n_files + n.n_xorbs == 0;
+    }
+    if (!k->ok) print_message("# worker %u: %s\n", k->from, w.err.text);
+    clo_db_close(w.db);
+    return NULL;
+}
+
+static void several_connections_may_work_at_once(void **state)
+{
+    (void)state;
+    enum { WORKERS = 4 };
+    world w;
+    worker k[WORKERS];
+    pthread_t t[WORKERS];
+    world_open(&w);
+    for (uint32_t i = 0; i < WORKERS; i++) {
+        k[i] = (worker){.dir = w.dir, .from = 5 * i};
+        assert_int_equal(pthread_create(&t[i], NULL, work, &k[i]), 0);
+    }
+    for (uint32_t i = 0; i < WORKERS; i++) pthread_join(t[i], NULL);
+    for (uint32_t i = 0; i < WORKERS; i++) assert_true(k[i].ok);
+    for (uint32_t i = 0; i < 24; i++) is_nth_there(&w, i);
+    if (n_faults(&w)) fail_msg("%s", last_fault);
     world_close(&w);
 }
 
@@ -921,10 +1020,12 @@ int main(void)
         cmocka_unit_test(a_shard_can_be_given_up),
         cmocka_unit_test(a_clients_upload_is_taken),
         cmocka_unit_test(a_client_can_put_a_file_together),
+        cmocka_unit_test(a_client_learns_which_chunks_it_need_not_send),
         cmocka_unit_test(a_check_finds_what_is_damaged_or_missing),
         cmocka_unit_test(a_sweep_takes_what_nothing_needs_and_no_more),
         cmocka_unit_test(a_swept_file_that_the_library_holds_stays_there),
         cmocka_unit_test(what_was_acknowledged_outlives_kill_9),
+        cmocka_unit_test(several_connections_may_work_at_once),
         cmocka_unit_test(its_speed_is_printed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
