@@ -34,6 +34,8 @@ import tiny_models  # noqa: E402
 GROWTH_MAX = 1.05
 PAUSE_S = 5
 WAIT_S = 600
+FILL_AT_ONCE, FILL_WORDS = 16, 120  # prompts that fill the memory for contexts
+FILL_STEP, FILL_LEVEL = 2**17, 5    # it is full when so many rounds in turn add less than so many bytes
 SCHEMA = {"type": "object", "properties": {"name": {"type": "string", "maxLength": 12}, "age": {"type": "integer", "minimum": 0, "maximum": 150}},
           "required": ["name", "age"], "additionalProperties": False}
 FORM = {"type": "json_schema", "json_schema": {"name": "person", "schema": SCHEMA, "strict": True}}
@@ -299,8 +301,22 @@ class Soak:
                 told += 1
                 print(f"  minute {self.run_s / 60:5.1f}  memory {self.rss[-1][1] / 2**20:7.1f} MiB  requests {sum(self.counts.values())}", flush=True)
 
+    async def fill(self):
+        """Prompts that no one sent before, until the memory for contexts of both models is full: from then on it is used again."""
+        rng, before, level = random.Random(self.args.seed), 0, 0
+        while level < FILL_LEVEL:
+            for model in (self.server.model, "caller"):
+                bodies = [{"model": model, "prompt": " ".join(rng.choices(WORDS, k=FILL_WORDS)), "max_tokens": 1} for _ in range(FILL_AT_ONCE)]
+                replies = await asyncio.gather(*(load.post(self.server.address, "/v1/completions", b, self.keys.secret["anna"]) for b in bodies))
+                expect({r.status for r in replies} == {200}, "filling", [r.status for r in replies])
+            now = self.server.rss_bytes()
+            level = level + 1 if now - before < FILL_STEP else 0
+            before = now
+        print(f"  contexts are full  memory {before / 2**20:7.1f} MiB", flush=True)
+
     async def run(self):
         """The load; at the end the server is killed under it."""
+        await self.fill()
         workers = [asyncio.create_task(self.work(i)) for i in range(self.args.workers)]
         await self.watch()
         self.killed = self.over = True
@@ -360,7 +376,7 @@ def main():
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ap.add_argument("model")
     ap.add_argument("--minutes", type=float, default=30)
-    ap.add_argument("--warm-up", type=float, default=2, help="minutes before those: caches fill")
+    ap.add_argument("--warm-up", type=float, default=2, help="minutes before those")
     ap.add_argument("--workers", type=int, default=24)
     ap.add_argument("--seed", type=int, default=1)
     ap.add_argument("--kv-memory", default="64MiB", help="small enough to be full soon")

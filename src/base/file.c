@@ -190,10 +190,9 @@ static bool give_name(clo_writer *w, clo_err *err)
     return true;
 }
 
-bool clo_writer_commit(clo_writer *w, clo_err *err)
+bool clo_writer_name(clo_writer *w, clo_err *err)
 {
-    bool ok = fsync(w->fd) == 0 || clo_fail_sys(err, errno, "sync '%s'", w->tmp);
-    ok = ok && give_name(w, err);
+    bool ok = give_name(w, err);
     if (ok && rename(w->tmp, w->path)) ok = clo_fail_sys(err, errno, "rename '%s'", w->tmp);
     if (!ok) {
         clo_writer_abandon(w);
@@ -202,7 +201,17 @@ bool clo_writer_commit(clo_writer *w, clo_err *err)
     close(w->fd);
     w->fd = -1;
     w->tmp[0] = 0;
-    return sync_folder_of(w->path, err);
+    return true;
+}
+
+bool clo_writer_commit(clo_writer *w, clo_err *err)
+{
+    if (fsync(w->fd) != 0) {
+        clo_fail_sys(err, errno, "sync '%s'", w->tmp);
+        clo_writer_abandon(w);
+        return false;
+    }
+    return clo_writer_name(w, err) && sync_folder_of(w->path, err);
 }
 
 void clo_writer_abandon(clo_writer *w)

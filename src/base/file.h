@@ -45,6 +45,8 @@ CLO_CHECK bool clo_writer_align(clo_writer *w, size_t to, clo_err *err);
 /* Overwrites n bytes at `off`, inside what was written already. */
 CLO_CHECK bool clo_writer_patch(clo_writer *w, uint64_t off, const void *bytes, size_t n, clo_err *err);
 CLO_CHECK bool clo_writer_commit(clo_writer *w, clo_err *err);
+/* Commits without waiting for the disk: for many files, between two syncs of the whole file system. */
+CLO_CHECK bool clo_writer_name(clo_writer *w, clo_err *err);
 void clo_writer_abandon(clo_writer *w);
 
 bool clo_path_exists(const char *path);

@@ -11,8 +11,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BESIDE ".new"  /* a text that has not its place yet */
-#define TOGETHER_MIN 3 /* as many texts are worth syncs of the whole file system */
+#include "base/check.h"
+
+#define TOGETHER_MIN 3  /* as many texts are worth syncs of the whole file system */
+#define TOGETHER_MAX 64 /* files that are open at once */
 
 static bool path_of(char out[4096], const char *data_dir, const clo_sha256 *digest, bool make, clo_err *err)
 {
@@ -29,34 +31,6 @@ static bool put_one(const char *data_dir, const clo_receipt_file *f, clo_err *er
     return path_of(path, data_dir, &f->digest, true, err) && clo_file_write_atomic(path, clo_bytes_of(f->text), err);
 }
 
-/* Writes a text beside its place, without waiting for the disk. */
-static bool write_beside(const char *data_dir, const clo_receipt_file *f, clo_err *err)
-{
-    char path[4096], beside[4096];
-    if (!path_of(path, data_dir, &f->digest, true, err) || !clo_path_join(beside, err, "%s" BESIDE, path)) return false;
-    int fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0) return clo_fail_sys(err, errno, "create '%s'", beside);
-    clo_str s = f->text;
-    bool ok = true;
-    while (ok && s.len > 0) {
-        ssize_t n = write(fd, s.ptr, s.len);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0)
-            ok = clo_fail_sys(err, errno, "write '%s'", beside);
-        else
-            s = clo_str_from_off(s, (size_t)n);
-    }
-    close(fd);
-    return ok;
-}
-
-static bool give_place(const char *data_dir, const clo_receipt_file *f, clo_err *err)
-{
-    char path[4096], beside[4096];
-    return path_of(path, data_dir, &f->digest, false, err) && clo_path_join(beside, err, "%s" BESIDE, path) &&
-           (rename(beside, path) == 0 || clo_fail_sys(err, errno, "rename to '%s'", path));
-}
-
 static bool sync_all(const char *data_dir, clo_err *err)
 {
     int fd = open(data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -66,20 +40,38 @@ static bool sync_all(const char *data_dir, clo_err *err)
     return ok;
 }
 
+/* At most TOGETHER_MAX. Until the first sync is done no text has its name, so that a crash leaves whole ones or none. */
+static bool put_together(const char *data_dir, const clo_receipt_file *files, size_t n, clo_err *err)
+{
+    clo_writer *w = (clo_writer *)calloc(n, sizeof *w);
+    bool ok = w || clo_fail(err, CLO_ERR_MEMORY, "receipts");
+    for (size_t i = 0; ok && i < n; i++) {
+        char path[4096];
+        ok = path_of(path, data_dir, &files[i].digest, true, err) && clo_writer_open(&w[i], path, err) &&
+             clo_writer_put(&w[i], files[i].text.ptr, files[i].text.len, err);
+    }
+    ok = ok && sync_all(data_dir, err);
+    for (size_t i = 0; ok && i < n; i++)
+        ok = clo_writer_name(&w[i], err);
+    ok = ok && sync_all(data_dir, err);
+    for (size_t i = 0; w && i < n; i++)
+        clo_writer_abandon(&w[i]);
+    free(w);
+    return ok;
+}
+
 bool clo_receipt_files_put(const char *data_dir, const clo_receipt_file *files, size_t n, clo_err *err)
 {
     bool ok = true;
-    if (n < TOGETHER_MIN) {
-        for (size_t i = 0; ok && i < n; i++)
-            ok = put_one(data_dir, &files[i], err);
-        return ok;
+    while (ok && n >= TOGETHER_MIN) {
+        size_t some = clo_min(n, TOGETHER_MAX);
+        ok = put_together(data_dir, files, some, err);
+        files += some;
+        n -= some;
     }
     for (size_t i = 0; ok && i < n; i++)
-        ok = write_beside(data_dir, &files[i], err);
-    ok = ok && sync_all(data_dir, err);
-    for (size_t i = 0; ok && i < n; i++)
-        ok = give_place(data_dir, &files[i], err);
-    return ok && sync_all(data_dir, err);
+        ok = put_one(data_dir, &files[i], err);
+    return ok;
 }
 
 bool clo_receipt_file_open(clo_map *out, const char *data_dir, const clo_sha256 *digest, clo_err *err)
