@@ -12,7 +12,7 @@ _cloche() {
     local word=${COMP_WORDS[COMP_CWORD]} options=
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W 'run replay serve ps stop import list show rm inspect tokenize render embed logits quantize perplexity key repo audit bench doctor version help' -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W 'run replay serve ps stop import list show rm inspect tokenize render embed logits quantize perplexity key user org token audit bench doctor version help' -- "$word")
         return
     fi
     case ${COMP_WORDS[1]} in
@@ -33,6 +33,9 @@ _cloche() {
         quantize) options='--type --pure --allow-requantize --threads -t --data --json --help' ;;
         perplexity) options='--file -f --ctx --windows --threads -t --chunk --data --no-cache --json --help' ;;
         key) options='--tokens-per-day --concurrent --models --expires --admin --all -a --data --json --help' ;;
+        user) options='--password-stdin --admin --fullname --email --tokens-per-day --concurrent --models --data --json --help' ;;
+        org) options='--fullname --role --data --json --help' ;;
+        token) options='--user --name --read --write --repo --expires --all -a --data --json --help' ;;
         repo) options='--type --private --owner --data --json --help' ;;
         audit) options='--expect --data --json --help' ;;
         bench) options='--prompt -p --decode -n --repeats -r --lookup --no-limits --threads -t --chunk --data --no-cache --json --help' ;;

@@ -134,6 +134,7 @@ int clo_cmd_inspect(int argc, char **argv);
 int clo_cmd_key(int argc, char **argv);
 int clo_cmd_list(int argc, char **argv);
 int clo_cmd_logits(int argc, char **argv);
+int clo_cmd_org(int argc, char **argv);
 int clo_cmd_perplexity(int argc, char **argv);
 int clo_cmd_ps(int argc, char **argv);
 int clo_cmd_quantize(int argc, char **argv);
@@ -145,7 +146,9 @@ int clo_cmd_run(int argc, char **argv);
 int clo_cmd_serve(int argc, char **argv);
 int clo_cmd_show(int argc, char **argv);
 int clo_cmd_stop(int argc, char **argv);
+int clo_cmd_token(int argc, char **argv);
 int clo_cmd_tokenize(int argc, char **argv);
+int clo_cmd_user(int argc, char **argv);
 int clo_cmd_version(int argc, char **argv);
 
 #endif

@@ -3,10 +3,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/file.h"
+#include "cli/books.h"
 #include "cli/cli.h"
 #include "hub/keys.h"
-#include "serve/ledger.h"
 
 typedef struct {
     const char *data, *models, *expires;
@@ -14,42 +13,6 @@ typedef struct {
     bool all, admin, json;
     char dir[4096];
 } options;
-
-#define NEXT_IF_DAMAGED "keep a copy of the data folder, then put cloche.db or the audit log back from a backup"
-
-static int fail(const clo_err *err)
-{
-    return clo_cli_fail(err, err->code == CLO_ERR_DAMAGED ? NEXT_IF_DAMAGED : NULL);
-}
-
-static const char *date_of(char out[24], int64_t s)
-{
-    time_t t = (time_t)s;
-    struct tm tm;
-    if (!gmtime_r(&t, &tm) || strftime(out, 24, "%Y-%m-%d %H:%M", &tm) == 0) snprintf(out, 24, "?");
-    return out;
-}
-
-/* Begins a transaction; the line of the audit log is on disk before its commit. */
-static bool open_books(clo_db **db, clo_audit **audit, const options *o, clo_err *err)
-{
-    return clo_db_open(db, o->dir, err) && clo_audit_open(audit, o->dir, 0, err) && clo_db_begin(*db, err);
-}
-
-static bool write_line(clo_db *db, clo_audit *audit, const char *event, const char *name, clo_err *err)
-{
-    clo_audit_record r = {.at_ms = (int64_t)time(NULL) * 1000, .event = event, .key = clo_str_from(name)};
-    return clo_ledger_write(db, audit, &r, err);
-}
-
-static bool close_books(clo_db *db, clo_audit *audit, bool ok, clo_err *err)
-{
-    ok = ok && clo_db_commit(db, err);
-    if (db && !ok) clo_db_rollback(db);
-    clo_audit_close(audit);
-    clo_db_close(db);
-    return ok;
-}
 
 static int add(const options *o, const char *name)
 {
@@ -60,42 +23,34 @@ static int add(const options *o, const char *name)
                       .models = o->models,
                       .admin = o->admin};
     clo_err err = {0};
-    clo_db *db = NULL;
-    clo_audit *audit = NULL;
+    clo_cli_books b = {0};
     int64_t now = (int64_t)time(NULL);
     if (o->tokens_per_day < 0 || o->concurrent < 0) return clo_cli_fail_usage("a limit is 1 or more (0: none)");
-    if (o->expires && !clo_key_parse_expiry(&k.expires_s, o->expires, now, &err)) return fail(&err);
-    bool ok = open_books(&db, &audit, o, &err) && clo_key_add(text, db, &k, now, &err) &&
-              write_line(db, audit, "key-added", name, &err);
-    if (!close_books(db, audit, ok, &err)) return fail(&err);
+    if (o->expires && !clo_key_parse_expiry(&k.expires_s, o->expires, now, &err)) return clo_cli_books_fail(&err);
+    bool ok = clo_cli_books_open(&b, o->dir, &err) && clo_key_add(text, b.db, &k, now, &err) &&
+              clo_cli_books_note(&b, "key-added", name, NULL, &err);
+    if (!clo_cli_books_close(&b, ok, &err)) return clo_cli_books_fail(&err);
     if (o->json)
         return clo_cli_print_json(json_pack("{s:s, s:s, s:s#, s:o}", "name", name, "key", text, "id", text + 3,
                                             CLO_KEY_ID_LEN, "expires",
                                             k.expires_s ? json_integer((json_int_t)k.expires_s) : json_null()));
     printf("%s\n", text);
     fprintf(stderr, "the key of %s%s%s. It is shown this once and not stored.\n", name, k.expires_s ? ", valid until " : "",
-            k.expires_s ? date_of(date, k.expires_s) : "");
+            k.expires_s ? clo_cli_date(date, k.expires_s) : "");
     return CLO_EXIT_OK;
 }
 
 /* A key ends even when the audit log cannot take a line: that is told. */
 static int revoke(const options *o, const char *name)
 {
-    clo_err err = {0}, log_err = {0};
-    clo_db *db = NULL;
-    clo_audit *audit = NULL;
-    if (!clo_db_exists(o->dir)) {
-        clo_fail(&err, CLO_ERR_NOT_FOUND, "no key was made in '%s'", o->dir);
-        return fail(&err);
-    }
-    bool logged = clo_audit_open(&audit, o->dir, 0, &log_err);
-    bool ok = clo_db_open(&db, o->dir, &err) && clo_db_begin(db, &err) &&
-              clo_key_revoke(db, name, (int64_t)time(NULL), &err);
-    if (ok && logged) logged = write_line(db, audit, "key-revoked", name, &log_err);
-    if (!close_books(db, audit, ok, &err)) return fail(&err);
+    clo_err err = {0};
+    clo_cli_books b = {0};
+    bool ok = clo_cli_books_open_to_end(&b, o->dir, &err) && clo_key_revoke(b.db, name, (int64_t)time(NULL), &err);
+    bool logged = ok && clo_cli_books_try_note(&b, "key-revoked", name, NULL);
+    if (!clo_cli_books_close(&b, ok, &err)) return clo_cli_books_fail(&err);
     if (o->json) clo_cli_print_json(json_pack("{s:s, s:b}", "revoked", name, "logged", logged));
     else printf("revoked %s\n", name);
-    return logged ? CLO_EXIT_OK : fail(&log_err);
+    return logged ? CLO_EXIT_OK : clo_cli_books_fail(&b.log_err);
 }
 
 static void print_limit(const json_t *k, const char *name)
@@ -117,7 +72,7 @@ static void print_key(const json_t *k)
     printf("  %10lld", (long long)(clo_json_int(today, "prompt", 0) + clo_json_int(today, "output", 0)));
     print_limit(k, "tokens_per_day");
     print_limit(k, "concurrent");
-    printf("  %-16s ", json_is_integer(expires) ? date_of(date, json_integer_value(expires)) : "-");
+    printf("  %-16s ", json_is_integer(expires) ? clo_cli_date(date, json_integer_value(expires)) : "-");
     if (!json_is_array(models)) printf(" all");
     json_array_foreach (models, i, m) printf("%s%s", i ? "," : " ", json_string_value(m));
     printf("\n");
@@ -133,7 +88,7 @@ static int list(const options *o)
     if (!clo_db_exists(o->dir)) keys = json_array();
     else ok = clo_db_open(&db, o->dir, &err) && clo_key_list(&keys, db, o->all, (int64_t)time(NULL), &err);
     clo_db_close(db);
-    if (!ok) return fail(&err);
+    if (!ok) return clo_cli_books_fail(&err);
     if (o->json) return clo_cli_print_json(keys);
     if (json_array_size(keys) == 0) fprintf(stderr, "no keys in '%s': 'cloche key add NAME' makes one\n", o->dir);
     else

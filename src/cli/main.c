@@ -29,6 +29,9 @@ static const struct {
     {"quantize", clo_cmd_quantize, "make a model smaller"},
     {"perplexity", clo_cmd_perplexity, "how well a model predicts a text"},
     {"key", clo_cmd_key, "API keys of the server"},
+    {"user", clo_cmd_user, "people who may use the hub"},
+    {"org", clo_cmd_org, "organisations of the hub and their members"},
+    {"token", clo_cmd_token, "tokens of the hub's users"},
 #ifndef CLO_NO_SERVE
     {"repo", clo_cmd_repo, "repositories of the hub"},
 #endif

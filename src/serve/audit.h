@@ -35,8 +35,9 @@
 /* Strings are UTF-8 (other bytes become '?'), zero-length ones are left out; so are digests that are NULL. */
 typedef struct {
     int64_t at_ms;              /* milliseconds since 1970 */
-    const char *event;          /* "answer", "refused", "start", "stop", "key-added", "key-revoked", "model-..." */
-    clo_str key, user;          /* name of the key; the sub-user that the client named */
+    const char *event;          /* "answer", "refused", "start", "stop", "key-added", "key-revoked", "model-...",
+                                 * "user-...", "org-...", "member-...", "token-...", "password-set" */
+    clo_str key, user;          /* name of the key, or of the account; the sub-user that the client named */
     clo_str request, route;     /* X-Request-Id; "/v1/chat/completions" */
     clo_str model;              /* as asked for */
     const clo_sha256 *model_digest, *receipt;

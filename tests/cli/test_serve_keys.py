@@ -98,6 +98,33 @@ def test_nobody_is_asked_until_a_key_is_made_then_everyone_is():
     assert [x["event"] for x in lines(data)] == ["start", "answer", "key-added", "key-revoked", "stop"]
 
 
+def test_a_token_of_the_hub_is_a_key_too_with_its_users_limits():
+    data = folder("tokens")
+    cloche(data, "user", "add", "anna", "--tokens-per-day", 60)
+    cloche(data, "user", "add", "ben", "--models", "org/*")
+    s = Server(data)
+    assert s.ask("/v1/models")[0] == 200
+    one, two, scoped = (cloche(data, "token", "create", "--user", "anna", *more).strip() for more in ((), ("--write",), ("--repo", "a/b")))
+    ben = cloche(data, "token", "create", "--user", "ben").strip()
+    assert s.ask("/v1/models")[0] == 401 and s.ask("/v1/models", key=one)[0] == 200
+    assert s.ask("/v1/models", key="hf_" + "x" * 51)[0] == 401
+    status, _, text = s.ask("/v1/models", key=scoped)
+    assert status == 403 and "models/a/b" in text, text
+    assert s.ask(CHAT, chat(), key=ben)[0] == 403
+    assert s.ask(CHAT, chat(10), key=one)[0] == 200
+    answer = json.loads(s.ask(CHAT, chat(500, ignore_eos=True), key=two)[2])  # the day is the user's, not the token's
+    assert answer["usage"]["total_tokens"] == 60 - 25, answer
+    assert s.ask(CHAT, chat(), key=one)[0] == 429
+    cloche(data, "token", "revoke", two[3:11])
+    assert s.ask("/v1/models", key=two)[0] == 401 and s.ask("/v1/models", key=one)[0] == 200
+    cloche(data, "user", "remove", "anna")
+    assert s.ask("/v1/models", key=one)[0] == 401
+    s.stop()
+    assert {x["key"] for x in lines(data, "answer")} == {"anna"}
+    tokens = {t["id"]: t for t in json.loads(cloche(data, "token", "list", "--json", "--all"))}
+    assert tokens[ben[3:11]]["used"] and tokens[one[3:11]]["used"] and not tokens[scoped[3:11]]["used"]
+
+
 def test_no_keys_opens_what_keys_would_close_and_other_machines_need_one_or_the_other():
     data = folder("open")
     p = program.start(data, "serve", "--listen", "0.0.0.0:0")

@@ -1,6 +1,7 @@
 /* Cards: where the front matter ends, what is an error and what a warning, tags, and HTML that cannot harm. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -342,7 +343,7 @@ static void large_and_deep_texts_end_at_a_limit(void **state)
                 {"www.", "a_"}, {"a@", "."}, {"- ", ""}, {"> - ", "\n"}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         clo_buf b = {0}, html = {0};
-        size_t n = 100000 / (strlen(rows[i].unit) + strlen(rows[i].closing)), at;
+        size_t n = 30000 / (strlen(rows[i].unit) + strlen(rows[i].closing)), at;
         for (size_t k = 0; k < n; k++) clo_buf_addf(&b, "%s", rows[i].unit);
         for (size_t k = 0; k < n; k++) clo_buf_addf(&b, "%s", rows[i].closing);
         clo_err err = {0};
@@ -368,6 +369,26 @@ static void large_and_deep_texts_end_at_a_limit(void **state)
     clo_buf_free(&html);
 }
 
+static void *render_many(void *unused)
+{
+    clo_buf html = {0};
+    (void)unused;
+    for (int i = 0; i < 50; i++) {
+        html_of(&html, "|a|\n|-|\n|~~b~~ www.x.test|");
+        if (!strstr(html.ptr, "<td><del>b</del> <a href=\"http://www.x.test\">www.x.test</a></td>")) abort();
+    }
+    clo_buf_free(&html);
+    return NULL;
+}
+
+static void several_threads_may_render_at_once(void **state)
+{
+    (void)state;
+    pthread_t threads[4];
+    for (int i = 0; i < 4; i++) assert_int_equal(pthread_create(&threads[i], NULL, render_many, NULL), 0);
+    for (int i = 0; i < 4; i++) pthread_join(threads[i], NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -381,6 +402,7 @@ int main(void)
         cmocka_unit_test(markdown_becomes_this_html),
         cmocka_unit_test(nothing_of_an_attack_is_left),
         cmocka_unit_test(large_and_deep_texts_end_at_a_limit),
+        cmocka_unit_test(several_threads_may_render_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,9 +10,10 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <sqlite3.h>
 
 #include "base/file.h"
-#include "hub/keys.h"
+#include "hub/keys_impl.h"
 #include "temp_folder.h"
 
 #define DAY 86400
@@ -376,6 +377,54 @@ static void a_database_of_a_newer_program_or_of_noise_is_refused(void **state)
     temp_folder_remove(dir);
 }
 
+/* The tables as they were before accounts came, with a key in them. */
+static void keys_of_an_older_database_go_on(void **state)
+{
+    (void)state;
+    static const char old[] =
+        "CREATE TABLE keys (id TEXT PRIMARY KEY NOT NULL, name TEXT NOT NULL, salt BLOB NOT NULL, hash BLOB NOT NULL,"
+        " tokens_per_day INTEGER, concurrent INTEGER, models TEXT, created INTEGER NOT NULL, expires INTEGER,"
+        " revoked INTEGER) STRICT, WITHOUT ROWID;"
+        "CREATE UNIQUE INDEX keys_by_name ON keys (name) WHERE revoked IS NULL;"
+        "CREATE TABLE key_usage (name TEXT NOT NULL, day INTEGER NOT NULL, prompt INTEGER NOT NULL,"
+        " output INTEGER NOT NULL, requests INTEGER NOT NULL, PRIMARY KEY (name, day)) STRICT, WITHOUT ROWID;"
+        "CREATE TABLE books (name TEXT PRIMARY KEY NOT NULL, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+        "INSERT INTO books VALUES ('keys', 1);"
+        "CREATE TABLE audit_head (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, digest BLOB NOT NULL) STRICT;"
+        "ALTER TABLE keys ADD COLUMN admin INTEGER NOT NULL DEFAULT 0;"
+        "INSERT INTO keys VALUES ('00000000', 'anna', zeroblob(16), X'%s', 100, NULL, NULL, 1, NULL, NULL, 1);"
+        "INSERT INTO key_usage VALUES ('anna', 20000, 20, 30, 2);"
+        "PRAGMA user_version = 2;";
+    static const char text[] = "ck_000000001234567890123456789012345678901234567890123";
+    char hex[65], sql[4096], header[80], path[96], again[CLO_KEY_TEXT_MAX];
+    box b = {0};
+    sqlite3 *plain = NULL;
+    clo_keys *k;
+    clo_caller who;
+    clo_grant *g = NULL;
+    clo_refusal no = {0};
+    clo_sha256 hash = clo_key_hash((uint8_t[16]){0}, text);
+    clo_sha256_hex(hex, &hash);
+    snprintf(sql, sizeof sql, old, hex);
+    temp_folder_make(b.dir);
+    snprintf(path, sizeof path, "%s/cloche.db", b.dir);
+    assert_int_equal(sqlite3_open(path, &plain), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(plain, sql, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(plain), SQLITE_OK);
+    assert_true(clo_db_open(&b.db, b.dir, &b.err));
+    k = open_keys(&b);
+    snprintf(header, sizeof header, "Bearer %s", text);
+    assert_true(clo_keys_who(&who, k, header, NULL, NOW, &no) && who.admin);
+    assert_true(clo_keys_begin(&g, k, &who, "m", 1, NOW, &no));
+    assert_int_equal(clo_grant_output_max(g), 100 - 50 - 1);
+    clo_keys_end(k, g, 0, 0, NOW);
+    assert_false(add(&b, again, (clo_key_opts){.name = "anna"})); /* the name is taken still */
+    assert_true(add(&b, again, (clo_key_opts){.name = "ben"}));
+    clo_keys_close(k);
+    clo_db_close(b.db);
+    temp_folder_remove(b.dir);
+}
+
 static void many_processes_may_open_the_first_time_at_once(void **state)
 {
     (void)state;
@@ -428,6 +477,7 @@ int main(void)
         T(what_was_used_is_known_after_a_restart_also_under_a_new_key),
         cmocka_unit_test(addresses_that_others_reach_need_keys_or_the_flag),
         cmocka_unit_test(a_database_of_a_newer_program_or_of_noise_is_refused),
+        cmocka_unit_test(keys_of_an_older_database_go_on),
         cmocka_unit_test(many_processes_may_open_the_first_time_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
