@@ -69,13 +69,21 @@ CLO_CHECK bool clo_file_put_add(clo_file_put *p, clo_bytes bytes, clo_err *err);
 CLO_CHECK bool clo_file_put_commit(clo_file_put *p, int64_t repo, int64_t now_s, clo_err *err);
 void clo_file_put_close(clo_file_put *p);
 
+/* Told now and then how many bytes of how many were read back; false ends the work (CLO_ERR_CANCELLED). */
+typedef bool clo_files_progress(void *ctx, uint64_t done, uint64_t total);
+
+/* A file that is here as terms comes to lie whole too, under its blob's name, so that a model can be mapped and run.
+ * progress may be NULL. CLO_ERR_NOT_FOUND. */
+CLO_CHECK bool clo_files_make_whole(const clo_files *f, const clo_sha256 *sha256, int64_t now_s,
+                                    clo_files_progress *progress, void *ctx, clo_err *err);
+
 /* --- Xet ----------------------------------------------------------------------------------------------------------*/
 
 typedef struct clo_xorb_put clo_xorb_put;
 CLO_CHECK bool clo_xorb_put_open(clo_xorb_put **out, const clo_files *f, const clo_xet_hash *hash, clo_err *err);
 /* CLO_ERR_LIMIT beyond CLO_XORB_BYTES_MAX. */
 CLO_CHECK bool clo_xorb_put_add(clo_xorb_put *p, clo_bytes bytes, clo_err *err);
-/* As clo_xorb_parse; CLO_ERR_MISMATCH when the chunks have another hash. *inserted: false when it was here, whole; its age
+/* As clo_xorb_parse; CLO_ERR_MISMATCH when the chunks have another hash. *inserted: false when it was here, undamaged; its age
  * begins anew then. */
 CLO_CHECK bool clo_xorb_put_commit(clo_xorb_put *p, bool *inserted, int64_t now_s, clo_err *err);
 void clo_xorb_put_close(clo_xorb_put *p);
@@ -86,9 +94,6 @@ CLO_CHECK bool clo_files_get_xorb(clo_xorb *out, const clo_files *f, const clo_x
 /* The stored bytes, for a client that fetches a range of them: *fd is the caller's. CLO_ERR_NOT_FOUND. */
 CLO_CHECK bool clo_files_open_xorb(int *fd, uint64_t *bytes, const clo_files *f, const clo_xet_hash *hash,
                                    clo_err *err);
-
-/* Told now and then how many bytes of how many were read back; false ends the work (CLO_ERR_CANCELLED). */
-typedef bool clo_files_progress(void *ctx, uint64_t done, uint64_t total);
 
 /* Takes the files of a shard into a repository, all or none. Checked for each, in this order: its terms' xorbs are here and
  * have the chunks and sizes that are named; range hashes, which only who has the chunks can know; the file's hash; the

@@ -10,6 +10,9 @@
 
 #include "base/file.h"
 #include "hub/files_impl.h"
+#include "hub/reader.h"
+
+#define COPY_STEP ((size_t)1 << 20)
 
 /* The folder of path is made, and a writer for it. */
 static bool open_writer(clo_writer *w, const char *path, clo_err *err)
@@ -124,7 +127,7 @@ static bool share_blob(const clo_file_put *p, clo_err *err)
     return link_over(mine, blob, err) && sync_folder(blob, err);
 }
 
-static bool insert_file(const clo_file_put *p, int64_t repo, int64_t now_s, clo_err *err)
+static bool insert_file(const clo_file_put *p, int64_t now_s, clo_err *err)
 {
     clo_stmt q = {0};
     bool row;
@@ -135,17 +138,24 @@ static bool insert_file(const clo_file_put *p, int64_t repo, int64_t now_s, clo_
               clo_bind_hash(&q, 1, p->promised.b, err) && clo_stmt_int(&q, 2, (int64_t)p->size, err) &&
               clo_stmt_int(&q, 3, now_s, err) && clo_stmt_step(&q, &row, err);
     clo_stmt_close(&q);
-    return ok && clo_files_link(&p->files, repo, &p->promised, err);
+    return ok;
+}
+
+/* repo NULL: no repository may name it that could not before. */
+static bool commit(clo_file_put *p, const int64_t *repo, int64_t now_s, clo_err *err)
+{
+    if (!check_promise(p, err) || !sync_early(&p->file, err) || !clo_db_begin(p->files.db, err)) return false;
+    p->file_open = false;
+    bool ok = clo_writer_commit(&p->file, err) && share_blob(p, err) && insert_file(p, now_s, err) &&
+              (!repo || clo_files_link(&p->files, *repo, &p->promised, err));
+    if (ok) return clo_db_commit(p->files.db, err);
+    clo_db_rollback(p->files.db);
+    return false;
 }
 
 bool clo_file_put_commit(clo_file_put *p, int64_t repo, int64_t now_s, clo_err *err)
 {
-    if (!check_promise(p, err) || !sync_early(&p->file, err) || !clo_db_begin(p->files.db, err)) return false;
-    p->file_open = false;
-    bool ok = clo_writer_commit(&p->file, err) && share_blob(p, err) && insert_file(p, repo, now_s, err);
-    if (ok) return clo_db_commit(p->files.db, err);
-    clo_db_rollback(p->files.db);
-    return false;
+    return commit(p, &repo, now_s, err);
 }
 
 void clo_file_put_close(clo_file_put *p)
@@ -154,6 +164,39 @@ void clo_file_put_close(clo_file_put *p)
     if (p->sum_open) (void)clo_sha256_end(&p->sum);
     if (p->file_open) clo_writer_abandon(&p->file);
     free(p);
+}
+
+static bool copy_all(clo_file_put *p, clo_reader *r, uint64_t size, clo_files_progress *progress, void *ctx,
+                     clo_err *err)
+{
+    uint8_t *buf = (uint8_t *)malloc(COPY_STEP);
+    size_t got = 1;
+    bool ok = buf || clo_fail(err, CLO_ERR_MEMORY, "buffer");
+    while (ok && got) {
+        ok = clo_reader_read(r, buf, COPY_STEP, &got, err) && clo_file_put_add(p, (clo_bytes){buf, got}, err);
+        if (ok && progress && !progress(ctx, p->file.n_written, size)) ok = clo_fail(err, CLO_ERR_CANCELLED, "stopped");
+    }
+    free(buf);
+    return ok;
+}
+
+bool clo_files_make_whole(const clo_files *f, const clo_sha256 *sha256, int64_t now_s, clo_files_progress *progress,
+                          void *ctx, clo_err *err)
+{
+    clo_file_info info;
+    clo_file_put *p = NULL;
+    clo_reader *r = NULL;
+    bool found;
+    char hex[65];
+    clo_sha256_hex(hex, sha256);
+    if (!clo_files_find(&info, &found, f, sha256, err)) return false;
+    if (!found) return clo_fail(err, CLO_ERR_NOT_FOUND, "no file with sha256 %s is here", hex);
+    if (info.whole) return true;
+    bool ok = clo_reader_open(&r, f, sha256, 0, info.size, err) && clo_file_put_open(&p, f, sha256, info.size, err) &&
+              copy_all(p, r, info.size, progress, ctx, err) && commit(p, NULL, now_s, err);
+    clo_file_put_close(p);
+    clo_reader_close(r);
+    return ok;
 }
 
 /* --- xorbs --------------------------------------------------------------------------------------------------------*/
@@ -207,15 +250,37 @@ static bool verify_xorb(clo_xorb *out, clo_xorb_put *p, clo_err *err)
     return ok;
 }
 
-/* Whether the row is there with its file, of the size that it was stored with. */
+/* Whether the xorb of an open file is the promised one. It is read, not mapped: a disk may fail here. */
+static bool is_promised(const clo_xorb_put *p, int fd, size_t n)
+{
+    clo_xorb x = {0};
+    uint8_t *body = (uint8_t *)malloc(n + 1);
+    size_t got = 0;
+    ssize_t k = 1;
+    while (body && got < n && k > 0) {
+        k = read(fd, body + got, n - got);
+        if (k > 0) got += (size_t)k;
+    }
+    bool ok =
+        body && got == n && clo_xorb_parse(&x, (clo_bytes){body, n}, NULL) && clo_xet_hash_eq(&x.hash, &p->promised);
+    clo_xorb_free(&x);
+    free(body);
+    return ok;
+}
+
+/* Whether the xorb is here, row and file, and undamaged: then it stays as it is, for it may be stored otherwise than the one
+ * that came. */
 static bool is_whole(bool *out, const clo_xorb_put *p, clo_err *err)
 {
     clo_stmt q = {0};
     bool row = false;
-    struct stat st;
+    uint64_t bytes = 0;
+    int fd = -1;
     bool ok = clo_stmt_open(&q, p->files.db, "SELECT stored FROM xorbs WHERE hash = ?1", err) &&
               clo_bind_hash(&q, 1, p->promised.b, err) && clo_stmt_step(&q, &row, err);
-    *out = ok && row && stat(p->file.path, &st) == 0 && st.st_size == clo_stmt_get_int(&q, 0);
+    *out = ok && row && clo_files_open_xorb(&fd, &bytes, &p->files, &p->promised, NULL) &&
+           (int64_t)bytes == clo_stmt_get_int(&q, 0) && is_promised(p, fd, (size_t)bytes);
+    if (fd >= 0) close(fd);
     clo_stmt_close(&q);
     return ok;
 }
@@ -241,15 +306,24 @@ static bool insert_xorb(const clo_xorb_put *p, const clo_xorb *x, int64_t now_s,
     return ok;
 }
 
-static bool renew_xorb(const clo_xorb_put *p, int64_t now_s, clo_err *err)
+/* *there false: a sweep took it meanwhile. */
+static bool renew_xorb(bool *there, const clo_xorb_put *p, int64_t now_s, clo_err *err)
 {
     clo_stmt q = {0};
-    bool row;
-    bool ok = clo_stmt_open(&q, p->files.db, "UPDATE xorbs SET created = max(created, ?2) WHERE hash = ?1", err) &&
+    bool ok = clo_stmt_open(&q, p->files.db, "UPDATE xorbs SET created = max(created, ?2) WHERE hash = ?1 RETURNING 1",
+                            err) &&
               clo_bind_hash(&q, 1, p->promised.b, err) && clo_stmt_int(&q, 2, now_s, err) &&
-              clo_stmt_step(&q, &row, err);
+              clo_stmt_step(&q, there, err);
     clo_stmt_close(&q);
     return ok;
+}
+
+static bool store_xorb(clo_xorb_put *p, const clo_xorb *x, bool *here, int64_t now_s, clo_err *err)
+{
+    if (*here && !renew_xorb(here, p, now_s, err)) return false;
+    if (*here) return true;
+    p->file_open = false;
+    return clo_writer_commit(&p->file, err) && insert_xorb(p, x, now_s, err);
 }
 
 bool clo_xorb_put_commit(clo_xorb_put *p, bool *inserted, int64_t now_s, clo_err *err)
@@ -258,15 +332,9 @@ bool clo_xorb_put_commit(clo_xorb_put *p, bool *inserted, int64_t now_s, clo_err
     bool here = false;
     *inserted = false;
     if (!verify_xorb(&x, p, err)) return false;
-    bool ok = sync_early(&p->file, err) && clo_db_begin(p->files.db, err);
+    bool ok = is_whole(&here, p, err) && sync_early(&p->file, err) && clo_db_begin(p->files.db, err);
     if (ok) {
-        ok = is_whole(&here, p, err);
-        if (ok && here)
-            ok = renew_xorb(p, now_s, err);
-        else if (ok) {
-            p->file_open = false;
-            ok = clo_writer_commit(&p->file, err) && insert_xorb(p, &x, now_s, err);
-        }
+        ok = store_xorb(p, &x, &here, now_s, err);
         if (ok)
             ok = clo_db_commit(p->files.db, err);
         else

@@ -363,10 +363,25 @@ static void a_xorb_is_taken_when_its_chunks_are_those_of_its_name(void **state)
     assert_true(x.n_chunks == 6 && memcmp(x.chunks, s.xorb[0].chunks, 6 * sizeof *x.chunks) == 0);
     clo_xorb_free(&x);
 
-    assert_int_equal(truncate(path, 100), 0);
+    /* Damaged or cut off, it is healed; stored otherwise and undamaged, it stays. */
+    FILE *file = fopen(path, "r+");
+    assert_non_null(file);
+    fseek(file, 1000, SEEK_SET);
+    fputc(s.body[0].ptr[1000] ^ 1, file);
+    fclose(file);
     assert_int_equal(n_faults(&w), 1);
     assert_true(put_xorb(&w, &s.xorb[0].hash, make_view(&s.body[0]), &inserted, NOW) && inserted);
     assert_int_equal(n_faults(&w), 0);
+    clo_buf other = {0};
+    size_t raw_at = 0;
+    for (uint32_t i = 0; i < 6; raw_at += s.xorb[0].chunks[i++].raw_len)
+        make_chunk(&other, s.raw[0] + raw_at, s.xorb[0].chunks[i].raw_len, CLO_CHUNK_LZ4);
+    assert_true(put_xorb(&w, &s.xorb[0].hash, make_view(&other), &inserted, NOW) && !inserted);
+    assert_int_equal(truncate(path, 100), 0);
+    assert_int_equal(n_faults(&w), 1);
+    assert_true(put_xorb(&w, &s.xorb[0].hash, make_view(&other), &inserted, NOW) && inserted);
+    assert_int_equal(n_faults(&w), 0);
+    clo_buf_free(&other);
     sample_free(&s);
     world_close(&w);
 }
@@ -398,6 +413,17 @@ static void a_shards_file_is_taken_and_read_back_at_any_place(void **state)
     assert_int_equal(n_faults(&w), 0);
 
     /* The same file whole: it is then both, and reads the same. */
+    char blob[4096], hex[65];
+    clo_map m = {0};
+    bool may = true;
+    clo_sha256_hex(hex, &s.sha);
+    path_of(blob, &w, "blobs/sha256", hex);
+    if (!clo_files_make_whole(&w.f, &s.sha, NOW, NULL, NULL, &w.err)) fail_msg("%s", w.err.text);
+    assert_true(clo_map_open(&m, blob, &w.err) && m.bytes.len == s.size);
+    assert_memory_equal(m.bytes.ptr, s.bytes, s.size);
+    clo_map_close(&m);
+    assert_true(clo_files_may_link(&may, &w.f, 4, &s.sha, &w.err));
+    assert_false(may);
     assert_true(put_whole(&w, 5, &s.sha, s.size, (clo_bytes){s.bytes, s.size}));
     assert_true(clo_files_find(&info, &found, &w.f, &s.sha, &w.err) && info.whole && info.has_xet);
     reads(&w, &s.sha, s.bytes, 100, 1000, 100);
@@ -934,9 +960,12 @@ static void several_connections_may_work_at_once(void **state)
         k[i] = (worker){.dir = w.dir, .from = 5 * i};
         assert_int_equal(pthread_create(&t[i], NULL, work, &k[i]), 0);
     }
-    for (uint32_t i = 0; i < WORKERS; i++) pthread_join(t[i], NULL);
-    for (uint32_t i = 0; i < WORKERS; i++) assert_true(k[i].ok);
-    for (uint32_t i = 0; i < 24; i++) is_nth_there(&w, i);
+    for (uint32_t i = 0; i < WORKERS; i++)
+        pthread_join(t[i], NULL);
+    for (uint32_t i = 0; i < WORKERS; i++)
+        assert_true(k[i].ok);
+    for (uint32_t i = 0; i < 24; i++)
+        is_nth_there(&w, i);
     if (n_faults(&w)) fail_msg("%s", last_fault);
     world_close(&w);
 }

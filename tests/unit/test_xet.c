@@ -386,6 +386,26 @@ static void a_clients_shard_is_read(void **state)
     clo_map_close(&m);
 }
 
+/* npm's @huggingface/hub 2.17.5 writes a footer. */
+static void another_clients_shard_is_read(void **state)
+{
+    (void)state;
+    clo_map m = {0};
+    clo_shard s;
+    clo_shard_file f;
+    clo_err err = {0};
+    size_t at = 0;
+    char hex[65];
+    assert_true(clo_map_open(&m, "tests/fuzz/corpus/shard/npm.shard", &err));
+    if (!clo_shard_open(&s, m.bytes, &err)) fail_msg("%s", err.text);
+    assert_true(s.n_files == 1 && s.n_terms == 1 && s.n_xorbs == 1);
+    assert_true(clo_shard_next_file(&s, &at, &f));
+    clo_sha256_hex(hex, &f.sha256);
+    assert_string_equal(hex, "cf005b42d89e13527d5e6e7c032f540c9961e532079d91182416c3e37a75382e");
+    assert_int_equal(f.bytes, 240000);
+    clo_map_close(&m);
+}
+
 static void a_cut_or_changed_shard_is_refused_or_read_without_harm(void **state)
 {
     (void)state;
@@ -518,6 +538,7 @@ int main(void)
         cmocka_unit_test(a_xorb_that_lies_is_refused),
         cmocka_unit_test(a_xorb_of_too_many_chunks_is_refused),
         cmocka_unit_test(a_clients_shard_is_read),
+        cmocka_unit_test(another_clients_shard_is_read),
         cmocka_unit_test(a_cut_or_changed_shard_is_refused_or_read_without_harm),
         cmocka_unit_test(a_shard_that_we_write_is_read_back),
         cmocka_unit_test(a_file_of_many_terms_is_read),
