@@ -436,7 +436,7 @@ static void what_was_acknowledged_survives_a_kill(void **state)
     unsigned seed = 7;
     int n_told = 0;
     for (int round = 0; round < 15; round++) {
-        char name[8];
+        char name[16];
         int fd, status;
         snprintf(name, sizeof name, "k%d", round);
         pid_t pid = start(b, name, 100000, &fd);
