@@ -48,8 +48,9 @@ static bool find_account(account *out, clo_db *db, clo_str name, clo_err *err)
 static json_t *repo_json(const clo_repo *r)
 {
     return json_pack("{s:s, s:s, s:s, s:b, s:s, s:b, s:I, s:I}", "id", r->full, "_id", r->oid, "type",
-                     clo_repo_type_name(r->type), "private", r->is_private, "gated", clo_gated_name(r->gated), "disabled",
-                     r->disabled, "created", (json_int_t)r->created_s, "modified", (json_int_t)r->modified_s);
+                     clo_repo_type_name(r->type), "private", r->is_private, "gated", clo_gated_name(r->gated),
+                     "disabled", r->disabled, "created", (json_int_t)r->created_s, "modified",
+                     (json_int_t)r->modified_s);
 }
 
 static bool end(clo_db *db, bool ok, clo_err *err)
@@ -72,8 +73,8 @@ static int create(const options *o, const char *id)
     clo_repo r;
     clo_str ns, name;
     account who;
-    bool ok = clo_repo_split(&ns, &name, clo_str_from(id), &err) && clo_db_open(&db, o->dir, &err) && clo_db_begin(db, &err) &&
-              find_account(&who, db, ns, &err);
+    bool ok = clo_repo_split(&ns, &name, clo_str_from(id), &err) && clo_db_open(&db, o->dir, &err) &&
+              clo_db_begin(db, &err) && find_account(&who, db, ns, &err);
     if (ok) {
         clo_repo_opts opts = {
             .type = o->of, .owner = who.id, .name = name, .is_private = o->is_private, .author = {who.name, who.email}};
@@ -117,9 +118,9 @@ static int move(const options *o, const char *from, const char *to)
     clo_repo r;
     clo_str ns, name;
     account who;
-    bool ok = must_exist(o, &err) && clo_repo_split(&ns, &name, clo_str_from(to), &err) && clo_db_open(&db, o->dir, &err) &&
-              clo_db_begin(db, &err) && find_as_it_is(&r, db, o, from, &err) && find_account(&who, db, ns, &err) &&
-              clo_repo_move(&r, db, who.id, name, (int64_t)time(NULL), &err);
+    bool ok = must_exist(o, &err) && clo_repo_split(&ns, &name, clo_str_from(to), &err) &&
+              clo_db_open(&db, o->dir, &err) && clo_db_begin(db, &err) && find_as_it_is(&r, db, o, from, &err) &&
+              find_account(&who, db, ns, &err) && clo_repo_move(&r, db, who.id, name, (int64_t)time(NULL), &err);
     if (!end(db, ok, &err)) return fail(&err);
     if (o->json) return clo_cli_print_json(repo_json(&r));
     printf("%s is %s now; the old id leads there\n", from, r.full);
@@ -138,7 +139,8 @@ static void print_repo(const json_t *r)
     struct tm tm;
     char date[24] = "?";
     if (gmtime_r(&t, &tm)) strftime(date, sizeof date, "%Y-%m-%d %H:%M", &tm);
-    printf("%-8s  %-40s  %-7s  %s\n", json_string_value(json_object_get(r, "type")), json_string_value(json_object_get(r, "id")),
+    printf("%-8s  %-40s  %-7s  %s\n", json_string_value(json_object_get(r, "type")),
+           json_string_value(json_object_get(r, "id")),
            json_is_true(json_object_get(r, "private")) ? "private" : "public", date);
 }
 
@@ -180,14 +182,18 @@ int clo_cmd_repo(int argc, char **argv)
     };
     const clo_cli_spec spec = {
         "repo create NS/NAME | repo list | repo move NS/NAME NS/NAME | repo delete NS/NAME",
-        "Makes, lists, renames and deletes the hub's repositories in the data folder. NS is an account. A new repository has the\n"
-        "branch main with one commit; a renamed one is found under its old id until somebody takes that.",
+        "Makes, lists, renames and deletes the hub's repositories in the data folder. NS is an account. A new\n"
+        "repository has the branch main with one commit; a renamed one is found under its old id until somebody takes\n"
+        "that.",
         "  cloche repo create alice/tiny --private\n"
         "  cloche repo create lab/corpus --type dataset\n"
         "  cloche repo list --json\n"
         "  cloche repo move alice/tiny lab/tiny\n"
         "  cloche repo delete lab/tiny\n",
-        opts, CLO_COUNT(opts), 1, 3};
+        opts,
+        CLO_COUNT(opts),
+        1,
+        3};
     clo_cli_args args;
     clo_err err = {0};
     int rc = 0;
@@ -203,5 +209,6 @@ int clo_cmd_repo(int argc, char **argv)
     if (is_create && args.n_args == 2) return create(&o, args.args[1]);
     if (strcmp(action, "delete") == 0 && args.n_args == 2) return delete_repo(&o, args.args[1]);
     if (strcmp(action, "move") == 0 && args.n_args == 3) return move(&o, args.args[1], args.args[2]);
-    return clo_cli_fail_usage("'cloche repo create NS/NAME', 'repo list', 'repo move OLD NEW' or 'repo delete NS/NAME' is expected");
+    return clo_cli_fail_usage(
+        "'cloche repo create NS/NAME', 'repo list', 'repo move OLD NEW' or 'repo delete NS/NAME' is expected");
 }

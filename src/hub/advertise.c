@@ -7,7 +7,7 @@
 #include "hub/revision.h"
 
 #ifndef CLO_VERSION
-#define CLO_VERSION "0"
+#    define CLO_VERSION "0"
 #endif
 
 #define SHARED "object-format=sha1 agent=cloche/" CLO_VERSION
@@ -70,8 +70,8 @@ bool clo_refs_advertise(clo_pkt_out *o, clo_git *g, bool with_head, const char *
     return true;
 }
 
-static bool advertise(clo_git *g, const char *service, int protocol, bool with_head, const char *capabilities, clo_out_fn *fn, void *ctx,
-                      clo_err *err)
+static bool advertise(clo_git *g, const char *service, int protocol, bool with_head, const char *capabilities,
+                      clo_out_fn *fn, void *ctx, clo_err *err)
 {
     clo_pkt_out o = {.fn = fn, .ctx = ctx};
     clo_pkt_line(&o, "# service=%s\n", service);
@@ -84,11 +84,12 @@ bool clo_fetch_advertise(clo_git *g, int protocol, clo_out_fn *fn, void *ctx, cl
 {
     clo_pkt_out o = {.fn = fn, .ctx = ctx};
     if (protocol != 2)
-        return advertise(g, "git-upload-pack", protocol, true,
-                         "multi_ack_detailed no-done side-band side-band-64k ofs-delta shallow deepen-since deepen-not deepen-relative"
-                         " no-progress include-tag filter allow-tip-sha1-in-want allow-reachable-sha1-in-want"
-                         " symref=HEAD:refs/heads/main " SHARED,
-                         fn, ctx, err);
+        return advertise(
+            g, "git-upload-pack", protocol, true,
+            "multi_ack_detailed no-done side-band side-band-64k ofs-delta shallow deepen-since deepen-not deepen-relative"
+            " no-progress include-tag filter allow-tip-sha1-in-want allow-reachable-sha1-in-want"
+            " symref=HEAD:refs/heads/main " SHARED,
+            fn, ctx, err);
     clo_pkt_line(&o, "version 2\n");
     clo_pkt_line(&o, "agent=cloche/" CLO_VERSION "\n");
     clo_pkt_line(&o, "ls-refs=unborn\n");
@@ -100,5 +101,6 @@ bool clo_fetch_advertise(clo_git *g, int protocol, clo_out_fn *fn, void *ctx, cl
 
 bool clo_push_advertise(clo_git *g, clo_out_fn *fn, void *ctx, clo_err *err)
 {
-    return advertise(g, "git-receive-pack", 0, false, "report-status delete-refs ofs-delta atomic quiet side-band-64k " SHARED, fn, ctx, err);
+    return advertise(g, "git-receive-pack", 0, false,
+                     "report-status delete-refs ofs-delta atomic quiet side-band-64k " SHARED, fn, ctx, err);
 }

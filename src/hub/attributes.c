@@ -10,11 +10,11 @@
 
 /* One line: what it matches, and what it says. */
 struct clo_pattern {
-    char *text;     /* owned: the pattern, without marks */
-    size_t len;     /* bytes */
-    bool anchored;  /* it has a slash: matched against the whole path, else against the last name */
-    bool folder;    /* .gitignore: a slash at its end: folders only */
-    bool says;      /* filter=lfs; ignored */
+    char *text;    /* owned: the pattern, without marks */
+    size_t len;    /* bytes */
+    bool anchored; /* it has a slash: matched against the whole path, else against the last name */
+    bool folder;   /* .gitignore: a slash at its end: folders only */
+    bool says;     /* filter=lfs; ignored */
 };
 
 /* --- wildmatch ----------------------------------------------------------------------------------------------------*/
@@ -262,7 +262,8 @@ bool clo_attributes_parse(clo_patterns *out, clo_str text, clo_err *err)
         clo_str line = next_line(text, &at);
         bool lfs = false;
         while (line.len && is_blank(line.ptr[0])) line = clo_str_from_off(line, 1);
-        if (line.len == 0 || line.ptr[0] == '#' || line.ptr[0] == '!' || clo_str_starts_with(line, CLO_STR("[attr]"))) continue;
+        if (line.len == 0 || line.ptr[0] == '#' || line.ptr[0] == '!' || clo_str_starts_with(line, CLO_STR("[attr]")))
+            continue;
         if (!cut_pattern(quoted, &pattern, &rest, line) || !filter_of(&lfs, rest)) continue;
         if (pattern.len == 0 || pattern.ptr[pattern.len - 1] == '/') continue; /* a folder has no attributes */
         ok = add_rule(&p, &cap, pattern, false, lfs, err);
@@ -283,7 +284,8 @@ bool clo_ignore_parse(clo_patterns *out, clo_str text, clo_err *err)
         bool ignored = true, folder = false;
         if (line.len == 0 || line.ptr[0] == '#') continue;
         if (line.ptr[0] == '!') ignored = false, line = clo_str_from_off(line, 1);
-        while (line.len && line.ptr[line.len - 1] == ' ' && !(line.len > 1 && line.ptr[line.len - 2] == '\\')) line.len--;
+        while (line.len && line.ptr[line.len - 1] == ' ' && !(line.len > 1 && line.ptr[line.len - 2] == '\\'))
+            line.len--;
         if (line.len && line.ptr[line.len - 1] == '/') folder = true, line.len--;
         if (line.len == 0 || line.len > CLO_PATTERN_MAX) continue;
         ok = add_rule(&p, &cap, line, folder, ignored, err);

@@ -5,8 +5,9 @@
  *   if (clo_attributes_lfs(&a, CLO_STR("model.bin"))) ...
  *   clo_patterns_free(&a);
  *
- * Patterns are git's (wildmatch with paths: * and ? stop at a slash, ** crosses folders, [..] classes, backslash). A path is
- * matched in time of pattern times path, whatever the pattern. Lines that are no rule are skipped, as git does. */
+ * Patterns are git's (wildmatch with paths: * and ? stop at a slash, ** crosses folders, [..] classes, backslash). A
+ * path is matched in time of pattern times path, whatever the pattern. Lines that are no rule are skipped, as git
+ * does. */
 #ifndef CLO_HUB_ATTRIBUTES_H
 #define CLO_HUB_ATTRIBUTES_H
 
@@ -35,8 +36,8 @@ bool clo_attributes_lfs(const clo_patterns *p, clo_str path);
 /* Whether a file is ignored: itself, or a folder that it is in. */
 bool clo_ignore_matches(const clo_patterns *p, clo_str path);
 
-/* Whether a file is to be sent as LFS: by its pattern, else by size (over CLO_UPLOAD_REGULAR_MAX), else when its first bytes
- * are no text (a NUL, or not UTF-8; a sequence that the sample cuts is forgiven). */
+/* Whether a file is to be sent as LFS: by its pattern, else by size (over CLO_UPLOAD_REGULAR_MAX), else when its
+ * first bytes are no text (a NUL, or not UTF-8; a sequence that the sample cuts is forgiven). */
 #define CLO_UPLOAD_REGULAR_MAX ((uint64_t)10 << 20)
 bool clo_upload_is_lfs(const clo_patterns *attributes, clo_str path, uint64_t size, clo_bytes sample);
 
@@ -45,6 +46,5 @@ bool clo_wildmatch(clo_str pattern, clo_str path);
 
 /* Appends the line that makes one path LFS; signs of patterns in the path are escaped. */
 void clo_attributes_add_path(clo_buf *out, clo_str path);
-
 
 #endif

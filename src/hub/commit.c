@@ -24,7 +24,7 @@ typedef struct {
 } operation;
 
 struct clo_commit {
-    clo_git *g;      /* borrowed */
+    clo_git *g; /* borrowed */
     clo_arena names;
     operation *ops; /* owned [n] */
     size_t n, cap;
@@ -73,7 +73,8 @@ static clo_str without_slash(clo_op_kind kind, clo_str path)
 
 static bool room_for_one(clo_commit *c, clo_err *err)
 {
-    if (c->n >= CLO_COMMIT_OPS_MAX) return clo_fail(err, CLO_ERR_LIMIT, "more than %d operations in a commit", CLO_COMMIT_OPS_MAX);
+    if (c->n >= CLO_COMMIT_OPS_MAX)
+        return clo_fail(err, CLO_ERR_LIMIT, "more than %d operations in a commit", CLO_COMMIT_OPS_MAX);
     if (c->n < c->cap) return true;
     size_t cap = c->cap ? 2 * c->cap : 64;
     operation *ops = realloc(c->ops, cap * sizeof *ops);
@@ -103,7 +104,8 @@ bool clo_commit_add(clo_commit *c, const clo_op *op, clo_err *err)
     if (op->kind == CLO_OP_FILE) {
         if (op->content.len > CLO_COMMIT_FILE_MAX) {
             clo_fail(err, CLO_ERR_LIMIT, "'%.*s': %zu bytes; files over %zu bytes are uploaded with git-lfs",
-                     (int)(op->path.len < 200 ? op->path.len : 200), op->path.ptr, op->content.len, CLO_COMMIT_FILE_MAX);
+                     (int)(op->path.len < 200 ? op->path.len : 200), op->path.ptr, op->content.len,
+                     CLO_COMMIT_FILE_MAX);
             return refused(c, CLO_COMMIT_TOO_LARGE);
         }
         if (!clo_git_put(&k.blob, c->g, CLO_GIT_BLOB, op->content, err)) return refused(c, CLO_COMMIT_TOO_LARGE);
@@ -116,14 +118,17 @@ bool clo_commit_add(clo_commit *c, const clo_op *op, clo_err *err)
 
 static bool no_entry(clo_commit *c, clo_str path, clo_err *err)
 {
-    clo_fail(err, CLO_ERR_NOT_FOUND, "A file with this name doesn't exist: %.*s", (int)(path.len < 300 ? path.len : 300), path.ptr);
+    clo_fail(err, CLO_ERR_NOT_FOUND, "A file with this name doesn't exist: %.*s",
+             (int)(path.len < 300 ? path.len : 300), path.ptr);
     return refused(c, CLO_COMMIT_NO_ENTRY);
 }
 
 static bool edit_failed(clo_commit *c, const clo_err *err)
 {
     clo_code code = err ? err->code : CLO_ERR_IO;
-    return refused(c, code == CLO_ERR_USAGE ? CLO_COMMIT_BAD_PATH : code == CLO_ERR_LIMIT ? CLO_COMMIT_TOO_LARGE : CLO_COMMIT_FAILED);
+    return refused(c, code == CLO_ERR_USAGE   ? CLO_COMMIT_BAD_PATH
+                      : code == CLO_ERR_LIMIT ? CLO_COMMIT_TOO_LARGE
+                                              : CLO_COMMIT_FAILED);
 }
 
 static bool remove_path(clo_commit *c, clo_edit *e, clo_str path, clo_err *err)
@@ -140,7 +145,8 @@ static bool put_file(clo_commit *c, clo_edit *e, clo_str path, const clo_oid *bl
     clo_oid old;
     uint32_t mode = 0;
     if (!clo_edit_find(&found, &old, &mode, e, path, err)) return edit_failed(c, err);
-    return clo_edit_put(e, path, blob, found && mode == CLO_MODE_PROGRAM ? mode : CLO_MODE_FILE, err) || edit_failed(c, err);
+    return clo_edit_put(e, path, blob, found && mode == CLO_MODE_PROGRAM ? mode : CLO_MODE_FILE, err) ||
+           edit_failed(c, err);
 }
 
 static bool put_pointer(clo_commit *c, clo_edit *e, operation *k, const clo_commit_opts *o, clo_err *err)
@@ -155,7 +161,8 @@ static bool put_pointer(clo_commit *c, clo_edit *e, operation *k, const clo_comm
     }
     clo_lfs_pointer p = {k->sha256, (uint64_t)k->size};
     size_t n = clo_lfs_format(text, &p);
-    if (!clo_git_put(&k->blob, c->g, CLO_GIT_BLOB, (clo_bytes){(uint8_t *)text, n}, err)) return refused(c, CLO_COMMIT_FAILED);
+    if (!clo_git_put(&k->blob, c->g, CLO_GIT_BLOB, (clo_bytes){(uint8_t *)text, n}, err))
+        return refused(c, CLO_COMMIT_FAILED);
     return put_file(c, e, k->path, &k->blob, err);
 }
 
@@ -225,7 +232,8 @@ static bool cover_lfs(clo_commit *c, clo_edit *e, clo_err *err)
     size_t before = text.len;
     ok = ok && cover(&text, c, err);
     if (ok && text.len != before)
-        ok = clo_git_put(&blob, c->g, CLO_GIT_BLOB, clo_bytes_of(clo_buf_str(&text)), err) && clo_edit_put(e, path, &blob, CLO_MODE_FILE, err);
+        ok = clo_git_put(&blob, c->g, CLO_GIT_BLOB, clo_bytes_of(clo_buf_str(&text)), err) &&
+             clo_edit_put(e, path, &blob, CLO_MODE_FILE, err);
     clo_buf_free(&text);
     return ok || edit_failed(c, err);
 }
@@ -237,14 +245,16 @@ static bool find_head(clo_oid *head, clo_commit *c, const clo_commit_opts *o, cl
     char hex[CLO_OID_HEX];
     bool found = false;
     if (!clo_ref_get(head, &found, c->g, o->ref, err)) return refused(c, CLO_COMMIT_FAILED);
-    if (o->is_first) return !found || clo_fail(err, CLO_ERR_DENIED, "the branch is there") || refused(c, CLO_COMMIT_BAD);
+    if (o->is_first)
+        return !found || clo_fail(err, CLO_ERR_DENIED, "the branch is there") || refused(c, CLO_COMMIT_BAD);
     if (!found) {
         clo_fail(err, CLO_ERR_NOT_FOUND, "Invalid rev id: " CLO_STR_FMT, CLO_STR_ARG(o->ref));
         return refused(c, CLO_COMMIT_NO_BRANCH);
     }
     clo_oid_hex(hex, head);
     bool same = o->parent.len <= 40;
-    for (size_t i = 0; same && i < o->parent.len; i++) same = hex[i] == (o->parent.ptr[i] >= 'A' ? (o->parent.ptr[i] | 0x20) : o->parent.ptr[i]);
+    for (size_t i = 0; same && i < o->parent.len; i++)
+        same = hex[i] == (o->parent.ptr[i] >= 'A' ? (o->parent.ptr[i] | 0x20) : o->parent.ptr[i]);
     if (same) return true;
     clo_fail(err, CLO_ERR_MISMATCH, "The branch was updated since you opened this page. Please refresh and try again.");
     return refused(c, CLO_COMMIT_STALE);
@@ -259,7 +269,8 @@ static bool tree_of(clo_oid *out, clo_commit *c, const clo_oid *commit, clo_err 
     return ok || refused(c, CLO_COMMIT_FAILED);
 }
 
-static bool make_tree(clo_oid *out, clo_commit *c, const clo_commit_opts *o, const clo_oid *head, const clo_oid *tree, clo_err *err)
+static bool make_tree(clo_oid *out, clo_commit *c, const clo_commit_opts *o, const clo_oid *head, const clo_oid *tree,
+                      clo_err *err)
 {
     clo_edit *e = NULL;
     bool ok = clo_edit_open(&e, c->g, o->is_first ? NULL : tree, err) || refused(c, CLO_COMMIT_FAILED);
@@ -307,12 +318,14 @@ bool clo_commit_write(clo_commit_result *out, clo_commit *c, const clo_commit_op
         clo_fail(err, CLO_ERR_USAGE, "a commit has a summary");
         return refused(c, CLO_COMMIT_BAD);
     }
-    if (!clo_db_writing(c->g->db)) return clo_fail(err, CLO_ERR_USAGE, "a commit is written in a transaction") || refused(c, CLO_COMMIT_FAILED);
+    if (!clo_db_writing(c->g->db))
+        return clo_fail(err, CLO_ERR_USAGE, "a commit is written in a transaction") || refused(c, CLO_COMMIT_FAILED);
     if (!find_head(&r.parent, c, o, err)) return false;
     if (!o->is_first && !tree_of(&before, c, &r.parent, err)) return false;
     if (!make_tree(&tree, c, o, &r.parent, &before, err) || !put_commit(&r, c, o, &tree, err)) return false;
     r.changed = !clo_oid_eq(&tree, &before);
-    if (!clo_git_flush(c->g, err) || !clo_ref_set(c->g, o->ref, &r.commit, NULL, err)) return refused(c, CLO_COMMIT_FAILED);
+    if (!clo_git_flush(c->g, err) || !clo_ref_set(c->g, o->ref, &r.commit, NULL, err))
+        return refused(c, CLO_COMMIT_FAILED);
     *out = r;
     return true;
 }

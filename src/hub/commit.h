@@ -9,12 +9,12 @@
  *   if (!ok) clo_db_rollback(db);
  *   clo_commit_close(c);                                   // then close g, too, if it was rolled back
  *
- * The costly part is before the transaction. In it: the head is read, compared with parentCommit, the trees are made upon
- * it, rows are written, the ref moves. SQLite has one writer at a time, so commits to a branch stand one after the other,
- * and each is there wholly or not at all.
+ * The costly part is before the transaction. In it: the head is read, compared with parentCommit, the trees are made
+ * upon it, rows are written, the ref moves. SQLite has one writer at a time, so commits to a branch stand one after
+ * the other, and each is there wholly or not at all.
  *
- * Paths: UTF-8, 1 to 255 bytes between slashes, no empty part, no . or .., no backslash, no control character, no name that
- * git or a file system could take for .git. A file cannot take the place of a folder or stand under a file. */
+ * Paths: UTF-8, 1 to 255 bytes between slashes, no empty part, no . or .., no backslash, no control character, no
+ * name that git or a file system could take for .git. A file cannot take the place of a folder or stand under a file. */
 #ifndef CLO_HUB_COMMIT_H
 #define CLO_HUB_COMMIT_H
 
@@ -32,7 +32,7 @@ typedef enum {
     CLO_OP_FILE,          /* content */
     CLO_OP_LFS,           /* sha256, size */
     CLO_OP_DELETE_FILE,   /* of a folder: the folder */
-    CLO_OP_DELETE_FOLDER, /* */
+    CLO_OP_DELETE_FOLDER,
     CLO_OP_COPY,          /* from, from_rev: a file of this repository */
 } clo_op_kind;
 
@@ -46,8 +46,8 @@ typedef struct {
     clo_str from_rev; /* a revision; empty: the head */
 } clo_op;
 
-/* Whether a file may be linked: it is here whole, and this caller may read it. *size: in, what the client says or -1; out,
- * what it is. On false err names the reason. */
+/* Whether a file may be linked: it is here whole, and this caller may read it. *size: in, what the client says or -1;
+ * out, what it is. On false err names the reason. */
 typedef bool clo_may_link_fn(void *ctx, const clo_sha256 *sha256, int64_t *size, clo_err *err);
 
 typedef struct {

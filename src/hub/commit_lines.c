@@ -11,11 +11,11 @@
 struct clo_commit_lines {
     clo_op_fn *fn;
     void *ctx;
-    clo_buf line;     /* what of a line has come so far */
-    uint64_t off;     /* of the line in the body */
-    uint64_t n_seen;  /* bytes of the body */
+    clo_buf line;    /* what of a line has come so far */
+    uint64_t off;    /* of the line in the body */
+    uint64_t n_seen; /* bytes of the body */
     size_t n_lines, n_ops;
-    clo_buf header;   /* summary, description and parent, one behind the other */
+    clo_buf header; /* summary, description and parent, one behind the other */
     size_t n_summary, n_description;
     bool has_header, bad;
 };
@@ -41,7 +41,8 @@ clo_commit_header clo_commit_lines_header(const clo_commit_lines *p)
 {
     clo_str s = clo_buf_str(&p->header);
     size_t both = p->n_summary + p->n_description;
-    return (clo_commit_header){{s.ptr, p->n_summary}, {s.ptr + p->n_summary, p->n_description}, clo_str_from_off(s, both)};
+    return (clo_commit_header){
+        {s.ptr, p->n_summary}, {s.ptr + p->n_summary, p->n_description}, clo_str_from_off(s, both)};
 }
 
 /* --- base64 (RFC 4648) --------------------------------------------------------------------------------------------*/
@@ -80,7 +81,9 @@ static bool decode64(clo_buf *out, clo_str s, clo_err *err)
     }
     size_t rest = n_digits % 4;
     bool ok = rest != 1 && n_pad <= 2 && (n_pad == 0 || (rest + n_pad) % 4 == 0) &&
-              (rest == 2 ? (bits & 15) == 0 : rest == 3 ? (bits & 3) == 0 : true);
+              (rest == 2   ? (bits & 15) == 0
+               : rest == 3 ? (bits & 3) == 0
+                           : true);
     if (!ok) return clo_fail(err, CLO_ERR_FORMAT, "base64: cut or padded wrong");
     if (rest == 2) p[n++] = (char)(bits >> 4);
     if (rest == 3) {
@@ -114,7 +117,8 @@ static bool take_header(clo_commit_lines *p, const json_t *v, clo_err *err)
         return false;
     if (summary.len == 0) return clo_fail(err, CLO_ERR_FORMAT, "'summary' is empty");
     for (size_t i = 0; i < parent.len; i++)
-        if (!memchr("0123456789abcdefABCDEF", parent.ptr[i], 22)) return clo_fail(err, CLO_ERR_FORMAT, "'parentCommit' is no commit id");
+        if (!memchr("0123456789abcdefABCDEF", parent.ptr[i], 22))
+            return clo_fail(err, CLO_ERR_FORMAT, "'parentCommit' is no commit id");
     if (parent.len > 0 && parent.len < 5) return clo_fail(err, CLO_ERR_FORMAT, "'parentCommit' has less than 5 digits");
     clo_buf_add(&p->header, summary);
     clo_buf_add(&p->header, description);
@@ -127,7 +131,8 @@ static bool take_header(clo_commit_lines *p, const json_t *v, clo_err *err)
 
 static bool give(clo_commit_lines *p, const clo_op *op, clo_err *err)
 {
-    if (++p->n_ops > CLO_COMMIT_OPS_MAX) return clo_fail(err, CLO_ERR_LIMIT, "more than %d operations in a commit", CLO_COMMIT_OPS_MAX);
+    if (++p->n_ops > CLO_COMMIT_OPS_MAX)
+        return clo_fail(err, CLO_ERR_LIMIT, "more than %d operations in a commit", CLO_COMMIT_OPS_MAX);
     return p->fn(p->ctx, op, err);
 }
 
@@ -136,8 +141,10 @@ static bool take_file(clo_commit_lines *p, const json_t *v, clo_err *err)
     clo_op op = {.kind = CLO_OP_FILE};
     clo_str content, encoding;
     clo_buf bytes = {.max = CLO_COMMIT_LINE_MAX};
-    if (!text_of(&op.path, v, "path", true, PATH_BYTES_MAX, err) || !text_of(&op.from, v, "oldPath", false, PATH_BYTES_MAX, err) ||
-        !text_of(&content, v, "content", true, CLO_COMMIT_LINE_MAX, err) || !text_of(&encoding, v, "encoding", false, 16, err))
+    if (!text_of(&op.path, v, "path", true, PATH_BYTES_MAX, err) ||
+        !text_of(&op.from, v, "oldPath", false, PATH_BYTES_MAX, err) ||
+        !text_of(&content, v, "content", true, CLO_COMMIT_LINE_MAX, err) ||
+        !text_of(&encoding, v, "encoding", false, 16, err))
         return false;
     op.content = clo_bytes_of(content);
     bool ok = true;
@@ -157,13 +164,16 @@ static bool take_lfs(clo_commit_lines *p, const json_t *v, clo_err *err)
     clo_op op = {.kind = CLO_OP_LFS, .size = -1};
     clo_str algo, oid;
     const json_t *size = json_object_get(v, "size");
-    if (!text_of(&op.path, v, "path", true, PATH_BYTES_MAX, err) || !text_of(&op.from, v, "oldPath", false, PATH_BYTES_MAX, err) ||
-        !text_of(&algo, v, "algo", false, 16, err) || !text_of(&oid, v, "oid", true, 128, err))
+    if (!text_of(&op.path, v, "path", true, PATH_BYTES_MAX, err) ||
+        !text_of(&op.from, v, "oldPath", false, PATH_BYTES_MAX, err) || !text_of(&algo, v, "algo", false, 16, err) ||
+        !text_of(&oid, v, "oid", true, 128, err))
         return false;
     if (algo.len && !clo_str_eq(algo, CLO_STR("sha256"))) return clo_fail(err, CLO_ERR_FORMAT, "'algo' is sha256");
-    if (!clo_sha256_parse(&op.sha256, oid.ptr, oid.len)) return clo_fail(err, CLO_ERR_FORMAT, "'oid' has 64 hex digits");
+    if (!clo_sha256_parse(&op.sha256, oid.ptr, oid.len))
+        return clo_fail(err, CLO_ERR_FORMAT, "'oid' has 64 hex digits");
     if (size && !json_is_null(size)) {
-        if (!json_is_integer(size) || json_integer_value(size) < 0) return clo_fail(err, CLO_ERR_FORMAT, "'size' is a whole number");
+        if (!json_is_integer(size) || json_integer_value(size) < 0)
+            return clo_fail(err, CLO_ERR_FORMAT, "'size' is a whole number");
         op.size = json_integer_value(size);
     }
     return give(p, &op, err);
@@ -178,7 +188,8 @@ static bool take_delete(clo_commit_lines *p, clo_op_kind kind, const json_t *v, 
 static bool take_copy(clo_commit_lines *p, const json_t *v, clo_err *err)
 {
     clo_op op = {.kind = CLO_OP_COPY};
-    return text_of(&op.path, v, "path", true, PATH_BYTES_MAX, err) && text_of(&op.from, v, "srcPath", true, PATH_BYTES_MAX, err) &&
+    return text_of(&op.path, v, "path", true, PATH_BYTES_MAX, err) &&
+           text_of(&op.from, v, "srcPath", true, PATH_BYTES_MAX, err) &&
            text_of(&op.from_rev, v, "srcRevision", false, 256, err) && give(p, &op, err);
 }
 
@@ -208,8 +219,9 @@ static bool take_line(clo_commit_lines *p, clo_str line, clo_err *err)
     if (is_blank(line)) return true;
     p->n_lines++;
     bool ok = clo_json_parse(&v, line, CLO_COMMIT_LINE_MAX, err);
-    if (ok) ok = json_is_object(v) ? take_value(p, clo_json_str(v, "key", CLO_STR("")), json_object_get(v, "value"), err)
-                                   : clo_fail(err, CLO_ERR_FORMAT, "the line is no object");
+    if (ok)
+        ok = json_is_object(v) ? take_value(p, clo_json_str(v, "key", CLO_STR("")), json_object_get(v, "value"), err)
+                               : clo_fail(err, CLO_ERR_FORMAT, "the line is no object");
     json_decref(v);
     if (ok) return true;
     if (err && err->code == CLO_ERR_FORMAT) err->at = p->off;
@@ -251,8 +263,9 @@ bool clo_commit_lines_add(clo_commit_lines *p, clo_bytes piece, clo_err *err)
 {
     if (p->bad) return clo_fail(err, CLO_ERR_USAGE, "the commit was refused already");
     p->n_seen += piece.len;
-    bool ok = p->n_seen <= CLO_COMMIT_BODY_MAX ? add_piece(p, clo_str_of(piece), err)
-                                               : clo_fail(err, CLO_ERR_LIMIT, "a commit of more than %zu bytes", CLO_COMMIT_BODY_MAX);
+    bool ok = p->n_seen <= CLO_COMMIT_BODY_MAX
+                  ? add_piece(p, clo_str_of(piece), err)
+                  : clo_fail(err, CLO_ERR_LIMIT, "a commit of more than %zu bytes", CLO_COMMIT_BODY_MAX);
     p->bad = !ok;
     return ok;
 }
@@ -260,7 +273,8 @@ bool clo_commit_lines_add(clo_commit_lines *p, clo_bytes piece, clo_err *err)
 bool clo_commit_lines_end(clo_commit_lines *p, clo_err *err)
 {
     if (p->bad) return clo_fail(err, CLO_ERR_USAGE, "the commit was refused already");
-    bool ok = end_line(p, CLO_STR(""), err) && (p->has_header || clo_fail(err, CLO_ERR_FORMAT, "a commit has a header"));
+    bool ok =
+        end_line(p, CLO_STR(""), err) && (p->has_header || clo_fail(err, CLO_ERR_FORMAT, "a commit has a header"));
     p->bad = !ok;
     return ok;
 }

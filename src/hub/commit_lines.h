@@ -23,7 +23,7 @@
 
 #define CLO_COMMIT_LINE_MAX ((size_t)16 << 20) /* bytes: a file of CLO_COMMIT_FILE_MAX in base64, and some */
 #define CLO_COMMIT_BODY_MAX ((size_t)512 << 20)
-#define CLO_COMMIT_SUMMARY_MAX 1024       /* bytes */
+#define CLO_COMMIT_SUMMARY_MAX 1024      /* bytes */
 #define CLO_COMMIT_DESCRIPTION_MAX 65536 /* bytes */
 
 typedef struct clo_commit_lines clo_commit_lines;

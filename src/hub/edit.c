@@ -11,9 +11,9 @@ typedef struct node node;
 struct node {
     clo_str name; /* in the arena */
     uint32_t mode;
-    clo_oid oid;         /* as it was; of a folder that was looked into: valid once written */
-    bool loaded;         /* folders: kids are here */
-    node **kids;         /* owned [n]: by name, bytewise */
+    clo_oid oid; /* as it was; of a folder that was looked into: valid once written */
+    bool loaded; /* folders: kids are here */
+    node **kids; /* owned [n]: by name, bytewise */
     size_t n, cap;
 };
 
@@ -131,7 +131,8 @@ static bool walk(node **out, clo_str *last, clo_edit *e, clo_str path, bool make
         }
         size_t i = place_of(f, name, &there);
         if (there && f->kids[i]->mode != CLO_MODE_FOLDER)
-            return !make || clo_fail(err, CLO_ERR_USAGE, "'%.*s' is a file, not a folder", (int)(end < 200 ? end : 200), path.ptr);
+            return !make || clo_fail(err, CLO_ERR_USAGE, "'%.*s' is a file, not a folder", (int)(end < 200 ? end : 200),
+                                     path.ptr);
         if (!there && !make) return true;
         if (!there) {
             node *kid = new_node(e, name, CLO_MODE_FOLDER, &none);
@@ -174,7 +175,8 @@ bool clo_edit_put(clo_edit *e, clo_str path, const clo_oid *oid, uint32_t mode, 
     if (!walk(&f, &name, e, path, true, err)) return false;
     size_t i = place_of(f, name, &there);
     if (there && f->kids[i]->mode == CLO_MODE_FOLDER) {
-        if (!is_empty(f->kids[i])) return clo_fail(err, CLO_ERR_USAGE, "'" CLO_STR_FMT "' is a folder", CLO_STR_ARG(path));
+        if (!is_empty(f->kids[i]))
+            return clo_fail(err, CLO_ERR_USAGE, "'" CLO_STR_FMT "' is a folder", CLO_STR_ARG(path));
         free_kids(f->kids[i]);
     }
     if (there) {
@@ -183,8 +185,8 @@ bool clo_edit_put(clo_edit *e, clo_str path, const clo_oid *oid, uint32_t mode, 
         return true;
     }
     if (f->n >= CLO_FOLDER_ENTRIES_MAX)
-        return clo_fail(err, CLO_ERR_LIMIT, "a folder has at most %d entries: no room for '%.*s'", CLO_FOLDER_ENTRIES_MAX,
-                        (int)(path.len < 200 ? path.len : 200), path.ptr);
+        return clo_fail(err, CLO_ERR_LIMIT, "a folder has at most %d entries: no room for '%.*s'",
+                        CLO_FOLDER_ENTRIES_MAX, (int)(path.len < 200 ? path.len : 200), path.ptr);
     return insert_at(e, f, i, new_node(e, name, mode, oid), err);
 }
 
@@ -235,7 +237,8 @@ static bool write_folder(clo_edit *e, node *f, clo_err *err)
         clo_buf_add_char(&text, '\0');
         clo_buf_add(&text, (clo_str){(const char *)k->oid.b, CLO_OID_BYTES});
     }
-    ok = ok && clo_buf_ok(&text, err) && clo_git_put(&f->oid, e->g, CLO_GIT_TREE, clo_bytes_of(clo_buf_str(&text)), err);
+    ok =
+        ok && clo_buf_ok(&text, err) && clo_git_put(&f->oid, e->g, CLO_GIT_TREE, clo_bytes_of(clo_buf_str(&text)), err);
     clo_buf_free(&text);
     return ok;
 }

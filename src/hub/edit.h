@@ -24,8 +24,8 @@ CLO_CHECK bool clo_edit_open(clo_edit **out, clo_git *g, const clo_oid *tree, cl
 void clo_edit_close(clo_edit *e);
 /* *found: whether the path is there; its object (a folder's is that from before the changes) and mode. */
 CLO_CHECK bool clo_edit_find(bool *found, clo_oid *oid, uint32_t *mode, clo_edit *e, clo_str path, clo_err *err);
-/* Makes folders on the way. CLO_ERR_USAGE when a file stands where a folder is needed or the other way round; CLO_ERR_LIMIT when
- * the folder is full (CLO_FOLDER_ENTRIES_MAX). */
+/* Makes folders on the way. CLO_ERR_USAGE when a file stands where a folder is needed or the other way round;
+ * CLO_ERR_LIMIT when the folder is full (CLO_FOLDER_ENTRIES_MAX). */
 CLO_CHECK bool clo_edit_put(clo_edit *e, clo_str path, const clo_oid *oid, uint32_t mode, clo_err *err);
 /* A file, or a folder with all that is in it. */
 CLO_CHECK bool clo_edit_remove(clo_edit *e, clo_str path, bool *found, clo_err *err);

@@ -103,7 +103,8 @@ static bool take_filter(request *r, clo_str spec)
         r->s.has_blob_limit = true;
         return true;
     }
-    if (!arg(&v, spec, "blob:limit=") || v.len == 0) return refuse(r, "filter: blob:none and blob:limit are known here");
+    if (!arg(&v, spec, "blob:limit=") || v.len == 0)
+        return refuse(r, "filter: blob:none and blob:limit are known here");
     char unit = v.ptr[v.len - 1];
     unsigned shift = unit == 'k' ? 10 : unit == 'm' ? 20 : unit == 'g' ? 30 : 0;
     if (shift) v.len--;
@@ -258,7 +259,8 @@ static bool take_v2(request *r, bool is_fetch, clo_str line)
     if (clo_str_eq(line, CLO_STR("done"))) r->done = true;
     else if (clo_str_eq(line, CLO_STR("include-tag"))) r->s.include_tags = true;
     else if (clo_str_eq(line, CLO_STR("deepen-relative"))) r->s.depth_relative = true;
-    else if (clo_str_eq(line, CLO_STR("thin-pack")) || clo_str_eq(line, CLO_STR("no-progress")) || clo_str_eq(line, CLO_STR("ofs-delta")))
+    else if (clo_str_eq(line, CLO_STR("thin-pack")) || clo_str_eq(line, CLO_STR("no-progress")) ||
+             clo_str_eq(line, CLO_STR("ofs-delta")))
         return true;
     else if (!take_line(r, line, &known)) return false;
     else if (!known) return refuse(r, "fetch: an unknown argument");
@@ -284,7 +286,8 @@ static bool answer_v2(request *r, clo_bytes body, clo_err *err)
         if (in_args) {
             if (!take_v2(r, is_fetch, p.text)) return false;
         } else if (arg(&v, p.text, "command=")) {
-            if (!clo_str_eq(v, CLO_STR("fetch")) && !clo_str_eq(v, CLO_STR("ls-refs"))) return refuse(r, "an unknown command");
+            if (!clo_str_eq(v, CLO_STR("fetch")) && !clo_str_eq(v, CLO_STR("ls-refs")))
+                return refuse(r, "an unknown command");
             command = v;
         } else if (arg(&v, p.text, "object-format=") && !clo_str_eq(v, CLO_STR("sha1"))) {
             return refuse(r, "objects are named by SHA-1 here");
@@ -383,7 +386,8 @@ bool clo_fetch_answer(clo_git *g, int protocol, clo_bytes body, clo_out_fn *fn, 
 {
     clo_err own = {0};
     if (!err) err = &own;
-    if (body.len > CLO_FETCH_BODY_MAX) return clo_fail(err, CLO_ERR_LIMIT, "a request of %zu bytes, limit %zu", body.len, CLO_FETCH_BODY_MAX);
+    if (body.len > CLO_FETCH_BODY_MAX)
+        return clo_fail(err, CLO_ERR_LIMIT, "a request of %zu bytes, limit %zu", body.len, CLO_FETCH_BODY_MAX);
     request *r = calloc(1, sizeof *r);
     if (!r) return clo_fail(err, CLO_ERR_MEMORY, "request");
     r->g = r->s.g = g;

@@ -5,9 +5,9 @@
  *
  *   if (!clo_fetch_answer(g, clo_git_protocol(header), body, send, connection, &err)) ...    // body: whole, inflated
  *
- * The answer comes in pieces while rows are read; nothing is kept. Built: depth (also relative, since, not), filters blob:none
- * and blob:limit, side bands, tags along. A want may be any object of the repository. Packs have no deltas: see pack.h.
- * Source: git's protocol-v2, protocol-pack and protocol-http. */
+ * The answer comes in pieces while rows are read; nothing is kept. Built: depth (also relative, since, not), filters
+ * blob:none and blob:limit, side bands, tags along. A want may be any object of the repository. Packs have no deltas:
+ * see pack.h. Source: git's protocol-v2, protocol-pack and protocol-http. */
 #ifndef CLO_HUB_FETCH_H
 #define CLO_HUB_FETCH_H
 

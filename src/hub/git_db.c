@@ -1,5 +1,5 @@
-/* See git_db.h. The repository that libgit2 sees has no folder: its objects come from git_odb.c, its configuration is empty,
- * so that no file of this machine's users has a say. */
+/* See git_db.h. The repository that libgit2 sees has no folder: its objects come from git_odb.c, its configuration is
+ * empty, so that no file of this machine's users has a say. */
 #include "hub/git_db.h"
 
 #include <git2/sys/repository.h>
@@ -62,7 +62,8 @@ bool clo_git_open(clo_git **out, clo_db *db, int64_t repo, clo_err *err)
     g->repo = repo;
     if (open_git(g, err) && clo_stmt_open(&g->read, db, "SELECT o.type, o.size, o.data" OF_REPO, err) &&
         clo_stmt_open(&g->head, db, "SELECT o.type, o.size" OF_REPO, err) &&
-        clo_stmt_open(&g->prefix, db, "SELECT oid FROM repo_objects WHERE repo = ?1 AND oid BETWEEN ?2 AND ?3 LIMIT 2", err)) {
+        clo_stmt_open(&g->prefix, db, "SELECT oid FROM repo_objects WHERE repo = ?1 AND oid BETWEEN ?2 AND ?3 LIMIT 2",
+                      err)) {
         *out = g;
         return true;
     }
@@ -178,7 +179,8 @@ bool clo_git_stage(clo_git *g, const clo_oid *oid, clo_git_kind kind, clo_bytes 
     return deflate_into(&s, bytes, err) && stage(g, s, err);
 }
 
-bool clo_git_stage_deflated(clo_git *g, const clo_oid *oid, clo_git_kind kind, size_t size, clo_bytes deflated, clo_err *err)
+bool clo_git_stage_deflated(clo_git *g, const clo_oid *oid, clo_git_kind kind, size_t size, clo_bytes deflated,
+                            clo_err *err)
 {
     clo_staged s = {.oid = *oid, .kind = kind, .size = size, .data_len = deflated.len};
     if (clo_git_has(g, oid)) return true;
@@ -206,7 +208,8 @@ static bool insert(clo_stmt *object, clo_stmt *member, clo_git *g, const clo_sta
     return clo_stmt_blob(object, 1, oid, err) && clo_stmt_int(object, 2, s->kind, err) &&
            clo_stmt_int(object, 3, (int64_t)s->size, err) &&
            clo_stmt_blob(object, 4, (clo_bytes){s->data, s->data_len}, err) && clo_stmt_step(object, &row, err) &&
-           clo_stmt_int(member, 1, g->repo, err) && clo_stmt_blob(member, 2, oid, err) && clo_stmt_step(member, &row, err);
+           clo_stmt_int(member, 1, g->repo, err) && clo_stmt_blob(member, 2, oid, err) &&
+           clo_stmt_step(member, &row, err);
 }
 
 /* It may have been deleted while its objects were on their way. */
@@ -225,10 +228,12 @@ bool clo_git_flush(clo_git *g, clo_err *err)
     clo_stmt object = {0}, member = {0};
     if (!clo_db_writing(g->db)) return clo_fail(err, CLO_ERR_USAGE, "objects are written in a transaction");
     if (!still_there(g, err)) return false;
-    bool ok = clo_stmt_open(&object, g->db,
-                            "INSERT INTO git_objects (oid, type, size, data) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
-                            err) &&
-              clo_stmt_open(&member, g->db, "INSERT INTO repo_objects (repo, oid) VALUES (?1, ?2) ON CONFLICT DO NOTHING", err);
+    bool ok =
+        clo_stmt_open(&object, g->db,
+                      "INSERT INTO git_objects (oid, type, size, data) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+                      err) &&
+        clo_stmt_open(&member, g->db, "INSERT INTO repo_objects (repo, oid) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+                      err);
     for (size_t i = 0; ok && i < g->n_staged; i++) ok = insert(&object, &member, g, &g->staged[i], err);
     clo_stmt_close(&object);
     clo_stmt_close(&member);
@@ -294,7 +299,8 @@ bool clo_git_inflate(void *out, const clo_git_row *row, const clo_oid *oid, clo_
     int rc = uncompress(n ? out : &nothing, &n, row->deflated.ptr, (uLong)row->deflated.len);
     if (rc == Z_OK && n == row->size) return true;
     clo_oid_hex(hex, oid);
-    return clo_fail(err, CLO_ERR_DAMAGED, "object %s does not inflate to its %llu bytes", hex, (unsigned long long)row->size);
+    return clo_fail(err, CLO_ERR_DAMAGED, "object %s does not inflate to its %llu bytes", hex,
+                    (unsigned long long)row->size);
 }
 
 bool clo_git_head(clo_git_kind *kind, uint64_t *size, clo_git *g, const clo_oid *oid, clo_err *err)
@@ -305,8 +311,8 @@ bool clo_git_head(clo_git_kind *kind, uint64_t *size, clo_git *g, const clo_oid 
         *size = s->size;
         return true;
     }
-    bool ok = ask(&g->head, g, oid, err) &&
-              sound(clo_stmt_get_int(&g->head, 0), clo_stmt_get_int(&g->head, 1), oid, err);
+    bool ok =
+        ask(&g->head, g, oid, err) && sound(clo_stmt_get_int(&g->head, 0), clo_stmt_get_int(&g->head, 1), oid, err);
     if (ok) {
         *kind = (clo_git_kind)clo_stmt_get_int(&g->head, 0);
         *size = (uint64_t)clo_stmt_get_int(&g->head, 1);
@@ -360,7 +366,8 @@ bool clo_git_find_prefix(clo_oid *out, clo_git *g, clo_str hex, clo_err *err)
     clo_stmt *q = &g->prefix;
     size_t n = 0;
     bool row = false;
-    if (!range_of(&low, &high, hex)) return clo_fail(err, CLO_ERR_NOT_FOUND, "no object '" CLO_STR_FMT "'", CLO_STR_ARG(hex));
+    if (!range_of(&low, &high, hex))
+        return clo_fail(err, CLO_ERR_NOT_FOUND, "no object '" CLO_STR_FMT "'", CLO_STR_ARG(hex));
     for (size_t i = 0; i < g->n_staged; i++) {
         const uint8_t *b = g->staged[i].oid.b;
         if (memcmp(b, low.b, CLO_OID_BYTES) < 0 || memcmp(b, high.b, CLO_OID_BYTES) > 0) continue;
@@ -385,19 +392,6 @@ bool clo_git_find_prefix(clo_oid *out, clo_git *g, clo_str hex, clo_err *err)
 
 /* --- whole repositories -------------------------------------------------------------------------------------------*/
 
-bool clo_git_share_all(clo_git *from, int64_t to_repo, clo_err *err)
-{
-    clo_stmt q = {0};
-    bool row;
-    bool ok = clo_stmt_open(&q, from->db,
-                            "INSERT INTO repo_objects (repo, oid) SELECT ?2, oid FROM repo_objects WHERE repo = ?1"
-                            " ON CONFLICT DO NOTHING",
-                            err) &&
-              clo_stmt_int(&q, 1, from->repo, err) && clo_stmt_int(&q, 2, to_repo, err) && clo_stmt_step(&q, &row, err);
-    clo_stmt_close(&q);
-    return ok;
-}
-
 bool clo_git_sweep(int64_t *n, clo_db *db, clo_err *err)
 {
     clo_stmt q = {0};
@@ -405,8 +399,7 @@ bool clo_git_sweep(int64_t *n, clo_db *db, clo_err *err)
     *n = 0;
     if (!clo_db_begin(db, err)) return false;
     bool ok = clo_stmt_open(&q, db,
-                            "DELETE FROM git_objects WHERE oid NOT IN (SELECT oid FROM repo_objects) RETURNING 1",
-                            err);
+                            "DELETE FROM git_objects WHERE oid NOT IN (SELECT oid FROM repo_objects) RETURNING 1", err);
     while (ok && (ok = clo_stmt_step(&q, &row, err)) && row) ++*n;
     clo_stmt_close(&q);
     if (ok) return clo_db_commit(db, err);

@@ -38,10 +38,10 @@
 typedef struct clo_git clo_git;
 
 typedef enum { /* git's own numbers in a pack */
-    CLO_GIT_COMMIT = 1,
-    CLO_GIT_TREE = 2,
-    CLO_GIT_BLOB = 3,
-    CLO_GIT_TAG = 4,
+               CLO_GIT_COMMIT = 1,
+               CLO_GIT_TREE = 2,
+               CLO_GIT_BLOB = 3,
+               CLO_GIT_TAG = 4,
 } clo_git_kind;
 
 /* `repo` is the row of a repository (clo_repo.id); `db` outlives the handle. */
@@ -63,8 +63,6 @@ bool clo_git_has(clo_git *g, const clo_oid *oid);
 CLO_CHECK bool clo_git_read(clo_buf *out, clo_git_kind *kind, clo_git *g, const clo_oid *oid, clo_err *err);
 /* The object whose name begins with `hex` (4 to 40 digits). CLO_ERR_NOT_FOUND, CLO_ERR_USAGE when there are several. */
 CLO_CHECK bool clo_git_find_prefix(clo_oid *out, clo_git *g, clo_str hex, clo_err *err);
-/* Every object of the repository becomes one of another repository too (a copy within the hub). In a transaction. */
-CLO_CHECK bool clo_git_share_all(clo_git *from, int64_t to_repo, clo_err *err);
 /* Rows of git_objects that no repository has any more, in one transaction of its own; the number that went. */
 CLO_CHECK bool clo_git_sweep(int64_t *n, clo_db *db, clo_err *err);
 

@@ -37,8 +37,8 @@ const clo_staged *clo_git_find_staged(const clo_git *g, const clo_oid *oid);
 /* Stages bytes whose name is known. */
 CLO_CHECK bool clo_git_stage(clo_git *g, const clo_oid *oid, clo_git_kind kind, clo_bytes bytes, clo_err *err);
 /* The same for an object of `size` bytes that is a zlib stream already, which the caller has inflated and named. */
-CLO_CHECK bool clo_git_stage_deflated(clo_git *g, const clo_oid *oid, clo_git_kind kind, size_t size, clo_bytes deflated,
-                                      clo_err *err);
+CLO_CHECK bool clo_git_stage_deflated(clo_git *g, const clo_oid *oid, clo_git_kind kind, size_t size,
+                                      clo_bytes deflated, clo_err *err);
 
 /* An object as it is stored. The bytes are borrowed until the next call on g. */
 typedef struct {

@@ -70,8 +70,8 @@ static int exists_prefix(git_oid *out, git_odb_backend *b, const git_oid *id, si
     return answer(ok, &err);
 }
 
-static int read_prefix(git_oid *out, void **data, size_t *size, git_object_t *type, git_odb_backend *b, const git_oid *id,
-                       size_t len)
+static int read_prefix(git_oid *out, void **data, size_t *size, git_object_t *type, git_odb_backend *b,
+                       const git_oid *id, size_t len)
 {
     int rc = exists_prefix(out, b, id, len);
     return rc < 0 ? rc : read_object(data, size, type, b, out);

@@ -48,8 +48,8 @@ static bool start_walk(git_revwalk **out, clo_git *g, const clo_oid *from, clo_e
     return rc == 0 || clo_git_fail(err, rc, "history");
 }
 
-bool clo_history_each(size_t *total, clo_git *g, const clo_oid *from, size_t skip, size_t limit, clo_commit_fn *fn, void *ctx,
-                      clo_err *err)
+bool clo_history_each(size_t *total, clo_git *g, const clo_oid *from, size_t skip, size_t limit, clo_commit_fn *fn,
+                      void *ctx, clo_err *err)
 {
     git_revwalk *w = NULL;
     git_oid id;
@@ -143,7 +143,8 @@ static bool walk_back(trail *t, size_t n, clo_git *g, const clo_oid *commit, clo
     return ok && (rc == 0 || rc == GIT_ITEROVER || clo_git_fail(err, rc, "history"));
 }
 
-bool clo_tree_last_commits(clo_oid *out, clo_git *g, const clo_oid *commit, const clo_str *paths, size_t n, clo_err *err)
+bool clo_tree_last_commits(clo_oid *out, clo_git *g, const clo_oid *commit, const clo_str *paths, size_t n,
+                           clo_err *err)
 {
     trail *t = calloc(n ? n : 1, sizeof *t);
     git_commit *c = NULL;
@@ -171,7 +172,8 @@ bool clo_tree_last_commits(clo_oid *out, clo_git *g, const clo_oid *commit, cons
 
 /* --- squashing ----------------------------------------------------------------------------------------------------*/
 
-bool clo_history_squash(clo_oid *out, clo_git *g, clo_str branch, clo_str message, const clo_author *by, int64_t now_s, clo_err *err)
+bool clo_history_squash(clo_oid *out, clo_git *g, clo_str branch, clo_str message, const clo_author *by, int64_t now_s,
+                        clo_err *err)
 {
     char ref[CLO_REF_NAME_MAX];
     clo_oid head;
@@ -183,10 +185,8 @@ bool clo_history_squash(clo_oid *out, clo_git *g, clo_str branch, clo_str messag
     clo_buf text = {.max = (size_t)1 << 20};
     clo_buf_add(&text, message.len ? message : CLO_STR("Super-squash branch"));
     if (text.len && text.ptr[text.len - 1] != '\n') clo_buf_add_char(&text, '\n');
-    struct clo_commit_parts p = {.tree = clo_oid_of(git_commit_tree_id(c)),
-                                 .by = by,
-                                 .now_s = now_s,
-                                 .message = clo_buf_str(&text)};
+    struct clo_commit_parts p = {
+        .tree = clo_oid_of(git_commit_tree_id(c)), .by = by, .now_s = now_s, .message = clo_buf_str(&text)};
     git_commit_free(c);
     bool ok = clo_buf_ok(&text, err) && clo_git_put_commit(out, g, &p, err) && clo_git_flush(g, err) &&
               clo_ref_set(g, clo_str_from(ref), out, &head, err);

@@ -50,7 +50,8 @@ uint32_t *clo_oid_map_put(clo_oid_map *m, const clo_oid *key, bool *is_new)
     uint32_t *there = clo_oid_map_find(m, key);
     *is_new = there == NULL;
     if (there) return there;
-    if (m->n >= UINT32_MAX - 1 || (m->n == m->cap && !grow_rows(m)) || (2 * (m->n + 1) > m->n_slots && !grow_slots(m))) return NULL;
+    if (m->n >= UINT32_MAX - 1 || (m->n == m->cap && !grow_rows(m)) || (2 * (m->n + 1) > m->n_slots && !grow_slots(m)))
+        return NULL;
     m->keys[m->n] = *key;
     m->values[m->n] = 0;
     m->slots[slot_of(m, key)] = (uint32_t)m->n + 1;

@@ -1,6 +1,6 @@
-/* See pack.h: reading. Two passes: every entry is inflated where it stands, and what is no delta is staged; then deltas, each
- * as soon as its base is there. A result is staged whole, so a delta costs its base and itself, however long the chain is;
- * what all of them may come to is limited before anything is made. */
+/* See pack.h: reading. Two passes: every entry is inflated where it stands, and what is no delta is staged; then
+ * deltas, each as soon as its base is there. A result is staged whole, so a delta costs its base and itself, however
+ * long the chain is; what all of them may come to is limited before anything is made. */
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <zlib.h>
@@ -15,12 +15,12 @@
 #define NONE UINT32_MAX
 
 typedef struct {
-    uint64_t off;       /* of its head in the pack */
-    uint64_t data_off;  /* of its zlib stream */
-    uint64_t data_len;  /* bytes of the stream */
-    uint64_t size;      /* bytes that it inflates to */
-    unsigned kind;      /* 1 to 4, 6, 7 */
-    clo_oid name;       /* once known; REF_DELTA until then: its base */
+    uint64_t off;         /* of its head in the pack */
+    uint64_t data_off;    /* of its zlib stream */
+    uint64_t data_len;    /* bytes of the stream */
+    uint64_t size;        /* bytes that it inflates to */
+    unsigned kind;        /* 1 to 4, 6, 7 */
+    clo_oid name;         /* once known; REF_DELTA until then: its base */
     uint32_t child, next; /* OFS_DELTA: the first that has this one as base; the next with the same base */
     bool done;
 } entry;
@@ -82,8 +82,11 @@ bool clo_delta_apply(clo_buf *out, clo_bytes base, clo_bytes delta, clo_err *err
     uint64_t n_base, n_result, off, n;
     size_t before = out->len;
     if (!clo_delta_size(&n_base, &n_result, &delta, err)) return false;
-    if (n_base != base.len) return clo_fail(err, CLO_ERR_FORMAT, "delta: for a base of %llu bytes, not %zu", (unsigned long long)n_base, base.len);
-    if (n_result > CLO_GIT_OBJECT_MAX) return clo_fail(err, CLO_ERR_LIMIT, "delta: makes %llu bytes", (unsigned long long)n_result);
+    if (n_base != base.len)
+        return clo_fail(err, CLO_ERR_FORMAT, "delta: for a base of %llu bytes, not %zu", (unsigned long long)n_base,
+                        base.len);
+    if (n_result > CLO_GIT_OBJECT_MAX)
+        return clo_fail(err, CLO_ERR_LIMIT, "delta: makes %llu bytes", (unsigned long long)n_result);
     while (delta.len) {
         uint8_t op = delta.ptr[0];
         delta = (clo_bytes){delta.ptr + 1, delta.len - 1};
@@ -98,12 +101,14 @@ bool clo_delta_apply(clo_buf *out, clo_bytes base, clo_bytes delta, clo_err *err
             off = 0;
             n = op;
         }
-        if (off > from.len || n > from.len - off) return clo_fail(err, CLO_ERR_FORMAT, "delta: bytes beyond their source");
+        if (off > from.len || n > from.len - off)
+            return clo_fail(err, CLO_ERR_FORMAT, "delta: bytes beyond their source");
         if (n > n_result - (out->len - before)) return clo_fail(err, CLO_ERR_FORMAT, "delta: makes more than it says");
         clo_buf_add(out, (clo_str){(const char *)from.ptr + off, (size_t)n});
         if (!(op & 0x80)) delta = (clo_bytes){delta.ptr + n, delta.len - (size_t)n};
     }
-    if (out->len - before != n_result) return out->failed ? clo_buf_ok(out, err) : clo_fail(err, CLO_ERR_FORMAT, "delta: makes less than it says");
+    if (out->len - before != n_result)
+        return out->failed ? clo_buf_ok(out, err) : clo_fail(err, CLO_ERR_FORMAT, "delta: makes less than it says");
     return clo_buf_ok(out, err);
 }
 
@@ -126,7 +131,8 @@ static bool read_head(entry *e, reader *r, clo_err *err)
         shift += 7;
     }
     r->at = at;
-    return (e->kind >= 1 && e->kind <= 4) || e->kind == KIND_OFS_DELTA || e->kind == KIND_REF_DELTA || bad(err, e->off, "an object of unknown kind");
+    return (e->kind >= 1 && e->kind <= 4) || e->kind == KIND_OFS_DELTA || e->kind == KIND_REF_DELTA ||
+           bad(err, e->off, "an object of unknown kind");
 }
 
 static uint32_t entry_at(const reader *r, uint64_t off, size_t n)
@@ -167,11 +173,12 @@ static bool read_base(entry *e, reader *r, size_t i, clo_err *err)
 static bool count_bytes(reader *r, const entry *e, uint64_t size, clo_err *err)
 {
     if (size > CLO_GIT_OBJECT_MAX || (e->kind == CLO_GIT_BLOB && size > CLO_COMMIT_FILE_MAX))
-        return clo_fail(err, CLO_ERR_LIMIT, "a file of %llu bytes: files over %zu MiB are kept with git-lfs (git lfs migrate import)",
+        return clo_fail(err, CLO_ERR_LIMIT,
+                        "a file of %llu bytes: files over %zu MiB are kept with git-lfs (git lfs migrate import)",
                         (unsigned long long)size, CLO_COMMIT_FILE_MAX >> 20);
     r->inflated += size;
-    return r->inflated <= CLO_PACK_INFLATED_MAX ||
-           clo_fail(err, CLO_ERR_LIMIT, "pack: more than %llu bytes of objects", (unsigned long long)CLO_PACK_INFLATED_MAX);
+    return r->inflated <= CLO_PACK_INFLATED_MAX || clo_fail(err, CLO_ERR_LIMIT, "pack: more than %llu bytes of objects",
+                                                            (unsigned long long)CLO_PACK_INFLATED_MAX);
 }
 
 /* Inflates the stream at the reading position, which must give exactly size bytes, and goes on behind it. */
@@ -240,7 +247,8 @@ static bool delta_bytes(clo_buf *out, const entry *e, const reader *r, clo_err *
     uLongf n = (uLongf)e->size;
     char *p = clo_buf_reserve(out, (size_t)e->size + 1);
     if (!p) return clo_buf_ok(out, err);
-    if (uncompress((Bytef *)p, &n, r->pack.ptr + e->data_off, (uLong)e->data_len) != Z_OK) return bad(err, e->off, "a delta does not inflate");
+    if (uncompress((Bytef *)p, &n, r->pack.ptr + e->data_off, (uLong)e->data_len) != Z_OK)
+        return bad(err, e->off, "a delta does not inflate");
     out->len += n;
     return true;
 }
@@ -250,8 +258,9 @@ static bool apply(entry *e, reader *r, clo_bytes base, clo_git_kind kind, clo_er
     clo_buf delta = {.max = CLO_GIT_OBJECT_MAX + 64}, bytes = {.max = CLO_GIT_OBJECT_MAX + 64};
     bool ok = delta_bytes(&delta, e, r, err) && clo_delta_apply(&bytes, base, clo_bytes_of(clo_buf_str(&delta)), err);
     if (ok && kind == CLO_GIT_BLOB && bytes.len > CLO_COMMIT_FILE_MAX)
-        ok = clo_fail(err, CLO_ERR_LIMIT, "a file of %zu bytes: files over %zu MiB are kept with git-lfs (git lfs migrate import)", bytes.len,
-                      CLO_COMMIT_FILE_MAX >> 20);
+        ok = clo_fail(err, CLO_ERR_LIMIT,
+                      "a file of %zu bytes: files over %zu MiB are kept with git-lfs (git lfs migrate import)",
+                      bytes.len, CLO_COMMIT_FILE_MAX >> 20);
     ok = ok && clo_git_put(&e->name, r->g, kind, clo_bytes_of(clo_buf_str(&bytes)), err) && note_name(r, &e->name, err);
     e->done = ok;
     clo_buf_free(&delta);
@@ -280,7 +289,7 @@ static size_t first_with_base(const reader *r, const clo_oid *bases, const clo_o
 typedef struct {
     uint32_t *stack; /* owned [n]: entries that are there and whose dependents are to be made */
     size_t depth;
-    clo_oid *bases;   /* owned [n_refs]: of by_base, for entries lose theirs when they are named */
+    clo_oid *bases; /* owned [n_refs]: of by_base, for entries lose theirs when they are named */
 } work;
 
 /* Makes everything that stands on an object which is there. */
@@ -318,7 +327,8 @@ static bool drain(reader *r, work *w, clo_err *err)
 
 static bool resolve(reader *r, clo_err *err)
 {
-    work w = {.stack = calloc(r->n ? r->n : 1, sizeof *w.stack), .bases = calloc(r->n_refs ? r->n_refs : 1, sizeof *w.bases)};
+    work w = {.stack = calloc(r->n ? r->n : 1, sizeof *w.stack),
+              .bases = calloc(r->n_refs ? r->n_refs : 1, sizeof *w.bases)};
     bool ok = (w.stack && w.bases) || clo_fail(err, CLO_ERR_MEMORY, "pack");
     if (ok) {
         if (r->n_refs > 1) qsort_r(r->by_base, r->n_refs, sizeof *r->by_base, by_base, r);
@@ -333,10 +343,12 @@ static bool resolve(reader *r, clo_err *err)
         const entry *e = &r->rows[r->by_base[i]];
         clo_git_kind kind;
         uint64_t size = 0;
-        if (!clo_git_head(&kind, &size, r->g, &w.bases[i], NULL)) ok = bad(err, e->off, "a delta whose base is not there");
+        if (!clo_git_head(&kind, &size, r->g, &w.bases[i], NULL))
+            ok = bad(err, e->off, "a delta whose base is not there");
         ok = ok && count_bytes(r, e, size, err) && make_dependents(r, &w, &w.bases[i], NONE, err) && drain(r, &w, err);
     }
-    for (size_t i = 0; ok && i < r->n; i++) ok = r->rows[i].done || bad(err, r->rows[i].off, "a delta whose base is not there");
+    for (size_t i = 0; ok && i < r->n; i++)
+        ok = r->rows[i].done || bad(err, r->rows[i].off, "a delta whose base is not there");
     free(w.stack);
     free(w.bases);
     return ok;
@@ -360,11 +372,14 @@ static uint32_t be32(const uint8_t *p)
 bool clo_pack_read(clo_oid_map *names, clo_git *g, clo_bytes pack, clo_err *err)
 {
     reader r = {.g = g, .at = HEAD_BYTES, .names = names};
-    if (pack.len > CLO_PACK_BYTES_MAX) return clo_fail(err, CLO_ERR_LIMIT, "pack: %zu bytes, limit %zu", pack.len, CLO_PACK_BYTES_MAX);
-    if (pack.len < HEAD_BYTES + CLO_OID_BYTES || memcmp(pack.ptr, "PACK", 4) != 0) return bad(err, 0, "it does not begin like one");
+    if (pack.len > CLO_PACK_BYTES_MAX)
+        return clo_fail(err, CLO_ERR_LIMIT, "pack: %zu bytes, limit %zu", pack.len, CLO_PACK_BYTES_MAX);
+    if (pack.len < HEAD_BYTES + CLO_OID_BYTES || memcmp(pack.ptr, "PACK", 4) != 0)
+        return bad(err, 0, "it does not begin like one");
     uint32_t version = be32(pack.ptr + 4), n = be32(pack.ptr + 8);
     if (version != 2 && version != 3) return bad(err, 4, "its version is neither 2 nor 3");
-    if (n > CLO_PACK_OBJECTS_MAX) return clo_fail(err, CLO_ERR_LIMIT, "pack: %u objects, limit %d", n, CLO_PACK_OBJECTS_MAX);
+    if (n > CLO_PACK_OBJECTS_MAX)
+        return clo_fail(err, CLO_ERR_LIMIT, "pack: %u objects, limit %d", n, CLO_PACK_OBJECTS_MAX);
     if (n > pack.len / 4) return bad(err, 8, "more objects than bytes for them");
     if (!check_sum(pack, err)) return false;
     r.pack = (clo_bytes){pack.ptr, pack.len - CLO_OID_BYTES};

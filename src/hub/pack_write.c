@@ -53,7 +53,8 @@ static bool add_object(writer *w, clo_git *g, const clo_oid *oid, clo_err *err)
 bool clo_pack_write(clo_pkt_out *out, int band, clo_git *g, const clo_oid *oids, size_t n, clo_err *err)
 {
     writer w = {.out = out, .band = band, .sha = EVP_MD_CTX_new(), .piece = {.max = 2 * PIECE_BYTES}};
-    uint8_t head[12] = {'P', 'A', 'C', 'K', 0, 0, 0, 2, (uint8_t)(n >> 24), (uint8_t)(n >> 16), (uint8_t)(n >> 8), (uint8_t)n};
+    uint8_t head[12] = {'P',       'A', 'C', 'K', 0, 0, 0, 2, (uint8_t)(n >> 24), (uint8_t)(n >> 16), (uint8_t)(n >> 8),
+                        (uint8_t)n};
     uint8_t sum[EVP_MAX_MD_SIZE];
     clo_err own = {0};
     if (!err) err = &own;

@@ -9,7 +9,8 @@
 /* Characters that HFS+ leaves out of a name: with them ".g<nothing>it" is ".git" there. */
 static bool is_ignorable(uint32_t cp)
 {
-    return (cp >= 0x200c && cp <= 0x200f) || (cp >= 0x202a && cp <= 0x202e) || (cp >= 0x206a && cp <= 0x206f) || cp == 0xfeff;
+    return (cp >= 0x200c && cp <= 0x200f) || (cp >= 0x202a && cp <= 0x202e) || (cp >= 0x206a && cp <= 0x206f) ||
+           cp == 0xfeff;
 }
 
 /* ".git" as Linux, Windows (dots and spaces at the end, a stream after a colon, the short name) or macOS read it. */
@@ -36,7 +37,8 @@ static bool check_part(clo_str part, clo_err *err)
 {
     if (part.len == 0) return clo_fail(err, CLO_ERR_USAGE, "a part is empty");
     if (part.len > PART_MAX) return clo_fail(err, CLO_ERR_USAGE, "a part of %zu bytes, limit %d", part.len, PART_MAX);
-    if (clo_str_eq(part, CLO_STR(".")) || clo_str_eq(part, CLO_STR(".."))) return clo_fail(err, CLO_ERR_USAGE, ". and .. are no parts");
+    if (clo_str_eq(part, CLO_STR(".")) || clo_str_eq(part, CLO_STR("..")))
+        return clo_fail(err, CLO_ERR_USAGE, ". and .. are no parts");
     return !is_dot_git(part) || clo_fail(err, CLO_ERR_USAGE, "a part is git's own name");
 }
 
@@ -44,7 +46,8 @@ bool clo_path_check(clo_str path, clo_err *err)
 {
     size_t depth = 0;
     bool ok = path.len > 0 || clo_fail(err, CLO_ERR_USAGE, "it is empty");
-    if (ok && path.len >= CLO_PATH_MAX) ok = clo_fail(err, CLO_ERR_USAGE, "%zu bytes, limit %d", path.len, CLO_PATH_MAX - 1);
+    if (ok && path.len >= CLO_PATH_MAX)
+        ok = clo_fail(err, CLO_ERR_USAGE, "%zu bytes, limit %d", path.len, CLO_PATH_MAX - 1);
     if (ok && !clo_utf8_valid(path)) ok = clo_fail(err, CLO_ERR_USAGE, "it is not UTF-8");
     for (size_t i = 0; ok && i < path.len; i++) {
         unsigned char c = (unsigned char)path.ptr[i];
@@ -57,6 +60,7 @@ bool clo_path_check(clo_str path, clo_err *err)
         ok = ok && check_part((clo_str){path.ptr + at, end - at}, err);
         at = end + 1;
     }
-    if (!ok) clo_err_context(err, "invalid path '%.*s'", (int)(path.len < 200 ? path.len : 200), path.ptr ? path.ptr : "");
+    if (!ok)
+        clo_err_context(err, "invalid path '%.*s'", (int)(path.len < 200 ? path.len : 200), path.ptr ? path.ptr : "");
     return ok;
 }

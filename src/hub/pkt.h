@@ -1,5 +1,5 @@
-/* pkt-lines: git's framing. Four hex digits of length, themselves counted, then bytes; 0000 is a flush, 0001 a delimiter,
- * 0002 the end of a response. Source: git's protocol-common and protocol-v2.
+/* pkt-lines: git's framing. Four hex digits of length, themselves counted, then bytes; 0000 is a flush, 0001 a
+ * delimiter, 0002 the end of a response. Source: git's protocol-common and protocol-v2.
  *
  *   clo_pkt p;
  *   while (clo_pkt_read(&p, &body, &err) == CLO_PKT_DONE) ...

@@ -65,10 +65,13 @@ static bool has_word(clo_str list, const char *word)
 
 static bool add_update(clo_push *p, const clo_oid *old, const clo_oid *now, clo_str name, clo_err *err)
 {
-    if (p->n >= CLO_PUSH_UPDATES_MAX) return clo_fail(err, CLO_ERR_LIMIT, "more than %d refs in a push", CLO_PUSH_UPDATES_MAX);
-    if (name.len == 0 || name.len >= CLO_REF_NAME_MAX) return clo_fail(err, CLO_ERR_FORMAT, "push: a ref with a name of %zu bytes", name.len);
+    if (p->n >= CLO_PUSH_UPDATES_MAX)
+        return clo_fail(err, CLO_ERR_LIMIT, "more than %d refs in a push", CLO_PUSH_UPDATES_MAX);
+    if (name.len == 0 || name.len >= CLO_REF_NAME_MAX)
+        return clo_fail(err, CLO_ERR_FORMAT, "push: a ref with a name of %zu bytes", name.len);
     for (size_t i = 0; i < name.len; i++)
-        if ((unsigned char)name.ptr[i] < 0x20 || name.ptr[i] == 0x7f) return clo_fail(err, CLO_ERR_FORMAT, "push: a control character in a ref's name");
+        if ((unsigned char)name.ptr[i] < 0x20 || name.ptr[i] == 0x7f)
+            return clo_fail(err, CLO_ERR_FORMAT, "push: a control character in a ref's name");
     clo_push_update *more = realloc(p->updates, (p->n + 1) * sizeof *more);
     if (!more) return clo_fail(err, CLO_ERR_MEMORY, "push");
     p->updates = more;
@@ -78,8 +81,8 @@ static bool add_update(clo_push *p, const clo_oid *old, const clo_oid *now, clo_
     return true;
 }
 
-/* "old new name", the first with a NUL and capabilities behind it. Lines of a shallow pusher tell nothing: what is not there is
- * found out. */
+/* "old new name", the first with a NUL and capabilities behind it. Lines of a shallow pusher tell nothing: what is
+ * not there is found out. */
 static bool take_command(clo_push *p, clo_str line, clo_err *err)
 {
     clo_oid old, now;
@@ -117,7 +120,8 @@ static bool add_pack(clo_push *p, clo_bytes piece, clo_err *err)
     if (p->fd < 0 && !open_spool(p, err)) return false;
     p->n_pack += piece.len;
     if (p->n_pack > CLO_PACK_BYTES_MAX)
-        return clo_fail(err, CLO_ERR_LIMIT, "a push of more than %zu MiB: large files are kept with git-lfs", CLO_PACK_BYTES_MAX >> 20);
+        return clo_fail(err, CLO_ERR_LIMIT, "a push of more than %zu MiB: large files are kept with git-lfs",
+                        CLO_PACK_BYTES_MAX >> 20);
     while (piece.len) {
         ssize_t n = write(p->fd, piece.ptr, piece.len);
         if (n < 0 && errno == EINTR) continue;
@@ -132,13 +136,16 @@ static bool add_commands(clo_push *p, clo_bytes piece, clo_err *err)
 {
     clo_pkt k;
     clo_buf_add(&p->head, clo_str_of(piece));
-    if (p->head.failed) return clo_fail(err, CLO_ERR_LIMIT, "push: more than %zu bytes of commands", COMMANDS_BYTES_MAX);
+    if (p->head.failed)
+        return clo_fail(err, CLO_ERR_LIMIT, "push: more than %zu bytes of commands", COMMANDS_BYTES_MAX);
     clo_bytes in = clo_bytes_of(clo_buf_str(&p->head));
     clo_pkt_result got = CLO_PKT_MORE;
     bool ok = true;
     while (ok && !p->in_pack && (got = clo_pkt_read(&k, &in, err)) == CLO_PKT_DONE) {
         if (k.kind == CLO_PKT_FLUSH) p->in_pack = true;
-        else ok = k.kind == CLO_PKT_DATA ? take_command(p, k.text, err) : clo_fail(err, CLO_ERR_FORMAT, "push: a mark of protocol 2");
+        else
+            ok = k.kind == CLO_PKT_DATA ? take_command(p, k.text, err)
+                                        : clo_fail(err, CLO_ERR_FORMAT, "push: a mark of protocol 2");
     }
     if (!ok || got == CLO_PKT_BAD) return false;
     if (p->in_pack) {
@@ -185,11 +192,13 @@ static bool is_kind(clo_git *g, const clo_oid *oid, clo_git_kind want)
 static bool allowed(clo_push *p, clo_push_update *u)
 {
     clo_str name = clo_str_from(u->name);
-    bool branch = clo_str_starts_with(name, CLO_STR("refs/heads/")), tag = clo_str_starts_with(name, CLO_STR("refs/tags/"));
+    bool branch = clo_str_starts_with(name, CLO_STR("refs/heads/")),
+         tag = clo_str_starts_with(name, CLO_STR("refs/tags/"));
     bool pull = clo_str_starts_with(name, CLO_STR("refs/pr/")), deletes = clo_oid_is_zero(&u->now);
     if (!clo_ref_name_ok(name)) return refuse(u, "no name for a ref");
     if (!branch && !tag && !pull) return refuse(u, "branches, tags and pull requests can be pushed, nothing else");
-    if (pull && (deletes || clo_oid_is_zero(&u->old))) return refuse(u, "pull requests are opened and closed in the hub");
+    if (pull && (deletes || clo_oid_is_zero(&u->old)))
+        return refuse(u, "pull requests are opened and closed in the hub");
     if (deletes) return !clo_str_eq(name, CLO_STR("refs/heads/main")) || refuse(u, "Cannot delete refs/heads/main");
     bool there = is_kind(p->g, &u->now, CLO_GIT_COMMIT) || (tag && is_kind(p->g, &u->now, CLO_GIT_TAG));
     return there || refuse(u, "its object is not there, or no commit");
@@ -212,7 +221,8 @@ static bool update_ref(clo_push *p, size_t i, clo_err *err)
     if (twice(p, i)) return refuse(u, "a ref twice in one push") || true;
     if (!allowed(p, u)) return true;
     if (p->o.may_update && !p->o.may_update(p->o.ctx, p->g, u, &why)) return refuse(u, why.text) || true;
-    bool ok = clo_oid_is_zero(&u->now) ? clo_ref_delete(p->g, name, &u->old, &why) : clo_ref_set(p->g, name, &u->now, &u->old, &why);
+    bool ok = clo_oid_is_zero(&u->now) ? clo_ref_delete(p->g, name, &u->old, &why)
+                                       : clo_ref_set(p->g, name, &u->now, &u->old, &why);
     if (ok) return true;
     if (why.code == CLO_ERR_MISMATCH) return refuse(u, "fetch first: the ref was changed meanwhile") || true;
     if (why.code == CLO_ERR_NOT_FOUND) return refuse(u, "no such ref") || true;
@@ -236,7 +246,8 @@ static bool update_all(clo_push *p, clo_err *err)
     if (keep && clo_db_commit(db, err)) return true;
     if (!keep) clo_db_rollback(db);
     for (size_t i = 0; i < p->n; i++)
-        if (p->updates[i].ok) refuse(&p->updates[i], ok ? "another ref of an atomic push was refused" : "the store failed");
+        if (p->updates[i].ok)
+            refuse(&p->updates[i], ok ? "another ref of an atomic push was refused" : "the store failed");
     return ok && !keep;
 }
 
@@ -251,7 +262,8 @@ static bool take_objects(clo_push *p, clo_err *err)
     if (p->n_pack == 0) return !needed || clo_fail(err, CLO_ERR_FORMAT, "no pack came");
     void *bytes = mmap(NULL, (size_t)p->n_pack, PROT_READ, MAP_PRIVATE, p->fd, 0);
     if (bytes == MAP_FAILED) return clo_fail_sys(err, errno, "read a pack");
-    bool ok = clo_pack_read(&names, p->g, (clo_bytes){bytes, (size_t)p->n_pack}, err) && clo_push_check(p->g, &names, &p->o, err);
+    bool ok = clo_pack_read(&names, p->g, (clo_bytes){bytes, (size_t)p->n_pack}, err) &&
+              clo_push_check(p->g, &names, &p->o, err);
     munmap(bytes, (size_t)p->n_pack);
     clo_oid_map_free(&names);
     return ok;

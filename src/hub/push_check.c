@@ -1,5 +1,5 @@
-/* See push_check.h. What a repository has is whole, always: so it is enough that each new object leads only to objects that are
- * there, new or old. */
+/* See push_check.h. What a repository has is whole, always: so it is enough that each new object leads only to
+ * objects that are there, new or old. */
 #include "hub/push_check.h"
 
 #include <stdio.h>
@@ -48,7 +48,8 @@ static bool cut_row(row *out, clo_str *s)
 {
     size_t space = clo_str_find(*s, 0, ' '), nul = clo_str_find(*s, 0, '\0');
     uint32_t mode = 0;
-    if (space == 0 || space > 6 || nul >= s->len || nul < space || s->len - nul - 1 < CLO_OID_BYTES || s->ptr[0] == '0') return false;
+    if (space == 0 || space > 6 || nul >= s->len || nul < space || s->len - nul - 1 < CLO_OID_BYTES || s->ptr[0] == '0')
+        return false;
     for (size_t i = 0; i < space; i++) {
         if (s->ptr[i] < '0' || s->ptr[i] > '7') return false;
         mode = mode << 3 | (uint32_t)(s->ptr[i] - '0');
@@ -73,7 +74,8 @@ static bool in_order(const row *a, const row *b)
 
 static bool check_row(checking *c, const clo_oid *tree, const row *r, clo_err *err)
 {
-    bool ok = clo_str_find(r->name, 0, '/') == r->name.len ? clo_path_check(r->name, err) : bad(err, tree, "a slash in a name");
+    bool ok = clo_str_find(r->name, 0, '/') == r->name.len ? clo_path_check(r->name, err)
+                                                           : bad(err, tree, "a slash in a name");
     if (!ok) return false;
     switch (r->mode) {
     case CLO_MODE_FOLDER: return leads_to(c, tree, &r->oid, CLO_GIT_TREE, err);
@@ -98,8 +100,10 @@ static bool no_pair(checking *c, const clo_oid *oid, clo_str whole, clo_err *err
             clo_oid key = {{0}};
             uint64_t h = clo_str_hash(r.name);
             memcpy(key.b, &h, sizeof h);
-            if (pass == 0 && r.mode == CLO_MODE_FOLDER) ok = clo_oid_map_put(&folders, &key, &is_new) != NULL || clo_fail(err, CLO_ERR_MEMORY, "tree");
-            if (pass == 1 && r.mode != CLO_MODE_FOLDER && clo_oid_map_find(&folders, &key)) ok = bad(err, oid, "a file and a folder of one name");
+            if (pass == 0 && r.mode == CLO_MODE_FOLDER)
+                ok = clo_oid_map_put(&folders, &key, &is_new) != NULL || clo_fail(err, CLO_ERR_MEMORY, "tree");
+            if (pass == 1 && r.mode != CLO_MODE_FOLDER && clo_oid_map_find(&folders, &key))
+                ok = bad(err, oid, "a file and a folder of one name");
         }
     }
     clo_oid_map_free(&folders);
@@ -114,7 +118,8 @@ static bool check_tree(checking *c, const clo_oid *oid, clo_err *err)
     while (s.len) {
         if (!cut_row(&r, &s)) return bad(err, oid, "a tree that is cut");
         if (n++ && !in_order(&last, &r)) return bad(err, oid, "a tree out of order, or with a name twice");
-        if (n > CLO_FOLDER_ENTRIES_MAX) return clo_fail(err, CLO_ERR_LIMIT, "a folder has at most %d entries", CLO_FOLDER_ENTRIES_MAX);
+        if (n > CLO_FOLDER_ENTRIES_MAX)
+            return clo_fail(err, CLO_ERR_LIMIT, "a folder has at most %d entries", CLO_FOLDER_ENTRIES_MAX);
         if (!check_row(c, oid, &r, err)) return false;
         last = r;
     }
@@ -144,7 +149,9 @@ static bool digits(clo_str s)
 static bool is_person(clo_str s)
 {
     size_t open = clo_str_find(s, 0, '<'), close = clo_str_find(s, 0, '>');
-    if (close == s.len || open >= close || (open > 0 && s.ptr[open - 1] != ' ') || close + 2 >= s.len || s.ptr[close + 1] != ' ') return false;
+    if (close == s.len || open >= close || (open > 0 && s.ptr[open - 1] != ' ') || close + 2 >= s.len ||
+        s.ptr[close + 1] != ' ')
+        return false;
     if (clo_str_find(s, 0, '\0') < s.len) return false;
     clo_str time = clo_str_from_off(s, close + 2);
     size_t space = clo_str_find(time, 0, ' ');
@@ -175,7 +182,8 @@ static bool check_tag(checking *c, const clo_oid *oid, clo_err *err)
     static const char *const kinds[] = {"", "commit", "tree", "blob", "tag"};
     clo_str s = clo_buf_str(&c->bytes), v;
     clo_oid to;
-    if (!take_line(&v, &s, "object ") || !clo_oid_parse(&to, v) || !take_line(&v, &s, "type ")) return bad(err, oid, "a tag of nothing");
+    if (!take_line(&v, &s, "object ") || !clo_oid_parse(&to, v) || !take_line(&v, &s, "type "))
+        return bad(err, oid, "a tag of nothing");
     for (unsigned k = CLO_GIT_COMMIT; k <= CLO_GIT_TAG; k++) {
         if (!clo_str_eq(v, clo_str_from(kinds[k]))) continue;
         if (!leads_to(c, oid, &to, (clo_git_kind)k, err)) return false;
@@ -195,10 +203,11 @@ static bool check_blob(checking *c, clo_err *err)
     if (!clo_lfs_parse(&p, clo_bytes_of(clo_buf_str(&c->bytes)))) return true;
     int64_t size = (int64_t)p.size;
     clo_sha256_hex(hex, &p.sha256);
-    bool may = c->o->may_link ? c->o->may_link(c->o->ctx, &p.sha256, &size, &why) : clo_fail(&why, CLO_ERR_DENIED, "large files are not kept here");
+    bool may = c->o->may_link ? c->o->may_link(c->o->ctx, &p.sha256, &size, &why)
+                              : clo_fail(&why, CLO_ERR_DENIED, "large files are not kept here");
     if (!may) return clo_fail(err, CLO_ERR_DENIED, "lfs object missing: %s (%.200s)", hex, why.text);
-    return (uint64_t)size == p.size ||
-           clo_fail(err, CLO_ERR_FORMAT, "lfs object %s: %llu bytes, its pointer says %llu", hex, (unsigned long long)size, (unsigned long long)p.size);
+    return (uint64_t)size == p.size || clo_fail(err, CLO_ERR_FORMAT, "lfs object %s: %llu bytes, its pointer says %llu",
+                                                hex, (unsigned long long)size, (unsigned long long)p.size);
 }
 
 static bool check_one(checking *c, const clo_oid *oid, clo_err *err)

@@ -8,7 +8,8 @@ bool clo_ref_name_ok(clo_str name)
 {
     char text[CLO_REF_NAME_MAX];
     int valid = 0;
-    if (name.len >= sizeof text || !clo_str_starts_with(name, CLO_STR("refs/")) || memchr(name.ptr, 0, name.len)) return false;
+    if (name.len >= sizeof text || !clo_str_starts_with(name, CLO_STR("refs/")) || memchr(name.ptr, 0, name.len))
+        return false;
     memcpy(text, name.ptr, name.len);
     text[name.len] = '\0';
     return git_reference_name_is_valid(&valid, text) == 0 && valid;
@@ -46,15 +47,18 @@ static bool fits_in(clo_git *g, clo_str name, clo_err *err)
     bool row = false, ok = true;
     snprintf(inside, sizeof inside, "%.*s/", (int)name.len, name.ptr);
     snprintf(after, sizeof after, "%.*s0", (int)name.len, name.ptr); /* '0' follows '/' */
-    ok = open_for(&q, g, "SELECT 1 FROM refs WHERE repo = ?1 AND name >= ?2 AND name < ?3 LIMIT 1", clo_str_from(inside), err) &&
+    ok = open_for(&q, g, "SELECT 1 FROM refs WHERE repo = ?1 AND name >= ?2 AND name < ?3 LIMIT 1",
+                  clo_str_from(inside), err) &&
          clo_stmt_text(&q, 3, clo_str_from(after), err) && clo_stmt_step(&q, &row, err);
     clo_stmt_close(&q);
-    for (size_t end = clo_str_find(name, 5, '/'); ok && !row && end < name.len; end = clo_str_find(name, end + 1, '/')) {
+    for (size_t end = clo_str_find(name, 5, '/'); ok && !row && end < name.len;
+         end = clo_str_find(name, end + 1, '/')) {
         clo_oid at;
         ok = clo_ref_get(&at, &row, g, (clo_str){name.ptr, end}, err);
     }
     if (!ok || !row) return ok;
-    return clo_fail(err, CLO_ERR_DENIED, "Reference " CLO_STR_FMT " would stand in the way of another", CLO_STR_ARG(name));
+    return clo_fail(err, CLO_ERR_DENIED, "Reference " CLO_STR_FMT " would stand in the way of another",
+                    CLO_STR_ARG(name));
 }
 
 /* In the transaction of the change: *found and whether the ref is what it must be. */
@@ -74,12 +78,14 @@ bool clo_ref_set(clo_git *g, clo_str name, const clo_oid *target, const clo_oid 
 {
     clo_stmt q = {0};
     bool row, found = false;
-    if (!clo_ref_name_ok(name)) return clo_fail(err, CLO_ERR_USAGE, "'" CLO_STR_FMT "' is no name for a ref", CLO_STR_ARG(name));
+    if (!clo_ref_name_ok(name))
+        return clo_fail(err, CLO_ERR_USAGE, "'" CLO_STR_FMT "' is no name for a ref", CLO_STR_ARG(name));
     if (!compare(&found, g, name, old, err) || (!found && !fits_in(g, name, err))) return false;
-    bool ok = open_for(&q, g,
-                       "INSERT INTO refs (repo, name, target) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET target = ?3", name,
-                       err) &&
-              clo_stmt_blob(&q, 3, (clo_bytes){target->b, CLO_OID_BYTES}, err) && clo_stmt_step(&q, &row, err);
+    bool ok =
+        open_for(&q, g,
+                 "INSERT INTO refs (repo, name, target) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET target = ?3",
+                 name, err) &&
+        clo_stmt_blob(&q, 3, (clo_bytes){target->b, CLO_OID_BYTES}, err) && clo_stmt_step(&q, &row, err);
     clo_stmt_close(&q);
     return ok;
 }
@@ -90,7 +96,8 @@ bool clo_ref_delete(clo_git *g, clo_str name, const clo_oid *old, clo_err *err)
     bool row, found = false;
     if (!compare(&found, g, name, old, err)) return false;
     if (!found) return clo_fail(err, CLO_ERR_NOT_FOUND, "no ref '" CLO_STR_FMT "'", CLO_STR_ARG(name));
-    bool ok = open_for(&q, g, "DELETE FROM refs WHERE repo = ?1 AND name = ?2", name, err) && clo_stmt_step(&q, &row, err);
+    bool ok =
+        open_for(&q, g, "DELETE FROM refs WHERE repo = ?1 AND name = ?2", name, err) && clo_stmt_step(&q, &row, err);
     clo_stmt_close(&q);
     return ok;
 }
@@ -100,7 +107,8 @@ bool clo_ref_each(clo_git *g, clo_str prefix, clo_ref_fn *fn, void *ctx, clo_err
     clo_stmt q = {0};
     clo_ref r;
     bool row = false;
-    bool ok = open_for(&q, g, "SELECT name, target FROM refs WHERE repo = ?1 AND name >= ?2 ORDER BY name", prefix, err);
+    bool ok =
+        open_for(&q, g, "SELECT name, target FROM refs WHERE repo = ?1 AND name >= ?2 ORDER BY name", prefix, err);
     while (ok && (ok = clo_stmt_step(&q, &row, err)) && row) {
         clo_str name = clo_stmt_get_str(&q, 0);
         if (!clo_str_starts_with(name, prefix)) break;

@@ -37,7 +37,7 @@ const char *clo_gated_name(clo_gated g)
 
 /* --- reading ------------------------------------------------------------------------------------------------------*/
 
-#define COLUMNS \
+#define COLUMNS                                                                                                             \
     "SELECT r.id, r.namespace, r.type, r.gated, r.private, r.disabled, r.created, r.modified, r.downloads, r.likes, r.oid," \
     " a.name, r.name FROM repos r JOIN accounts a ON a.id = r.namespace "
 
@@ -53,7 +53,8 @@ static bool read_row(clo_repo *out, clo_stmt *q, clo_err *err)
 {
     clo_repo r = {.id = clo_stmt_get_int(q, 0), .owner = clo_stmt_get_int(q, 1)};
     clo_str gated = clo_stmt_get_str(q, 3);
-    if (!clo_repo_type_parse(&r.type, clo_stmt_get_str(q, 2))) return clo_fail(err, CLO_ERR_DAMAGED, "a repository of no type");
+    if (!clo_repo_type_parse(&r.type, clo_stmt_get_str(q, 2)))
+        return clo_fail(err, CLO_ERR_DAMAGED, "a repository of no type");
     for (size_t i = 0; i < sizeof gated_names / sizeof gated_names[0]; i++)
         if (clo_str_eq(gated, clo_str_from(gated_names[i]))) r.gated = (clo_gated)i;
     r.is_private = clo_stmt_get_int(q, 4) != 0;
@@ -89,7 +90,8 @@ bool clo_repo_get(clo_repo *out, clo_db *db, int64_t repo, clo_err *err)
     return ok && (found || clo_fail(err, CLO_ERR_NOT_FOUND, "no such repository"));
 }
 
-static bool find_as_named(clo_repo *out, bool *found, clo_db *db, clo_repo_type type, clo_str ns, clo_str name, clo_err *err)
+static bool find_as_named(clo_repo *out, bool *found, clo_db *db, clo_repo_type type, clo_str ns, clo_str name,
+                          clo_err *err)
 {
     clo_stmt q = {0};
     if (clo_stmt_open(&q, db, COLUMNS "WHERE r.type = ?1 AND a.name = ?2 AND r.name = ?3", err) &&
@@ -174,8 +176,8 @@ static bool namespace_of(char ns[CLO_REPO_NAME_MAX], clo_db *db, int64_t owner, 
 {
     clo_stmt q = {0};
     bool row = false;
-    bool ok = clo_stmt_open(&q, db, "SELECT name FROM accounts WHERE id = ?1", err) && clo_stmt_int(&q, 1, owner, err) &&
-              clo_stmt_step(&q, &row, err) &&
+    bool ok = clo_stmt_open(&q, db, "SELECT name FROM accounts WHERE id = ?1", err) &&
+              clo_stmt_int(&q, 1, owner, err) && clo_stmt_step(&q, &row, err) &&
               (row ? copy_text(ns, CLO_REPO_NAME_MAX, clo_stmt_get_str(&q, 0), err)
                    : clo_fail(err, CLO_ERR_NOT_FOUND, "no such account"));
     clo_stmt_close(&q);
@@ -188,8 +190,8 @@ static bool end_redirect(clo_db *db, clo_repo_type type, const char *id, clo_err
     clo_stmt q = {0};
     bool row;
     bool ok = clo_stmt_open(&q, db, "DELETE FROM repo_moves WHERE type = ?1 AND old = ?2", err) &&
-              clo_stmt_text(&q, 1, clo_str_from(type_names[type]), err) && clo_stmt_text(&q, 2, clo_str_from(id), err) &&
-              clo_stmt_step(&q, &row, err);
+              clo_stmt_text(&q, 1, clo_str_from(type_names[type]), err) &&
+              clo_stmt_text(&q, 2, clo_str_from(id), err) && clo_stmt_step(&q, &row, err);
     clo_stmt_close(&q);
     return ok;
 }
@@ -200,14 +202,14 @@ static bool insert_row(int64_t *id, clo_db *db, const clo_repo_opts *o, int64_t 
     char oid[25];
     bool row = false;
     if (!new_oid(oid, err)) return false;
-    bool ok = clo_stmt_open(&q, db,
-                            "INSERT INTO repos (oid, type, namespace, name, private, gated, disabled, created, modified,"
-                            " downloads, likes) VALUES (?1, ?2, ?3, ?4, ?5, 'no', 0, ?6, ?6, 0, 0) RETURNING id",
-                            err) &&
-              clo_stmt_text(&q, 1, clo_str_from(oid), err) &&
-              clo_stmt_text(&q, 2, clo_str_from(type_names[o->type]), err) && clo_stmt_int(&q, 3, o->owner, err) &&
-              clo_stmt_text(&q, 4, o->name, err) && clo_stmt_int(&q, 5, o->is_private, err) &&
-              clo_stmt_int(&q, 6, now_s, err) && clo_stmt_step(&q, &row, err);
+    bool ok =
+        clo_stmt_open(&q, db,
+                      "INSERT INTO repos (oid, type, namespace, name, private, gated, disabled, created, modified,"
+                      " downloads, likes) VALUES (?1, ?2, ?3, ?4, ?5, 'no', 0, ?6, ?6, 0, 0) RETURNING id",
+                      err) &&
+        clo_stmt_text(&q, 1, clo_str_from(oid), err) && clo_stmt_text(&q, 2, clo_str_from(type_names[o->type]), err) &&
+        clo_stmt_int(&q, 3, o->owner, err) && clo_stmt_text(&q, 4, o->name, err) &&
+        clo_stmt_int(&q, 5, o->is_private, err) && clo_stmt_int(&q, 6, now_s, err) && clo_stmt_step(&q, &row, err);
     if (ok) *id = clo_stmt_get_int(&q, 0);
     clo_stmt_close(&q);
     return ok;
@@ -223,9 +225,8 @@ static bool first_commit(clo_git *g, const clo_repo_opts *o, int64_t now_s, clo_
                             .summary = CLO_STR("initial commit"),
                             .author = o->author,
                             .now_s = now_s};
-    clo_op attributes = {.kind = CLO_OP_FILE,
-                         .path = CLO_STR(".gitattributes"),
-                         .content = clo_bytes_of(clo_repo_attributes(o->type))};
+    clo_op attributes = {
+        .kind = CLO_OP_FILE, .path = CLO_STR(".gitattributes"), .content = clo_bytes_of(clo_repo_attributes(o->type))};
     bool ok = clo_commit_open(&c, g, err) && clo_commit_add(c, &attributes, err);
     for (size_t i = 0; ok && i < o->n_files; i++) {
         clo_op op = {.kind = CLO_OP_FILE, .path = o->files[i].path, .content = o->files[i].bytes};
@@ -236,21 +237,52 @@ static bool first_commit(clo_git *g, const clo_repo_opts *o, int64_t now_s, clo_
     return ok;
 }
 
-bool clo_repo_create(clo_repo *out, clo_db *db, const clo_repo_opts *o, int64_t now_s, clo_err *err)
+/* The row, when the name is free and allowed. */
+static bool take_name(int64_t *row, clo_db *db, const clo_repo_opts *o, int64_t now_s, clo_err *err)
 {
     char ns[CLO_REPO_NAME_MAX], id[CLO_REPO_ID_MAX];
-    clo_git *g = NULL;
     clo_repo there;
-    int64_t row = 0;
     bool found = false;
     if (!clo_repo_check_name(o->name, err) || !namespace_of(ns, db, o->owner, err)) return false;
     if (!find_as_named(&there, &found, db, o->type, clo_str_from(ns), o->name, err)) return false;
     if (found) return clo_fail(err, CLO_ERR_DENIED, "You already created this %s repo", type_names[o->type]);
     snprintf(id, sizeof id, "%s/%.*s", ns, (int)o->name.len, o->name.ptr);
-    if (!end_redirect(db, o->type, id, err) || !insert_row(&row, db, o, now_s, err)) return false;
+    return end_redirect(db, o->type, id, err) && insert_row(row, db, o, now_s, err);
+}
+
+bool clo_repo_create(clo_repo *out, clo_db *db, const clo_repo_opts *o, int64_t now_s, clo_err *err)
+{
+    clo_git *g = NULL;
+    int64_t row = 0;
+    if (!take_name(&row, db, o, now_s, err)) return false;
     bool ok = clo_git_open(&g, db, row, err) && first_commit(g, o, now_s, err);
     clo_git_close(g);
     return ok && clo_repo_get(out, db, row, err);
+}
+
+static bool copy_rows(clo_db *db, const char *sql, int64_t from, int64_t to, clo_err *err)
+{
+    clo_stmt q = {0};
+    bool row;
+    bool ok = clo_stmt_open(&q, db, sql, err) && clo_stmt_int(&q, 1, from, err) && clo_stmt_int(&q, 2, to, err) &&
+              clo_stmt_step(&q, &row, err);
+    clo_stmt_close(&q);
+    return ok;
+}
+
+bool clo_repo_duplicate(clo_repo *out, clo_db *db, const clo_repo *from, const clo_repo_opts *o, int64_t now_s, clo_err *err)
+{
+    clo_repo_opts same = *o;
+    int64_t row = 0;
+    same.type = from->type;
+    return take_name(&row, db, &same, now_s, err) &&
+           copy_rows(db, "INSERT INTO repo_objects (repo, oid) SELECT ?2, oid FROM repo_objects WHERE repo = ?1", from->id, row,
+                     err) &&
+           copy_rows(db,
+                     "INSERT INTO refs (repo, name, target) SELECT ?2, name, target FROM refs WHERE repo = ?1"
+                     " AND (name >= 'refs/heads/' AND name < 'refs/heads0' OR name >= 'refs/tags/' AND name < 'refs/tags0')",
+                     from->id, row, err) &&
+           clo_repo_get(out, db, row, err);
 }
 
 /* --- changing -----------------------------------------------------------------------------------------------------*/
@@ -322,7 +354,8 @@ bool clo_repo_set(clo_db *db, const clo_repo *r, clo_err *err)
 {
     clo_stmt q = {0};
     bool row = false;
-    bool ok = clo_stmt_open(&q, db, "UPDATE repos SET private = ?2, gated = ?3, disabled = ?4 WHERE id = ?1 RETURNING id", err) &&
+    bool ok = clo_stmt_open(
+                  &q, db, "UPDATE repos SET private = ?2, gated = ?3, disabled = ?4 WHERE id = ?1 RETURNING id", err) &&
               clo_stmt_int(&q, 1, r->id, err) && clo_stmt_int(&q, 2, r->is_private, err) &&
               clo_stmt_text(&q, 3, clo_str_from(gated_names[r->gated]), err) && clo_stmt_int(&q, 4, r->disabled, err) &&
               clo_stmt_step(&q, &row, err) && (row || clo_fail(err, CLO_ERR_NOT_FOUND, "no such repository"));

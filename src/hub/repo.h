@@ -1,7 +1,8 @@
 /* Repositories: rows with a name, a type and settings; their git objects stand in git_db.h.
  *
  *   clo_repo r;
- *   clo_repo_opts o = {.type = CLO_REPO_MODEL, .owner = account_id, .name = CLO_STR("m"), .author = {"alice", "a@x.test"}};
+ *   clo_repo_opts o = {.type = CLO_REPO_MODEL, .owner = account_id, .name = CLO_STR("m"), .author = {"alice",
+ * "a@x.test"}};
  *   if (!clo_db_begin(db, &err)) ...
  *   if (!clo_repo_create(&r, db, &o, now_s, &err)) clo_db_rollback(db); else if (!clo_db_commit(db, &err)) ...
  *   if (!clo_repo_find(&r, &moved, db, CLO_REPO_MODEL, CLO_STR("Lab/M"), &err)) ...     // CLO_ERR_NOT_FOUND
@@ -40,7 +41,7 @@ typedef struct {
     clo_gated gated;
     bool is_private, disabled;
     int64_t created_s, modified_s, downloads, likes;
-    char oid[25];                   /* 24 hex digits: what the API calls _id */
+    char oid[25]; /* 24 hex digits: what the API calls _id */
     char ns[CLO_REPO_NAME_MAX], name[CLO_REPO_NAME_MAX];
     char full[CLO_REPO_ID_MAX]; /* ns/name */
 } clo_repo;
@@ -74,9 +75,12 @@ typedef struct {
     size_t n_files;
 } clo_repo_opts;
 
-/* A row and the branch main with one commit, `initial commit`. CLO_ERR_DENIED "you already created this model repo" when the
- * name is taken; CLO_ERR_NOT_FOUND when there is no such account. A redirect that had the name ends. */
+/* A row and the branch main with one commit, `initial commit`. CLO_ERR_DENIED "you already created this model repo"
+ * when the name is taken; CLO_ERR_NOT_FOUND when there is no such account. A redirect that had the name ends. */
 CLO_CHECK bool clo_repo_create(clo_repo *out, clo_db *db, const clo_repo_opts *o, int64_t now_s, clo_err *err);
+/* A new repository with the objects, branches and tags of another; o->type is the other's, o->files are not looked at. */
+CLO_CHECK bool clo_repo_duplicate(clo_repo *out, clo_db *db, const clo_repo *from, const clo_repo_opts *o, int64_t now_s,
+                                  clo_err *err);
 /* Its rows, refs, objects that no other repository has (clo_git_sweep takes those later) and the redirects to it. */
 CLO_CHECK bool clo_repo_delete(clo_db *db, int64_t repo, clo_err *err);
 /* Another name, another namespace, or both. The old id leads to it until somebody takes the old id. CLO_ERR_DENIED

@@ -10,7 +10,8 @@
 
 static bool no_revision(clo_err *err, clo_str rev)
 {
-    return clo_fail(err, CLO_ERR_NOT_FOUND, "Invalid rev id: %.*s", (int)(rev.len < 200 ? rev.len : 200), rev.ptr ? rev.ptr : "");
+    return clo_fail(err, CLO_ERR_NOT_FOUND, "Invalid rev id: %.*s", (int)(rev.len < 200 ? rev.len : 200),
+                    rev.ptr ? rev.ptr : "");
 }
 
 /* "refs/heads/" and a name; false when it is too long. */
@@ -57,7 +58,8 @@ static bool by_ref(clo_oid *out, bool *found, clo_git *g, const char *folder, cl
 static bool all_hex(clo_str s)
 {
     for (size_t i = 0; i < s.len; i++)
-        if (!((s.ptr[i] >= '0' && s.ptr[i] <= '9') || ((s.ptr[i] | 0x20) >= 'a' && (s.ptr[i] | 0x20) <= 'f'))) return false;
+        if (!((s.ptr[i] >= '0' && s.ptr[i] <= '9') || ((s.ptr[i] | 0x20) >= 'a' && (s.ptr[i] | 0x20) <= 'f')))
+            return false;
     return true;
 }
 
@@ -72,7 +74,8 @@ bool clo_revision_find(clo_oid *out, clo_git *g, clo_str rev, clo_err *err)
 {
     clo_oid oid;
     bool found = false;
-    if (clo_oid_parse(&oid, rev) && clo_git_has(g, &oid)) return clo_revision_peel(out, g, &oid, NULL) || no_revision(err, rev);
+    if (clo_oid_parse(&oid, rev) && clo_git_has(g, &oid))
+        return clo_revision_peel(out, g, &oid, NULL) || no_revision(err, rev);
     if (clo_str_starts_with(rev, CLO_STR("refs/"))) {
         if (!by_ref(out, &found, g, "", rev, err)) return false;
         return found || no_revision(err, rev);
@@ -107,7 +110,8 @@ static bool new_name(char full[CLO_REF_NAME_MAX], const char *folder, clo_str na
 {
     bool ok = !clo_str_starts_with(name, CLO_STR("refs/")) && !clo_str_eq(name, CLO_STR("HEAD")) &&
               !(name.len && name.ptr[0] == '-') && !(name.len == 40 && all_hex(name)) && full_name(full, folder, name);
-    return ok || clo_fail(err, CLO_ERR_USAGE, "Invalid reference name: %.*s", (int)(name.len < 200 ? name.len : 200), name.ptr ? name.ptr : "");
+    return ok || clo_fail(err, CLO_ERR_USAGE, "Invalid reference name: %.*s", (int)(name.len < 200 ? name.len : 200),
+                          name.ptr ? name.ptr : "");
 }
 
 static bool is_free(clo_git *g, const char *full, clo_err *err)
@@ -123,7 +127,8 @@ bool clo_branch_create(clo_git *g, clo_str name, clo_str start, clo_err *err)
     char full[CLO_REF_NAME_MAX];
     clo_oid at;
     return new_name(full, "refs/heads/", name, err) && is_free(g, full, err) &&
-           clo_revision_find(&at, g, start.len ? start : CLO_STR("main"), err) && clo_ref_set(g, clo_str_from(full), &at, NULL, err);
+           clo_revision_find(&at, g, start.len ? start : CLO_STR("main"), err) &&
+           clo_ref_set(g, clo_str_from(full), &at, NULL, err);
 }
 
 bool clo_branch_delete(clo_git *g, clo_str name, clo_err *err)
@@ -138,8 +143,8 @@ bool clo_branch_delete(clo_git *g, clo_str name, clo_err *err)
     return clo_ref_delete(g, clo_str_from(full), NULL, err);
 }
 
-static bool put_tag(clo_oid *out, clo_git *g, const clo_oid *at, clo_str name, clo_str message, const clo_author *by, int64_t now_s,
-                    clo_err *err)
+static bool put_tag(clo_oid *out, clo_git *g, const clo_oid *at, clo_str name, clo_str message, const clo_author *by,
+                    int64_t now_s, clo_err *err)
 {
     clo_buf text = {.max = (size_t)1 << 20};
     char hex[CLO_OID_HEX];
@@ -150,12 +155,14 @@ static bool put_tag(clo_oid *out, clo_git *g, const clo_oid *at, clo_str name, c
     for (size_t i = 0; i < message.len; i++)
         if (message.ptr[i]) clo_buf_add_char(&text, message.ptr[i]);
     if (text.len && text.ptr[text.len - 1] != '\n') clo_buf_add_char(&text, '\n');
-    ok = ok && clo_buf_ok(&text, err) && clo_git_put(out, g, CLO_GIT_TAG, clo_bytes_of(clo_buf_str(&text)), err) && clo_git_flush(g, err);
+    ok = ok && clo_buf_ok(&text, err) && clo_git_put(out, g, CLO_GIT_TAG, clo_bytes_of(clo_buf_str(&text)), err) &&
+         clo_git_flush(g, err);
     clo_buf_free(&text);
     return ok;
 }
 
-bool clo_tag_create(clo_git *g, clo_str name, clo_str rev, clo_str message, const clo_author *by, int64_t now_s, clo_err *err)
+bool clo_tag_create(clo_git *g, clo_str name, clo_str rev, clo_str message, const clo_author *by, int64_t now_s,
+                    clo_err *err)
 {
     char full[CLO_REF_NAME_MAX];
     clo_oid at;
@@ -182,7 +189,8 @@ bool clo_pull_create(clo_git *g, int64_t n, clo_err *err)
     clo_oid at;
     snprintf(full, sizeof full, "refs/pr/%lld", (long long)n);
     if (!is_pull(clo_str_from(full))) return clo_fail(err, CLO_ERR_USAGE, "no pull request %lld", (long long)n);
-    return is_free(g, full, err) && clo_revision_find(&at, g, CLO_STR("main"), err) && clo_ref_set(g, clo_str_from(full), &at, NULL, err);
+    return is_free(g, full, err) && clo_revision_find(&at, g, CLO_STR("main"), err) &&
+           clo_ref_set(g, clo_str_from(full), &at, NULL, err);
 }
 
 typedef struct {

@@ -1,5 +1,6 @@
-/* See select.h. Commits first: those from the wants down to the limit, less those that the haves lead to. Then the trees of the
- * commits at the edge are marked as known, and the trees of the commits that go are walked, past what is known or gone. */
+/* See select.h. Commits first: those from the wants down to the limit, less those that the haves lead to. Then the
+ * trees of the commits at the edge are marked as known, and the trees of the commits that go are walked, past what is
+ * known or gone. */
 #include "hub/select.h"
 
 #include <stdlib.h>
@@ -36,7 +37,8 @@ bool clo_select_have(clo_select *s, const clo_oid *oid, bool *common, clo_err *e
 
 void clo_select_free(clo_select *s)
 {
-    clo_oid_map *maps[] = {&s->wants, &s->haves, &s->client_shallow, &s->without, &s->objects, &s->shallow, &s->unshallow};
+    clo_oid_map *maps[] = {&s->wants,   &s->haves,   &s->client_shallow, &s->without,
+                           &s->objects, &s->shallow, &s->unshallow};
     for (size_t i = 0; i < sizeof maps / sizeof maps[0]; i++) clo_oid_map_free(maps[i]);
 }
 
@@ -62,7 +64,8 @@ static bool close_over(clo_oid_map *seen, clo_select *s, const clo_oid_map *graf
         git_commit *c = NULL;
         clo_oid at = seen->keys[i];
         if (grafts && clo_oid_map_find(grafts, &at)) continue;
-        if (seen->n > CLO_SELECT_COMMITS_MAX) return clo_fail(err, CLO_ERR_LIMIT, "more than %d commits", CLO_SELECT_COMMITS_MAX);
+        if (seen->n > CLO_SELECT_COMMITS_MAX)
+            return clo_fail(err, CLO_ERR_LIMIT, "more than %d commits", CLO_SELECT_COMMITS_MAX);
         ok = open_commit(&c, s, &at, err);
         for (unsigned p = 0; ok && p < git_commit_parentcount(c); p++) {
             clo_oid parent = clo_oid_of(git_commit_parent_id(c, p));
@@ -100,7 +103,8 @@ static uint32_t start_depth(const clo_select *s)
     return s->depth == 0 || s->depth > FOREVER - 1 ? FOREVER : (uint32_t)s->depth;
 }
 
-/* Depth counts from the wants. When it is relative, nothing is cut above the client's shallow commits, and `depth` below. */
+/* Depth counts from the wants. When it is relative, nothing is cut above the client's shallow commits, and `depth`
+ * below. */
 static uint32_t depth_below(const clo_select *s, const clo_oid *at, uint32_t depth)
 {
     if (!s->depth_relative) return depth == FOREVER ? FOREVER : depth - 1;
@@ -126,7 +130,8 @@ static bool visit(clo_oid_map *seen, clo_select *s, size_t i, clo_oid_map *again
     clo_oid at = seen->keys[i];
     uint32_t below = depth_below(s, &at, seen->values[i]);
     bool ok = true, cut = false, is_new;
-    if (!clo_select_deepens(s) && clo_oid_map_find(&s->client_shallow, &at)) return true; /* its history stays as it is */
+    if (!clo_select_deepens(s) && clo_oid_map_find(&s->client_shallow, &at))
+        return true; /* its history stays as it is */
     ok = open_commit(&c, s, &at, err);
     for (unsigned p = 0; ok && p < git_commit_parentcount(c); p++) {
         clo_oid parent = clo_oid_of(git_commit_parent_id(c, p));
@@ -147,8 +152,8 @@ static bool visit(clo_oid_map *seen, clo_select *s, size_t i, clo_oid_map *again
     return ok;
 }
 
-/* All commits within the limit, with what is left of the depth. A commit that is reached again by a shorter way is visited
- * again; without a limit none is. */
+/* All commits within the limit, with what is left of the depth. A commit that is reached again by a shorter way is
+ * visited again; without a limit none is. */
 static bool within_limit(clo_oid_map *seen, clo_select *s, clo_err *err)
 {
     clo_oid_map again = {0};
@@ -156,13 +161,15 @@ static bool within_limit(clo_oid_map *seen, clo_select *s, clo_err *err)
     uint32_t depth = s->depth_relative ? FOREVER : start_depth(s);
     for (size_t i = 0; i < seen->n; i++) seen->values[i] = depth;
     for (size_t i = 0; ok && i < seen->n; i++) {
-        ok = seen->n <= CLO_SELECT_COMMITS_MAX || clo_fail(err, CLO_ERR_LIMIT, "more than %d commits", CLO_SELECT_COMMITS_MAX);
+        ok = seen->n <= CLO_SELECT_COMMITS_MAX ||
+             clo_fail(err, CLO_ERR_LIMIT, "more than %d commits", CLO_SELECT_COMMITS_MAX);
         ok = ok && visit(seen, s, i, &again, err);
     }
     while (ok && again.n) {
         clo_oid_map now = again;
         again = (clo_oid_map){0};
-        for (size_t k = 0; ok && k < now.n; k++) ok = visit(seen, s, (size_t)(clo_oid_map_find(seen, &now.keys[k]) - seen->values), &again, err);
+        for (size_t k = 0; ok && k < now.n; k++)
+            ok = visit(seen, s, (size_t)(clo_oid_map_find(seen, &now.keys[k]) - seen->values), &again, err);
         clo_oid_map_free(&now);
     }
     clo_oid_map_free(&again);
@@ -197,9 +204,11 @@ static bool settle_shallow(clo_oid_map *seen, clo_select *s, clo_err *err)
 /* --- trees --------------------------------------------------------------------------------------------------------*/
 
 /* Adds a tree and what is in it to `into`, past what is there or in `known`. */
-static bool add_tree(clo_oid_map *into, clo_select *s, const clo_oid_map *known, const clo_oid *oid, size_t depth, bool filtered, clo_err *err);
+static bool add_tree(clo_oid_map *into, clo_select *s, const clo_oid_map *known, const clo_oid *oid, size_t depth,
+                     bool filtered, clo_err *err);
 
-static bool add_blob(clo_oid_map *into, clo_select *s, const clo_oid_map *known, const clo_oid *oid, bool filtered, clo_err *err)
+static bool add_blob(clo_oid_map *into, clo_select *s, const clo_oid_map *known, const clo_oid *oid, bool filtered,
+                     clo_err *err)
 {
     clo_git_kind kind;
     uint64_t size;
@@ -213,7 +222,8 @@ static bool add_blob(clo_oid_map *into, clo_select *s, const clo_oid_map *known,
     return put(into, oid, &is_new, err);
 }
 
-static bool add_tree(clo_oid_map *into, clo_select *s, const clo_oid_map *known, const clo_oid *oid, size_t depth, bool filtered, clo_err *err)
+static bool add_tree(clo_oid_map *into, clo_select *s, const clo_oid_map *known, const clo_oid *oid, size_t depth,
+                     bool filtered, clo_err *err)
 {
     git_tree *t = NULL;
     git_oid id = clo_git_oid(oid);
@@ -222,7 +232,8 @@ static bool add_tree(clo_oid_map *into, clo_select *s, const clo_oid_map *known,
     if (!put(into, oid, &is_new, err)) return false;
     if (!is_new) return true;
     if (depth > DEPTH_MAX) return clo_fail(err, CLO_ERR_LIMIT, "more than %d folders in each other", DEPTH_MAX);
-    if (into->n > CLO_SELECT_OBJECTS_MAX) return clo_fail(err, CLO_ERR_LIMIT, "more than %d objects", CLO_SELECT_OBJECTS_MAX);
+    if (into->n > CLO_SELECT_OBJECTS_MAX)
+        return clo_fail(err, CLO_ERR_LIMIT, "more than %d objects", CLO_SELECT_OBJECTS_MAX);
     int rc = git_tree_lookup(&t, s->g->git, &id);
     if (rc < 0) return clo_git_fail(err, rc, "folder");
     for (size_t i = 0; ok && i < git_tree_entrycount(t); i++) {
@@ -236,7 +247,8 @@ static bool add_tree(clo_oid_map *into, clo_select *s, const clo_oid_map *known,
     return ok;
 }
 
-static bool add_tree_of(clo_oid_map *into, clo_select *s, const clo_oid_map *known, const clo_oid *commit, bool filtered, clo_err *err)
+static bool add_tree_of(clo_oid_map *into, clo_select *s, const clo_oid_map *known, const clo_oid *commit,
+                        bool filtered, clo_err *err)
 {
     git_commit *c = NULL;
     if (!open_commit(&c, s, commit, err)) return false;
@@ -272,11 +284,13 @@ static bool add_tag(void *ctx, const clo_ref *ref, const clo_oid *commit, clo_er
 {
     tagging *t = ctx;
     bool is_new;
-    if (clo_oid_eq(&ref->target, commit) || !clo_oid_map_find(t->seen, commit) || clo_oid_map_find(t->old, commit)) return true;
+    if (clo_oid_eq(&ref->target, commit) || !clo_oid_map_find(t->seen, commit) || clo_oid_map_find(t->old, commit))
+        return true;
     return put(&t->s->objects, &ref->target, &is_new, err);
 }
 
-static bool select_objects(clo_select *s, const clo_oid_map *seen, const clo_oid_map *old, const clo_oid_map *rest, clo_err *err)
+static bool select_objects(clo_select *s, const clo_oid_map *seen, const clo_oid_map *old, const clo_oid_map *rest,
+                           clo_err *err)
 {
     clo_oid_map known = {0};
     bool ok = know_edges(&known, s, seen, old, err), is_new;
@@ -300,8 +314,9 @@ bool clo_select_run(clo_select *s, clo_err *err)
     clo_oid_map seen = {0}, old = {0}, rest = {0};
     bool ok = true, is_new;
     for (size_t i = 0; ok && i < s->haves.n; i++) ok = put(&old, &s->haves.keys[i], &is_new, err);
-    ok = ok && start_commits(&seen, &rest, s, err) && close_over(&s->without, s, NULL, err) && within_limit(&seen, s, err) &&
-         settle_shallow(&seen, s, err) && close_over(&old, s, &s->client_shallow, err) && select_objects(s, &seen, &old, &rest, err);
+    ok = ok && start_commits(&seen, &rest, s, err) && close_over(&s->without, s, NULL, err) &&
+         within_limit(&seen, s, err) && settle_shallow(&seen, s, err) && close_over(&old, s, &s->client_shallow, err) &&
+         select_objects(s, &seen, &old, &rest, err);
     if (ok && s->include_tags) {
         tagging t = {s, &seen, &old};
         ok = clo_revision_each(s->g, CLO_STR("refs/tags/"), add_tag, &t, err);

@@ -8,8 +8,8 @@
  *   ... s.shallow, s.unshallow, s.objects ...
  *   clo_select_free(&s);
  *
- * Source: git's protocol-v2 (fetch) and shallow. A client's shallow commits have no parents for it; a filter leaves out blobs
- * that the client asks for later by their names. */
+ * Source: git's protocol-v2 (fetch) and shallow. A client's shallow commits have no parents for it; a filter leaves
+ * out blobs that the client asks for later by their names. */
 #ifndef CLO_HUB_SELECT_H
 #define CLO_HUB_SELECT_H
 
@@ -23,16 +23,16 @@ typedef struct {
     clo_git *g; /* borrowed */
     /* What is asked. */
     clo_oid_map wants, haves, client_shallow;
-    size_t depth;          /* 0: no limit; 1: the wanted commits alone */
-    bool depth_relative;   /* depth counts from the client's shallow commits */
-    int64_t since_s;       /* 0: no limit; only commits of this time or later */
-    clo_oid_map without;   /* commits that, with all that they lead to, are beyond the limit */
-    bool has_blob_limit;   /* blobs of blob_limit bytes or more are left out */
+    size_t depth;        /* 0: no limit; 1: the wanted commits alone */
+    bool depth_relative; /* depth counts from the client's shallow commits */
+    int64_t since_s;     /* 0: no limit; only commits of this time or later */
+    clo_oid_map without; /* commits that, with all that they lead to, are beyond the limit */
+    bool has_blob_limit; /* blobs of blob_limit bytes or more are left out */
     uint64_t blob_limit;
-    bool include_tags;     /* tag objects of commits that are sent */
+    bool include_tags; /* tag objects of commits that are sent */
     /* What comes out. */
-    clo_oid_map objects;             /* in the order of sending: commits and tags, then trees and blobs */
-    clo_oid_map shallow, unshallow;  /* commits that end the client's history now, or do no more */
+    clo_oid_map objects;            /* in the order of sending: commits and tags, then trees and blobs */
+    clo_oid_map shallow, unshallow; /* commits that end the client's history now, or do no more */
 } clo_select;
 
 CLO_CHECK bool clo_select_want(clo_select *s, const clo_oid *oid, clo_err *err);

@@ -34,7 +34,8 @@ bool clo_lfs_parse(clo_lfs_pointer *out, clo_bytes blob)
     if (s.ptr[0] == '0' && s.len > 2) return false;
     for (size_t i = 0; i + 1 < s.len; i++) {
         if (s.ptr[i] < '0' || s.ptr[i] > '9') return false;
-        if (__builtin_mul_overflow(n, 10, &n) || __builtin_add_overflow(n, (uint64_t)(s.ptr[i] - '0'), &n)) return false;
+        if (__builtin_mul_overflow(n, 10, &n) || __builtin_add_overflow(n, (uint64_t)(s.ptr[i] - '0'), &n))
+            return false;
     }
     if (n > INT64_MAX) return false;
     p.size = n;
@@ -46,7 +47,8 @@ size_t clo_lfs_format(char out[CLO_LFS_POINTER_MAX], const clo_lfs_pointer *p)
 {
     char hex[65];
     clo_sha256_hex(hex, &p->sha256);
-    return (size_t)snprintf(out, CLO_LFS_POINTER_MAX, LINE_1 LINE_2 "%s\n" LINE_3 "%llu\n", hex, (unsigned long long)p->size);
+    return (size_t)snprintf(out, CLO_LFS_POINTER_MAX, LINE_1 LINE_2 "%s\n" LINE_3 "%llu\n", hex,
+                            (unsigned long long)p->size);
 }
 
 /* --- entries ------------------------------------------------------------------------------------------------------*/
@@ -86,7 +88,9 @@ static bool describe(clo_entry *e, clo_git *g, const git_tree_entry *t, clo_err 
     e->is_lfs = false;
     e->is_link = mode == GIT_FILEMODE_LINK;
     e->size = e->pointer_size = 0;
-    e->kind = mode == GIT_FILEMODE_TREE ? CLO_ENTRY_FOLDER : mode == GIT_FILEMODE_COMMIT ? CLO_ENTRY_SUBMODULE : CLO_ENTRY_FILE;
+    e->kind = mode == GIT_FILEMODE_TREE     ? CLO_ENTRY_FOLDER
+              : mode == GIT_FILEMODE_COMMIT ? CLO_ENTRY_SUBMODULE
+                                            : CLO_ENTRY_FILE;
     return e->kind != CLO_ENTRY_FILE || look_into(e, g, err);
 }
 
@@ -112,7 +116,8 @@ static bool copy_path(char out[CLO_PATH_MAX], clo_str path)
 
 static bool no_entry(clo_err *err, clo_str path)
 {
-    return clo_fail(err, CLO_ERR_NOT_FOUND, "no entry '%.*s'", (int)(path.len < 200 ? path.len : 200), path.ptr ? path.ptr : "");
+    return clo_fail(err, CLO_ERR_NOT_FOUND, "no entry '%.*s'", (int)(path.len < 200 ? path.len : 200),
+                    path.ptr ? path.ptr : "");
 }
 
 bool clo_tree_entry(clo_entry *out, clo_git *g, const clo_oid *commit, clo_str path, clo_err *err)
@@ -139,20 +144,22 @@ typedef struct {
     const clo_tree_opts *o;
     clo_entry_fn *fn;
     void *ctx;
-    clo_entry e;      /* its path is the way to where the walk stands */
-    size_t n_told;    /* entries */
-    bool more;        /* the limit stopped the walk */
+    clo_entry e;   /* its path is the way to where the walk stands */
+    size_t n_told; /* entries */
+    bool more;     /* the limit stopped the walk */
 } listing;
 
 static bool list_folder(listing *l, const git_oid *id, size_t len, size_t depth, clo_str after, clo_err *err);
 
-/* One entry, its name put behind path[0, len). `after`: the rest of the path to go on from, relative to its folder, when it
- * leads into this entry; else empty, and the entry is told. */
-static bool list_entry(listing *l, const git_tree_entry *t, size_t len, size_t depth, bool told, clo_str after, clo_err *err)
+/* One entry, its name put behind path[0, len). `after`: the rest of the path to go on from, relative to its folder,
+ * when it leads into this entry; else empty, and the entry is told. */
+static bool list_entry(listing *l, const git_tree_entry *t, size_t len, size_t depth, bool told, clo_str after,
+                       clo_err *err)
 {
     const char *name = git_tree_entry_name(t);
     size_t n = strlen(name), start = len ? len + 1 : 0;
-    if (start + n >= CLO_PATH_MAX) return clo_fail(err, CLO_ERR_LIMIT, "a path of more than %d bytes", CLO_PATH_MAX - 1);
+    if (start + n >= CLO_PATH_MAX)
+        return clo_fail(err, CLO_ERR_LIMIT, "a path of more than %d bytes", CLO_PATH_MAX - 1);
     if (len) l->e.path[len] = '/';
     memcpy(l->e.path + start, name, n + 1);
     if (!told) {
@@ -167,8 +174,8 @@ static bool list_entry(listing *l, const git_tree_entry *t, size_t len, size_t d
     return list_folder(l, git_tree_entry_id(t), start + n, depth + 1, after, err);
 }
 
-/* The first entry that is not before `after` in git's order, which takes a folder's name with a slash. Told is whether that
- * entry, or the folder that leads there, was told already. */
+/* The first entry that is not before `after` in git's order, which takes a folder's name with a slash. Told is
+ * whether that entry, or the folder that leads there, was told already. */
 static size_t first_after(const git_tree *tree, clo_str after, bool *told, clo_str *rest)
 {
     size_t n = git_tree_entrycount(tree), cut = clo_str_find(after, 0, '/');
@@ -186,7 +193,9 @@ static size_t first_after(const git_tree *tree, clo_str after, bool *told, clo_s
     }
     /* The entry is gone: go on behind where it would stand. */
     for (size_t i = 0; i < n; i++)
-        if (clo_str_cmp(clo_str_from(git_tree_entry_name(git_tree_entry_byindex(tree, i))), (clo_str){after.ptr, cut}) > 0) return i;
+        if (clo_str_cmp(clo_str_from(git_tree_entry_name(git_tree_entry_byindex(tree, i))), (clo_str){after.ptr, cut}) >
+            0)
+            return i;
     return n;
 }
 
@@ -209,17 +218,20 @@ static bool list_folder(listing *l, const git_oid *id, size_t len, size_t depth,
 static clo_str inside(clo_str folder, clo_str after)
 {
     if (folder.len == 0) return after;
-    if (!clo_str_starts_with(after, folder) || after.len <= folder.len || after.ptr[folder.len] != '/') return (clo_str){0};
+    if (!clo_str_starts_with(after, folder) || after.len <= folder.len || after.ptr[folder.len] != '/')
+        return (clo_str){0};
     return clo_str_from_off(after, folder.len + 1);
 }
 
-bool clo_tree_each(bool *more, clo_git *g, const clo_oid *commit, const clo_tree_opts *o, clo_entry_fn *fn, void *ctx, clo_err *err)
+bool clo_tree_each(bool *more, clo_git *g, const clo_oid *commit, const clo_tree_opts *o, clo_entry_fn *fn, void *ctx,
+                   clo_err *err)
 {
     listing *l = calloc(1, sizeof *l);
     *more = false;
     if (!l) return clo_fail(err, CLO_ERR_MEMORY, "listing");
     *l = (listing){.g = g, .o = o, .fn = fn, .ctx = ctx};
-    bool ok = clo_tree_entry(&l->e, g, commit, o->path, err) && (l->e.kind == CLO_ENTRY_FOLDER || no_entry(err, o->path));
+    bool ok =
+        clo_tree_entry(&l->e, g, commit, o->path, err) && (l->e.kind == CLO_ENTRY_FOLDER || no_entry(err, o->path));
     if (ok) {
         git_oid id = clo_git_oid(&l->e.oid);
         ok = list_folder(l, &id, o->path.len, 0, inside(o->path, o->after), err);

@@ -54,11 +54,11 @@ typedef struct {
 typedef bool clo_entry_fn(void *ctx, const clo_entry *e, clo_err *err);
 /* Calls fn for the entries of a folder in git's order, folders too, each before what is in it. *more: entries are left.
  * CLO_ERR_NOT_FOUND when the path is no folder of the commit. */
-CLO_CHECK bool clo_tree_each(bool *more, clo_git *g, const clo_oid *commit, const clo_tree_opts *o, clo_entry_fn *fn, void *ctx,
-                             clo_err *err);
+CLO_CHECK bool clo_tree_each(bool *more, clo_git *g, const clo_oid *commit, const clo_tree_opts *o, clo_entry_fn *fn,
+                             void *ctx, clo_err *err);
 
-/* The commit that last changed each path, out[i] for paths[i], found by walking back from `commit`; a path that it does not
- * have gets the zero oid. At most 10,000 commits are looked at: what is older is told as the oldest of them. */
+/* The commit that last changed each path, out[i] for paths[i], found by walking back from `commit`; a path that it
+ * does not have gets the zero oid. At most 10,000 commits are looked at: what is older is told as the oldest of them. */
 CLO_CHECK bool clo_tree_last_commits(clo_oid *out, clo_git *g, const clo_oid *commit, const clo_str *paths, size_t n,
                                      clo_err *err);
 

@@ -11,8 +11,8 @@ static bool note(void *ctx, const clo_op *op, clo_err *err)
 {
     clo_buf *out = ctx;
     (void)err;
-    clo_buf_addf(out, "%d %zu %zu %zu %zu %lld;", (int)op->kind, op->path.len, op->from.len, op->from_rev.len, op->content.len,
-                 (long long)op->size);
+    clo_buf_addf(out, "%d %zu %zu %zu %zu %lld;", (int)op->kind, op->path.len, op->from.len, op->from_rev.len,
+                 op->content.len, (long long)op->size);
     clo_buf_add(out, op->path);
     clo_buf_add(out, clo_str_of(op->content));
     clo_path_check(op->path, NULL) ? clo_buf_add_char(out, 'y') : clo_buf_add_char(out, 'n');

@@ -37,11 +37,13 @@ static void set_up(void)
     snprintf(dir, sizeof dir, "/tmp/cloche-fuzz-XXXXXX");
     if (!mkdtemp(dir) || !clo_db_open(&db, dir, NULL)) abort();
     atexit(remove_dir);
-    if (!clo_stmt_open(&q, db, "INSERT INTO accounts (id, oid, name, kind, created) VALUES (1, 'x', 'a', 'user', 0)", NULL) ||
+    if (!clo_stmt_open(&q, db, "INSERT INTO accounts (id, oid, name, kind, created) VALUES (1, 'x', 'a', 'user', 0)",
+                       NULL) ||
         !clo_stmt_step(&q, &row, NULL))
         abort();
     clo_stmt_close(&q);
-    if (!clo_db_begin(db, NULL) || !clo_repo_create(&repo, db, &o, 1700000000, NULL) || !clo_db_commit(db, NULL)) abort();
+    if (!clo_db_begin(db, NULL) || !clo_repo_create(&repo, db, &o, 1700000000, NULL) || !clo_db_commit(db, NULL))
+        abort();
 }
 
 static bool drop(void *ctx, clo_bytes bytes, clo_err *err)
@@ -62,7 +64,8 @@ static void push(clo_git *g, clo_bytes in)
     clo_push_opts o = {.tmp_dir = dir, .may_update = refuse_all};
     if (!clo_push_open(&p, g, &o, NULL)) abort();
     bool ok = true;
-    for (size_t at = 0; ok && at < in.len; at += 13) ok = clo_push_add(p, (clo_bytes){in.ptr + at, in.len - at < 13 ? in.len - at : 13}, NULL);
+    for (size_t at = 0; ok && at < in.len; at += 13)
+        ok = clo_push_add(p, (clo_bytes){in.ptr + at, in.len - at < 13 ? in.len - at : 13}, NULL);
     if (ok && !clo_push_end(p, drop, NULL, NULL)) ok = false;
     clo_push_close(p);
 }
@@ -84,7 +87,8 @@ static void apply(clo_bytes in)
 {
     clo_buf out = {.max = 1 << 20};
     size_t cut = in.len / 2;
-    if (clo_delta_apply(&out, (clo_bytes){in.ptr, cut}, (clo_bytes){in.ptr + cut, in.len - cut}, NULL)) assert(out.len <= out.max);
+    if (clo_delta_apply(&out, (clo_bytes){in.ptr, cut}, (clo_bytes){in.ptr + cut, in.len - cut}, NULL))
+        assert(out.len <= out.max);
     clo_buf_free(&out);
 }
 

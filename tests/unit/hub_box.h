@@ -36,9 +36,9 @@ typedef struct {
     clo_err err;
 } hub_box;
 
-#define must(call) \
-    do { \
-        if (!(call)) fail_msg("%s: %s", #call, b->err.text); \
+#define must(call)                                                                                                     \
+    do {                                                                                                               \
+        if (!(call)) fail_msg("%s: %s", #call, b->err.text);                                                           \
     } while (0)
 
 static inline void hub_exec(clo_db *db, const char *sql)
@@ -71,8 +71,10 @@ static inline int hub_set_up(void **state)
     hub_box *b = calloc(1, sizeof *b);
     temp_folder_make(b->dir);
     must(clo_db_open(&b->db, b->dir, &b->err));
-    hub_exec(b->db, "INSERT INTO accounts (id, oid, name, kind, created) VALUES (1, '65f0c0ffee0000000000a11c', 'Alice', 'user', 0),"
-                    " (2, '65f0c0ffee0000000000000b', 'lab', 'org', 0)");
+    hub_exec(
+        b->db,
+        "INSERT INTO accounts (id, oid, name, kind, created) VALUES (1, '65f0c0ffee0000000000a11c', 'Alice', 'user', 0),"
+        " (2, '65f0c0ffee0000000000000b', 'lab', 'org', 0)");
     must(hub_make_repo(b, &b->repo, CLO_REPO_MODEL, ALICE, "m"));
     hub_open_git(b);
     *state = b;
@@ -105,7 +107,8 @@ static inline bool hub_may_link(void *ctx, const clo_sha256 *sha256, int64_t *si
 }
 
 /* A commit of operations to a ref; the fault. */
-static inline clo_commit_fault hub_commit_to(hub_box *b, clo_oid *out, const char *ref, const clo_op *ops, size_t n, const char *parent)
+static inline clo_commit_fault hub_commit_to(hub_box *b, clo_oid *out, const char *ref, const clo_op *ops, size_t n,
+                                             const char *parent)
 {
     clo_commit *c = NULL;
     clo_commit_result r = {0};

@@ -96,7 +96,8 @@ static inline bool hub_serve_push(clo_git *g, const char *dir, const clo_buf *bo
     clo_push_opts o = {.tmp_dir = dir, .may_link = hub_may_link, .may_update = hub_may_update};
     bool ok = clo_push_open(&p, g, &o, err);
     for (size_t at = 0; ok && at < body->len; at += 1000)
-        ok = clo_push_add(p, (clo_bytes){(uint8_t *)body->ptr + at, body->len - at < 1000 ? body->len - at : 1000}, err);
+        ok =
+            clo_push_add(p, (clo_bytes){(uint8_t *)body->ptr + at, body->len - at < 1000 ? body->len - at : 1000}, err);
     ok = ok && clo_push_end(p, hub_add_out, out, err);
     clo_push_close(p);
     return ok;
@@ -112,7 +113,8 @@ static inline void hub_serve_one(int fd, clo_db *db, const char *dir, int64_t re
         if (!hub_fill(fd, &in, in.len + 1)) goto done;
     size_t at = (size_t)(end - in.ptr) + 4;
     snprintf(head, sizeof head, "%.*s", (int)at, in.ptr);
-    if (strcmp(hub_header(head, "Expect"), "100-continue") == 0 && write(fd, "HTTP/1.1 100 Continue\r\n\r\n", 25) != 25) goto done;
+    if (strcmp(hub_header(head, "Expect"), "100-continue") == 0 && write(fd, "HTTP/1.1 100 Continue\r\n\r\n", 25) != 25)
+        goto done;
     if (strcmp(hub_header(head, "Transfer-Encoding"), "chunked") == 0) {
         if (!hub_read_chunked(fd, &in, at, &body)) goto done;
     } else {
@@ -126,12 +128,16 @@ static inline void hub_serve_one(int fd, clo_db *db, const char *dir, int64_t re
     bool push = strstr(head, "git-receive-pack") && strstr(head, "git-receive-pack") < strstr(head, "\r\n"), ok;
     bool advert = strncmp(head, "GET", 3) == 0;
     if (!clo_git_open(&g, db, repo, &err)) goto done;
-    if (advert) ok = push ? clo_push_advertise(g, hub_add_out, &out, &err) : clo_fetch_advertise(g, version, hub_add_out, &out, &err);
+    if (advert)
+        ok = push ? clo_push_advertise(g, hub_add_out, &out, &err)
+                  : clo_fetch_advertise(g, version, hub_add_out, &out, &err);
     else if (push) ok = hub_serve_push(g, dir, &body, &out, &err);
     else ok = clo_fetch_answer(g, version, clo_bytes_of(clo_buf_str(&body)), hub_add_out, &out, &err);
     if (!ok) fprintf(stderr, "server: %s\n", err.text);
-    snprintf(head, sizeof head, "HTTP/1.1 %s\r\nContent-Type: application/x-git-%s-%s\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
-             ok ? "200 OK" : "500 Failed", push ? "receive-pack" : "upload-pack", advert ? "advertisement" : "result", out.len);
+    snprintf(head, sizeof head,
+             "HTTP/1.1 %s\r\nContent-Type: application/x-git-%s-%s\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
+             ok ? "200 OK" : "500 Failed", push ? "receive-pack" : "upload-pack", advert ? "advertisement" : "result",
+             out.len);
     clo_buf whole = {0};
     clo_buf_add(&whole, clo_str_from(head));
     clo_buf_add(&whole, clo_buf_str(&out));

@@ -49,7 +49,8 @@ static void random_path(char *out)
     static const char *const parts[] = {"a", "b", "ab", "a.c", "c", "-", "1"};
     out[0] = '\0';
     for (unsigned i = 0, n = 1 + draw(4); i < n; i++)
-        snprintf(out + strlen(out), 64 - strlen(out), "%s%s%s", i ? "/" : "", parts[draw(7)], draw(2) ? parts[draw(7)] : "");
+        snprintf(out + strlen(out), 64 - strlen(out), "%s%s%s", i ? "/" : "", parts[draw(7)],
+                 draw(2) ? parts[draw(7)] : "");
 }
 
 /* Two stars behind something else than a slash: git before 2.41 compares pointers of two texts there, and what it answers
@@ -76,7 +77,8 @@ static void write_lines(hub_box *b, const char *name, char lines[][64], size_t n
 static void random_patterns_match_what_git_matches(void **state)
 {
     hub_box *b = *state;
-    static const char *const parts[] = {"a", "b", "c", "*", "*", "**", "/", "/", "?", ".", "[ab]", "[!a]", "[a-c]", "\\*", "-", "[[:digit:]]", "**/", "/**"};
+    static const char *const parts[] = {"a", "b",    "c",    "*",     "*",   "**", "/",           "/",   "?",
+                                        ".", "[ab]", "[!a]", "[a-c]", "\\*", "-",  "[[:digit:]]", "**/", "/**"};
     static char patterns[1][64], paths[N_PATHS][64];
     for (int i = 0; i < N_PATHS; i++) random_path(paths[i]);
     write_lines(b, "paths", paths, N_PATHS);
@@ -89,11 +91,16 @@ static void random_patterns_match_what_git_matches(void **state)
         snprintf(rule, sizeof rule, "%s filter=lfs\n", patterns[0]);
         write_lines(b, "pattern", patterns, 1);
         char said[N_PATHS * 8 + 1];
-        snprintf(said, sizeof said, "%s", hub_sh(b, "sed 's/$/ filter=lfs/' pattern > w/.gitattributes && cd w && git check-attr --stdin filter < ../paths |"
-                                                    " sed 's/.*: //;s/lfs/1/;s/unspecified/0/' | tr -d '\\n'"));
+        snprintf(
+            said, sizeof said, "%s",
+            hub_sh(
+                b,
+                "sed 's/$/ filter=lfs/' pattern > w/.gitattributes && cd w && git check-attr --stdin filter < ../paths |"
+                " sed 's/.*: //;s/lfs/1/;s/unspecified/0/' | tr -d '\\n'"));
         assert_int_equal(strlen(said), N_PATHS);
         for (int i = 0; i < N_PATHS; i++)
-            if (lfs(rule, paths[i]) != (said[i] == '1')) fail_msg("pattern '%s', path '%s': git says %c", patterns[0], paths[i], said[i]);
+            if (lfs(rule, paths[i]) != (said[i] == '1'))
+                fail_msg("pattern '%s', path '%s': git says %c", patterns[0], paths[i], said[i]);
     }
 }
 
@@ -125,12 +132,14 @@ static void random_ignore_files_ignore_what_git_ignores(void **state)
         must(clo_ignore_parse(&p, clo_str_from(text), &b->err));
         char said[16384];
         said[0] = '\n';
-        snprintf(said + 1, sizeof said - 1, "%s\n", hub_sh(b, "cd w && { git check-ignore --no-index --stdin < ../paths || true; }"));
+        snprintf(said + 1, sizeof said - 1, "%s\n",
+                 hub_sh(b, "cd w && { git check-ignore --no-index --stdin < ../paths || true; }"));
         for (int i = 0; i < N_PATHS; i++) {
             char line[72];
             snprintf(line, sizeof line, "\n%.63s\n", paths[i]);
             bool git = strstr(said, line) != NULL;
-            if (clo_ignore_matches(&p, clo_str_from(paths[i])) != git) fail_msg("rules\n%spath '%s': git says %d", text, paths[i], git);
+            if (clo_ignore_matches(&p, clo_str_from(paths[i])) != git)
+                fail_msg("rules\n%spath '%s': git says %d", text, paths[i], git);
         }
         clo_patterns_free(&p);
     }
@@ -145,7 +154,8 @@ static void a_hostile_pattern_costs_no_more_than_its_length(void **state)
     assert_false(clo_wildmatch((clo_str){pattern, CLO_PATTERN_MAX - 1}, (clo_str){path, 400}));
     assert_true(clo_wildmatch((clo_str){pattern, CLO_PATTERN_MAX - 1}, (clo_str){path, 4000}));
     assert_false(clo_wildmatch((clo_str){pattern, CLO_PATTERN_MAX + 1}, (clo_str){path, 4000}));
-    static const char *const odd[] = {"[", "[!", "[]", "[a", "[a-", "[a-]", "[[:", "[[:x", "[[:x:", "\\", "a\\", "**", "**/", "/**", "***", "[]]", "[\\]"};
+    static const char *const odd[] = {"[",  "[!",  "[]", "[a",  "[a-", "[a-]", "[[:", "[[:x", "[[:x:",
+                                      "\\", "a\\", "**", "**/", "/**", "***",  "[]]", "[\\]"};
     for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++) clo_wildmatch(clo_str_from(odd[i]), CLO_STR("a/b]"));
 }
 
@@ -177,7 +187,8 @@ static void how_a_file_is_sent(void **state)
         {"img.png", 3, {(const uint8_t *)"abc", 3}, false},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        if (clo_upload_is_lfs(&p, clo_str_from(rows[i].path), rows[i].size, rows[i].sample) != rows[i].lfs) fail_msg("row %zu: %s", i, rows[i].path);
+        if (clo_upload_is_lfs(&p, clo_str_from(rows[i].path), rows[i].size, rows[i].sample) != rows[i].lfs)
+            fail_msg("row %zu: %s", i, rows[i].path);
     clo_patterns_free(&p);
 }
 

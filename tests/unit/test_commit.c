@@ -25,17 +25,25 @@ static clo_op lfs(const char *path, const char *sha, int64_t size)
 static void a_commit_is_what_git_would_make(void **state)
 {
     hub_box *b = *state;
-    clo_op ops[] = {hub_file("README.md", "# hello\n"), hub_file("a-b", "1"), hub_file("a.b", "2"), hub_file("a/x", "3"), hub_file("a0", "4"),
-                    hub_file("dir/sub/deep/file.txt", "5"), hub_file("\xc3\xa4 \xe2\x82\xac.txt", "6"), hub_file("empty", "")};
+    clo_op ops[] = {hub_file("README.md", "# hello\n"),
+                    hub_file("a-b", "1"),
+                    hub_file("a.b", "2"),
+                    hub_file("a/x", "3"),
+                    hub_file("a0", "4"),
+                    hub_file("dir/sub/deep/file.txt", "5"),
+                    hub_file("\xc3\xa4 \xe2\x82\xac.txt", "6"),
+                    hub_file("empty", "")};
     clo_op more[] = {remove_file("dir/sub/deep/file.txt"), hub_file("a/x", "33"), remove_file("a0")};
     clo_oid one, two;
     assert_int_equal(hub_commit(b, &one, ops, 8), CLO_COMMIT_OK);
     assert_int_equal(hub_commit(b, &two, more, 3), CLO_COMMIT_OK);
     hub_export(b, "m.git");
-    hub_sh(b, "git clone -q m.git w && cd w && git checkout -q -B main main~2 && git config user.name alice && git config user.email a@x.test &&"
-              " mkdir -p a dir/sub/deep && printf '# hello\\n' > README.md && printf 1 > a-b && printf 2 > a.b && printf 3 > a/x && printf 4 > a0"
-              " && printf 5 > dir/sub/deep/file.txt && printf 6 > '\xc3\xa4 \xe2\x82\xac.txt' && : > empty && git add . &&"
-              " GIT_AUTHOR_DATE='1700000001 +0000' GIT_COMMITTER_DATE='1700000001 +0000' git commit -q -m change");
+    hub_sh(
+        b,
+        "git clone -q m.git w && cd w && git checkout -q -B main main~2 && git config user.name alice && git config user.email a@x.test &&"
+        " mkdir -p a dir/sub/deep && printf '# hello\\n' > README.md && printf 1 > a-b && printf 2 > a.b && printf 3 > a/x && printf 4 > a0"
+        " && printf 5 > dir/sub/deep/file.txt && printf 6 > '\xc3\xa4 \xe2\x82\xac.txt' && : > empty && git add . &&"
+        " GIT_AUTHOR_DATE='1700000001 +0000' GIT_COMMITTER_DATE='1700000001 +0000' git commit -q -m change");
     assert_string_equal(hub_sh(b, "git -C w rev-parse HEAD"), hub_hex(&one));
     hub_sh(b, "cd w && git rm -q dir/sub/deep/file.txt a0 && printf 33 > a/x && git add . &&"
               " GIT_AUTHOR_DATE='1700000001 +0000' GIT_COMMITTER_DATE='1700000001 +0000' git commit -q -m change");
@@ -46,7 +54,8 @@ static void operations_take_effect_in_their_order(void **state)
 {
     hub_box *b = *state;
     clo_oid c;
-    clo_op ops[] = {hub_file("x", "1"), remove_file("x"), hub_file("x", "2"), hub_file("d/y", "1"), remove_file("d"), hub_file("d", "a file now"),
+    clo_op ops[] = {hub_file("x", "1"),     remove_file("x"),     hub_file("x", "2"),
+                    hub_file("d/y", "1"),   remove_file("d"),     hub_file("d", "a file now"),
                     hub_file("p/q/r", "1"), remove_file("p/q/r"), hub_file("p", "too")};
     assert_int_equal(hub_commit(b, &c, ops, 9), CLO_COMMIT_OK);
     assert_string_equal(hub_text(b, &c, "x"), "2");
@@ -64,9 +73,10 @@ static void renames_and_copies_keep_the_object(void **state)
     assert_int_equal(hub_commit(b, &one, ops, 2), CLO_COMMIT_OK);
     clo_op moved = hub_file("b", "1");
     moved.from = CLO_STR("a");
-    clo_op copies[] = {moved,
-                       {.kind = CLO_OP_COPY, .path = CLO_STR("c/w2.bin"), .from = CLO_STR("w.bin")},
-                       {.kind = CLO_OP_COPY, .path = CLO_STR("old-a"), .from = CLO_STR("a"), .from_rev = clo_str_from(hub_hex(&one))}};
+    clo_op copies[] = {
+        moved,
+        {.kind = CLO_OP_COPY, .path = CLO_STR("c/w2.bin"), .from = CLO_STR("w.bin")},
+        {.kind = CLO_OP_COPY, .path = CLO_STR("old-a"), .from = CLO_STR("a"), .from_rev = clo_str_from(hub_hex(&one))}};
     assert_int_equal(hub_commit(b, &two, copies, 3), CLO_COMMIT_OK);
     assert_string_equal(hub_text(b, &two, "a"), "-");
     assert_string_equal(hub_text(b, &two, "b"), "1");
@@ -106,7 +116,8 @@ static void what_is_deleted_must_be_there(void **state)
 static void a_file_and_a_folder_cannot_have_one_name(void **state)
 {
     hub_box *b = *state;
-    clo_op ops[] = {hub_file("d/x", "1"), hub_file("f", "1")}, over = hub_file("d", "1"), under = hub_file("f/x/y", "1");
+    clo_op ops[] = {hub_file("d/x", "1"), hub_file("f", "1")}, over = hub_file("d", "1"),
+           under = hub_file("f/x/y", "1");
     assert_int_equal(hub_commit(b, NULL, ops, 2), CLO_COMMIT_OK);
     assert_int_equal(hub_commit(b, NULL, &over, 1), CLO_COMMIT_BAD_PATH);
     assert_int_equal(hub_commit(b, NULL, &under, 1), CLO_COMMIT_BAD_PATH);
@@ -120,9 +131,39 @@ static void paths_that_could_do_harm_are_refused(void **state)
     for (int i = 0; i < 129; i++) memcpy(deep + 2 * i, "a/", 2);
     memset(wide, 'a', 4100);
     for (int i = 200; i < 4100; i += 200) wide[i] = '/';
-    const char *const bad[] = {"", "/", "/a", "a/", "a//b", ".", "..", "a/../b", "./a", "..\\ddd", "a\\b", ".git", ".git/config", "a/.git/x", ".GIT", ".Git",
-                               ".git ", ".git.", ".git. .", "git~1", "GIT~1/x", ".git::$INDEX_ALLOCATION", ".g\xe2\x80\x8cit", "\xef\xbb\xbf.git", "a\nb",
-                               "a\x01", "a\x7f", "\xff", "\xc0\xae\xc0\xae/x", "\xed\xa0\x80", name_255, deep, wide};
+    const char *const bad[] = {"",
+                               "/",
+                               "/a",
+                               "a/",
+                               "a//b",
+                               ".",
+                               "..",
+                               "a/../b",
+                               "./a",
+                               "..\\ddd",
+                               "a\\b",
+                               ".git",
+                               ".git/config",
+                               "a/.git/x",
+                               ".GIT",
+                               ".Git",
+                               ".git ",
+                               ".git.",
+                               ".git. .",
+                               "git~1",
+                               "GIT~1/x",
+                               ".git::$INDEX_ALLOCATION",
+                               ".g\xe2\x80\x8cit",
+                               "\xef\xbb\xbf.git",
+                               "a\nb",
+                               "a\x01",
+                               "a\x7f",
+                               "\xff",
+                               "\xc0\xae\xc0\xae/x",
+                               "\xed\xa0\x80",
+                               name_255,
+                               deep,
+                               wide};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         clo_op op = hub_file(bad[i], "x");
         clo_commit_fault why = hub_commit(b, NULL, &op, 1);
@@ -131,7 +172,9 @@ static void paths_that_could_do_harm_are_refused(void **state)
         assert_int_equal(hub_commit(b, NULL, &copy, 1), CLO_COMMIT_BAD_PATH);
     }
     name_255[255] = '\0';
-    const char *const good[] = {name_255, ".gitignore", ".github/x", "a.git", "git", "...", "..a", "a b", "a:b", "git~2", ".cache/x", "-x", "\xf0\x9f\x98\x80"};
+    const char *const good[] = {
+        name_255, ".gitignore", ".github/x", "a.git",           "git", "...", "..a", "a b", "a:b",
+        "git~2",  ".cache/x",   "-x",        "\xf0\x9f\x98\x80"};
     clo_op ops[sizeof good / sizeof good[0]];
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) ops[i] = hub_file(good[i], "x");
     assert_int_equal(hub_commit(b, NULL, ops, sizeof good / sizeof good[0]), CLO_COMMIT_OK);
@@ -149,7 +192,8 @@ static void a_stale_parent_is_told(void **state)
     for (char *c = hex; *c; c++) *c = *c >= 'a' && *c <= 'f' ? (char)(*c - 32) : *c;
     assert_int_equal(hub_commit_to(b, &second, "refs/heads/main", &op, 1, hex), CLO_COMMIT_OK);
     assert_int_equal(hub_commit_to(b, NULL, "refs/heads/main", &op, 1, hex), CLO_COMMIT_STALE);
-    assert_string_equal(b->err.text, "The branch was updated since you opened this page. Please refresh and try again.");
+    assert_string_equal(b->err.text,
+                        "The branch was updated since you opened this page. Please refresh and try again.");
     clo_oid_hex(hex, &second);
     hex[7] = '\0';
     assert_int_equal(hub_commit_to(b, NULL, "refs/heads/main", &op, 1, hex), CLO_COMMIT_OK);
@@ -164,7 +208,8 @@ static void large_files_are_pointers_that_their_caller_may_link(void **state)
     hub_box *b = *state;
     clo_oid c;
     static clo_entry e;
-    clo_op ops[] = {lfs("model.safetensors", SHA_ABC, 3), lfs("sub/odd name [1]*.dat", SHA_ABC, -1), lfs("weights", SHA_ABC, 0)};
+    clo_op ops[] = {lfs("model.safetensors", SHA_ABC, 3), lfs("sub/odd name [1]*.dat", SHA_ABC, -1),
+                    lfs("weights", SHA_ABC, 0)};
     assert_int_equal(hub_commit(b, &c, ops, 3), CLO_COMMIT_OK);
     assert_string_equal(hub_text(b, &c, "model.safetensors"), LFS_TEXT(SHA_ABC, "3"));
     assert_string_equal(hub_text(b, &c, "sub/odd name [1]*.dat"), LFS_TEXT(SHA_ABC, "777"));
@@ -174,9 +219,12 @@ static void large_files_are_pointers_that_their_caller_may_link(void **state)
     /* git agrees that all three are LFS, and that no other file became so. */
     hub_export(b, "m.git");
     hub_sh(b, "GIT_LFS_SKIP_SMUDGE=1 git clone -q m.git w");
-    assert_string_equal(hub_sh(b, "cd w && git check-attr filter model.safetensors 'sub/odd name [1]*.dat' weights 'sub/odd name 1x.dat' x/weights README.md"
-                                  " | sed 's/.*: //' | tr '\\n' ' '"),
-                        "lfs lfs lfs unspecified unspecified unspecified ");
+    assert_string_equal(
+        hub_sh(
+            b,
+            "cd w && git check-attr filter model.safetensors 'sub/odd name [1]*.dat' weights 'sub/odd name 1x.dat' x/weights README.md"
+            " | sed 's/.*: //' | tr '\\n' ' '"),
+        "lfs lfs lfs unspecified unspecified unspecified ");
     clo_op not_mine = lfs("x.bin", "ff7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", 3);
     assert_int_equal(hub_commit(b, NULL, &not_mine, 1), CLO_COMMIT_NO_OBJECT);
     assert_non_null(strstr(b->err.text, "x.bin"));
@@ -215,7 +263,10 @@ static void a_change_of_nothing_is_a_commit_too(void **state)
     hub_box *b = *state;
     clo_commit *c = NULL;
     clo_commit_result r;
-    clo_commit_opts o = {.ref = CLO_STR("refs/heads/main"), .summary = CLO_STR("nothing"), .author = {"alice", "a@x.test"}, .now_s = HUB_NOW};
+    clo_commit_opts o = {.ref = CLO_STR("refs/heads/main"),
+                         .summary = CLO_STR("nothing"),
+                         .author = {"alice", "a@x.test"},
+                         .now_s = HUB_NOW};
     must(clo_commit_open(&c, b->g, &b->err) && clo_commit_make(&r, c, &o, &b->err));
     assert_false(r.changed);
     o.summary = CLO_STR("");
@@ -254,7 +305,8 @@ static void the_lines_of_a_request_become_a_commit(void **state)
         "{\"key\":\"header\",\"value\":{\"summary\":\"Upload\",\"description\":\"why\"}}\n"
         "{\"key\":\"file\",\"value\":{\"path\":\"README.md\",\"content\":\"aGVsbG8=\",\"encoding\":\"base64\"}}\n"
         "{\"key\":\"file\",\"value\":{\"path\":\"u\",\"content\":\"h\\u00e4\"}}\n"
-        "{\"key\":\"lfsFile\",\"value\":{\"path\":\"w.bin\",\"algo\":\"sha256\",\"oid\":\"" SHA_ABC "\",\"size\":200000}}\n"
+        "{\"key\":\"lfsFile\",\"value\":{\"path\":\"w.bin\",\"algo\":\"sha256\",\"oid\":\"" SHA_ABC
+        "\",\"size\":200000}}\n"
         "{\"key\":\"copyFile\",\"value\":{\"path\":\"at\",\"srcPath\":\".gitattributes\"}}\n"
         "{\"key\":\"deletedFolder\",\"value\":{\"path\":\"u/\"}}";
     for (size_t piece = 1; piece < sizeof body; piece = piece * 3 + 1) {
@@ -263,11 +315,18 @@ static void the_lines_of_a_request_become_a_commit(void **state)
         clo_commit_result r;
         must(clo_commit_open(&c, b->g, &b->err) && clo_commit_lines_open(&p, add_op, c, &b->err));
         for (size_t at = 0; at < sizeof body - 1; at += piece)
-            must(clo_commit_lines_add(p, (clo_bytes){(const uint8_t *)body + at, sizeof body - 1 - at < piece ? sizeof body - 1 - at : piece}, &b->err));
+            must(clo_commit_lines_add(
+                p, (clo_bytes){(const uint8_t *)body + at, sizeof body - 1 - at < piece ? sizeof body - 1 - at : piece},
+                &b->err));
         must(clo_commit_lines_end(p, &b->err));
         clo_commit_header h = clo_commit_lines_header(p);
-        clo_commit_opts o = {.ref = CLO_STR("refs/heads/main"), .summary = h.summary, .description = h.description, .parent = h.parent,
-                             .author = {"alice", "a@x.test"}, .now_s = HUB_NOW, .may_link = hub_may_link};
+        clo_commit_opts o = {.ref = CLO_STR("refs/heads/main"),
+                             .summary = h.summary,
+                             .description = h.description,
+                             .parent = h.parent,
+                             .author = {"alice", "a@x.test"},
+                             .now_s = HUB_NOW,
+                             .may_link = hub_may_link};
         must(clo_commit_make(&r, c, &o, &b->err));
         assert_string_equal(hub_text(b, &r.commit, "README.md"), "hello");
         assert_string_equal(hub_text(b, &r.commit, "u"), "-");
@@ -310,23 +369,35 @@ static void lines_that_are_no_commit_are_refused_with_their_place(void **state)
         {"no path", HEAD "{\"key\":\"file\",\"value\":{\"content\":\"\"}}", 41},
         {"a path that is a number", HEAD "{\"key\":\"file\",\"value\":{\"path\":1,\"content\":\"\"}}", 41},
         {"no content", HEAD "{\"key\":\"file\",\"value\":{\"path\":\"x\"}}", 41},
-        {"an unknown encoding", HEAD "{\"key\":\"file\",\"value\":{\"path\":\"x\",\"content\":\"\",\"encoding\":\"hex\"}}", 41},
-        {"base64 that is cut", HEAD "{\"key\":\"file\",\"value\":{\"path\":\"x\",\"content\":\"QUJDR\",\"encoding\":\"base64\"}}", 41},
-        {"base64 with more behind its end", HEAD "{\"key\":\"file\",\"value\":{\"path\":\"x\",\"content\":\"QQ==QQ==\",\"encoding\":\"base64\"}}", 41},
-        {"base64 with bits left over", HEAD "{\"key\":\"file\",\"value\":{\"path\":\"x\",\"content\":\"QR==\",\"encoding\":\"base64\"}}", 41},
-        {"base64 with a wrong character", HEAD "{\"key\":\"file\",\"value\":{\"path\":\"x\",\"content\":\"Q-==\",\"encoding\":\"base64\"}}", 41},
-        {"an oid that is too short", HEAD "{\"key\":\"lfsFile\",\"value\":{\"path\":\"x\",\"oid\":\"abcd\",\"size\":1}}", 41},
-        {"another digest", HEAD "{\"key\":\"lfsFile\",\"value\":{\"path\":\"x\",\"algo\":\"md5\",\"oid\":\"" SHA_ABC "\",\"size\":1}}", 41},
-        {"a size below zero", HEAD "{\"key\":\"lfsFile\",\"value\":{\"path\":\"x\",\"oid\":\"" SHA_ABC "\",\"size\":-1}}", 41},
-        {"a size that is no whole number", HEAD "{\"key\":\"lfsFile\",\"value\":{\"path\":\"x\",\"oid\":\"" SHA_ABC "\",\"size\":1.5}}", 41},
+        {"an unknown encoding",
+         HEAD "{\"key\":\"file\",\"value\":{\"path\":\"x\",\"content\":\"\",\"encoding\":\"hex\"}}", 41},
+        {"base64 that is cut",
+         HEAD "{\"key\":\"file\",\"value\":{\"path\":\"x\",\"content\":\"QUJDR\",\"encoding\":\"base64\"}}", 41},
+        {"base64 with more behind its end",
+         HEAD "{\"key\":\"file\",\"value\":{\"path\":\"x\",\"content\":\"QQ==QQ==\",\"encoding\":\"base64\"}}", 41},
+        {"base64 with bits left over",
+         HEAD "{\"key\":\"file\",\"value\":{\"path\":\"x\",\"content\":\"QR==\",\"encoding\":\"base64\"}}", 41},
+        {"base64 with a wrong character",
+         HEAD "{\"key\":\"file\",\"value\":{\"path\":\"x\",\"content\":\"Q-==\",\"encoding\":\"base64\"}}", 41},
+        {"an oid that is too short",
+         HEAD "{\"key\":\"lfsFile\",\"value\":{\"path\":\"x\",\"oid\":\"abcd\",\"size\":1}}", 41},
+        {"another digest",
+         HEAD "{\"key\":\"lfsFile\",\"value\":{\"path\":\"x\",\"algo\":\"md5\",\"oid\":\"" SHA_ABC "\",\"size\":1}}",
+         41},
+        {"a size below zero",
+         HEAD "{\"key\":\"lfsFile\",\"value\":{\"path\":\"x\",\"oid\":\"" SHA_ABC "\",\"size\":-1}}", 41},
+        {"a size that is no whole number",
+         HEAD "{\"key\":\"lfsFile\",\"value\":{\"path\":\"x\",\"oid\":\"" SHA_ABC "\",\"size\":1.5}}", 41},
         {"a copy from nowhere", HEAD "{\"key\":\"copyFile\",\"value\":{\"path\":\"x\"}}", 41},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         clo_commit_lines *p = NULL;
         clo_err err = {0};
         must(clo_commit_lines_open(&p, ignore_op, NULL, &b->err));
-        bool ok = clo_commit_lines_add(p, clo_bytes_of(clo_str_from(rows[i].body)), &err) && clo_commit_lines_end(p, &err);
-        if (ok || err.code != CLO_ERR_FORMAT || err.at != rows[i].at) fail_msg("%s: %d, %d at %llu", rows[i].why, ok, err.code, (unsigned long long)err.at);
+        bool ok =
+            clo_commit_lines_add(p, clo_bytes_of(clo_str_from(rows[i].body)), &err) && clo_commit_lines_end(p, &err);
+        if (ok || err.code != CLO_ERR_FORMAT || err.at != rows[i].at)
+            fail_msg("%s: %d, %d at %llu", rows[i].why, ok, err.code, (unsigned long long)err.at);
         assert_false(clo_commit_lines_end(p, &err));
         clo_commit_lines_close(p);
     }
@@ -366,7 +437,10 @@ static void commit_in_a_loop(const char *dir, int64_t repo, const char *name, in
         snprintf(path, sizeof path, "%s/%d", name, i);
         snprintf(text, sizeof text, "text of %s", path);
         clo_op op = hub_file(path, text);
-        clo_commit_opts o = {.ref = CLO_STR("refs/heads/main"), .summary = clo_str_from(path), .author = {name, ""}, .now_s = HUB_NOW + i};
+        clo_commit_opts o = {.ref = CLO_STR("refs/heads/main"),
+                             .summary = clo_str_from(path),
+                             .author = {name, ""},
+                             .now_s = HUB_NOW + i};
         if (!clo_git_open(&g, db, repo, &err) || !clo_commit_open(&c, g, &err) || !clo_commit_add(c, &op, &err) ||
             !clo_commit_make(&r, c, &o, &err))
             _exit(4);
@@ -436,7 +510,7 @@ static void what_was_acknowledged_survives_a_kill(void **state)
     unsigned seed = 7;
     int n_told = 0;
     for (int round = 0; round < 15; round++) {
-        char name[8];
+        char name[16];
         int fd, status;
         snprintf(name, sizeof name, "k%d", round);
         pid_t pid = start(b, name, 100000, &fd);

@@ -157,8 +157,9 @@ static void refs_that_could_not_lie_in_one_clone_are_refused(void **state)
 {
     hub_box *b = *state;
     clo_oid a = hub_main(b);
-    static const char *const bad[] = {"refs/heads/", "heads/x", "refs/heads/a..b", "refs/heads/a b", "refs/heads/.a", "refs/heads/a.lock",
-                                      "refs/heads/a~1", "refs/heads//a", "refs/heads/a/", "refs/heads/a\x01", "refs/heads/@{", ""};
+    static const char *const bad[] = {"refs/heads/",   "heads/x",           "refs/heads/a..b", "refs/heads/a b",
+                                      "refs/heads/.a", "refs/heads/a.lock", "refs/heads/a~1",  "refs/heads//a",
+                                      "refs/heads/a/", "refs/heads/a\x01",  "refs/heads/@{",   ""};
     must(clo_db_begin(b->db, &b->err));
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         if (clo_ref_set(b->g, slice(bad[i]), &a, NULL, &b->err)) fail_msg("taken: '%s'", bad[i]);

@@ -35,8 +35,8 @@ static int set_up(void **state)
     clo_denial no;
     if (!clo_db_open(&b->db, b->dir, &b->err) || !clo_account_add(&b->alice, b->db, &alice, NOW, &b->err) ||
         !clo_account_add(&b->ben, b->db, &ben, NOW, &b->err) || !clo_account_add(&b->lab, b->db, &lab, NOW, &b->err) ||
-        !clo_member_set(b->db, b->lab.id, b->alice.id, CLO_ROLE_ADMIN, &b->err) ||
-        !clo_member_set(b->db, b->lab.id, b->ben.id, CLO_ROLE_READ, &b->err))
+        !clo_member_set(b->db, b->lab.id, b->alice.id, CLO_MEMBER_ADMIN, &b->err) ||
+        !clo_member_set(b->db, b->lab.id, b->ben.id, CLO_MEMBER_READ, &b->err))
         return -1;
     o.account = b->alice.id;
     if (!clo_token_add(text, b->db, &o, NOW, &b->err) || !clo_keys_open(&keys, b->dir, &b->err)) return -1;

@@ -23,10 +23,12 @@ static void read_file(hub_box *b, clo_buf *out, const char *name)
 /* A history with long deltas, packed by git: with distances or with names of bases. */
 static void make_pack(hub_box *b, clo_buf *out, bool names)
 {
-    hub_sh(b, "rm -rf w p && git init -q w && cd w && git config user.name a && git config user.email a@x && seq 1 400 > f && git add . && git commit -q -m 0 &&"
-              " for i in 1 2 3 4 5; do sed -i \"${i}0s/.*/$i$i/\" f && mkdir -p d && echo $i > d/$i && git add . && git commit -q -m $i; done && git tag -a -m t t &&"
-              " git rev-list --objects --all | cut -c1-40 | git pack-objects -q --stdout --window=20 --depth=20 %s > ../p",
-           names ? "" : "--delta-base-offset");
+    hub_sh(
+        b,
+        "rm -rf w p && git init -q w && cd w && git config user.name a && git config user.email a@x && seq 1 400 > f && git add . && git commit -q -m 0 &&"
+        " for i in 1 2 3 4 5; do sed -i \"${i}0s/.*/$i$i/\" f && mkdir -p d && echo $i > d/$i && git add . && git commit -q -m $i; done && git tag -a -m t t &&"
+        " git rev-list --objects --all | cut -c1-40 | git pack-objects -q --stdout --window=20 --depth=20 %s > ../p",
+        names ? "" : "--delta-base-offset");
     read_file(b, out, "p");
 }
 
@@ -65,7 +67,8 @@ static void a_pack_of_git_s_is_read_whole(void **state)
         }
         assert_int_equal(n, got.n);
         assert_true(n > 20);
-        assert_non_null(strstr(hub_sh(b, "cp p p.pack && git index-pack p.pack && git verify-pack -v p.idx | tail -9"), "chain length"));
+        assert_non_null(strstr(hub_sh(b, "cp p p.pack && git index-pack p.pack && git verify-pack -v p.idx | tail -9"),
+                               "chain length"));
         clo_oid_map_free(&got);
         clo_buf_free(&pack);
     }
@@ -85,8 +88,11 @@ static void what_is_written_git_reads(void **state)
     FILE *f = fopen(path, "wb");
     fwrite(out.ptr, 1, out.len, f);
     fclose(f);
-    hub_sh(b, "git init -q --bare x && git -C x index-pack --strict --stdin < q && git -C x update-ref refs/heads/main $(git -C w rev-parse HEAD) && git -C x fsck --full --strict");
-    assert_string_equal(hub_sh(b, "git -C x rev-list --objects main | wc -l"), hub_sh(b, "git -C w rev-list --objects HEAD | wc -l"));
+    hub_sh(
+        b,
+        "git init -q --bare x && git -C x index-pack --strict --stdin < q && git -C x update-ref refs/heads/main $(git -C w rev-parse HEAD) && git -C x fsck --full --strict");
+    assert_string_equal(hub_sh(b, "git -C x rev-list --objects main | wc -l"),
+                        hub_sh(b, "git -C w rev-list --objects HEAD | wc -l"));
     clo_oid none = {{1}};
     assert_false(clo_pack_write(&o, 0, b->g, &none, 1, &b->err));
     assert_int_equal(b->err.code, CLO_ERR_NOT_FOUND);
@@ -189,7 +195,8 @@ static void bombs_are_refused_before_they_go_off(void **state)
     assert_int_equal(code_of(b, &p), CLO_ERR_LIMIT);
     begin(&p, 2), add_head(&p, 3, 1), add_deflated(&p, CLO_STR("x"));
     assert_int_equal(code_of(b, &p), CLO_ERR_FORMAT);
-    begin(&p, 1), add_head(&p, 3, 1), add_deflated(&p, CLO_STR("x")), add_head(&p, 3, 1), add_deflated(&p, CLO_STR("y"));
+    begin(&p, 1), add_head(&p, 3, 1), add_deflated(&p, CLO_STR("x")), add_head(&p, 3, 1),
+        add_deflated(&p, CLO_STR("y"));
     assert_int_equal(code_of(b, &p), CLO_ERR_FORMAT);
     begin(&p, 0);
     assert_int_equal(code_of(b, &p), CLO_OK);
@@ -206,8 +213,8 @@ static void deltas_that_swell_are_counted(void **state)
     hub_box *b = *state;
     clo_buf p = {0}, delta = {0};
     char *base = calloc(1, 65536);
-    clo_buf_add(&delta, CLO_STR("\x80\x80\x04")); /* base 65,536 */
-    clo_buf_add(&delta, CLO_STR("\x80\x80\x80\x04")); /* result 8,388,608 */
+    clo_buf_add(&delta, CLO_STR("\x80\x80\x04"));                       /* base 65,536 */
+    clo_buf_add(&delta, CLO_STR("\x80\x80\x80\x04"));                   /* result 8,388,608 */
     for (int i = 0; i < 128; i++) clo_buf_add_char(&delta, (char)0x80); /* copy 65,536 bytes from 0 */
     begin(&p, 301);
     size_t first = p.len;
@@ -241,7 +248,8 @@ static void deltas_without_a_base_are_refused(void **state)
     assert_int_equal(code_of(b, &p), CLO_ERR_FORMAT);
     begin(&p, 1), add_head(&p, 6, 4), clo_buf_add_char(&p, 12), add_deflated(&p, (clo_str){delta, 4}); /* of the head */
     assert_int_equal(code_of(b, &p), CLO_ERR_FORMAT);
-    begin(&p, 1), add_head(&p, 6, 4), clo_buf_add(&p, (clo_str){"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f", 11}), add_deflated(&p, (clo_str){delta, 4});
+    begin(&p, 1), add_head(&p, 6, 4), clo_buf_add(&p, (clo_str){"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f", 11}),
+        add_deflated(&p, (clo_str){delta, 4});
     assert_int_equal(code_of(b, &p), CLO_ERR_FORMAT);
     clo_buf_free(&p);
 }
@@ -276,7 +284,8 @@ static void a_delta_reads_and_writes_within_its_bounds(void **state)
         clo_err err = {0};
         char *exact = malloc(rows[i].delta.len + 1);
         memcpy(exact, rows[i].delta.ptr, rows[i].delta.len);
-        bool ok = clo_delta_apply(&out, clo_bytes_of(CLO_STR("base")), (clo_bytes){(uint8_t *)exact, rows[i].delta.len}, &err);
+        bool ok = clo_delta_apply(&out, clo_bytes_of(CLO_STR("base")), (clo_bytes){(uint8_t *)exact, rows[i].delta.len},
+                                  &err);
         if (ok != rows[i].ok) fail_msg("%s: %s", rows[i].why, err.text);
         free(exact);
         clo_buf_free(&out);
@@ -290,10 +299,11 @@ static void lines_are_cut_by_their_length(void **state)
         clo_str in;
         clo_pkt_result want;
     } rows[] = {
-        {CLO_STR("0000"), CLO_PKT_DONE}, {CLO_STR("0001"), CLO_PKT_DONE}, {CLO_STR("0002"), CLO_PKT_DONE}, {CLO_STR("0003"), CLO_PKT_BAD},
-        {CLO_STR("0004"), CLO_PKT_DONE}, {CLO_STR("0006a\n"), CLO_PKT_DONE}, {CLO_STR("0006a"), CLO_PKT_MORE}, {CLO_STR("000"), CLO_PKT_MORE},
-        {CLO_STR(""), CLO_PKT_MORE}, {CLO_STR("fff0"), CLO_PKT_MORE}, {CLO_STR("fff1"), CLO_PKT_BAD}, {CLO_STR("-001"), CLO_PKT_BAD},
-        {CLO_STR("0x04"), CLO_PKT_BAD}, {CLO_STR("   4"), CLO_PKT_BAD}, {CLO_STR("00GA"), CLO_PKT_BAD},
+        {CLO_STR("0000"), CLO_PKT_DONE},  {CLO_STR("0001"), CLO_PKT_DONE}, {CLO_STR("0002"), CLO_PKT_DONE},
+        {CLO_STR("0003"), CLO_PKT_BAD},   {CLO_STR("0004"), CLO_PKT_DONE}, {CLO_STR("0006a\n"), CLO_PKT_DONE},
+        {CLO_STR("0006a"), CLO_PKT_MORE}, {CLO_STR("000"), CLO_PKT_MORE},  {CLO_STR(""), CLO_PKT_MORE},
+        {CLO_STR("fff0"), CLO_PKT_MORE},  {CLO_STR("fff1"), CLO_PKT_BAD},  {CLO_STR("-001"), CLO_PKT_BAD},
+        {CLO_STR("0x04"), CLO_PKT_BAD},   {CLO_STR("   4"), CLO_PKT_BAD},  {CLO_STR("00GA"), CLO_PKT_BAD},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         clo_pkt p;

@@ -8,10 +8,26 @@ static void names_are_checked_by_the_rules_of_the_hub(void **state)
         const char *name;
         bool ok;
     } rows[] = {
-        {"m", true},          {"SmolLM2-135M_x.y", true}, {"_a_", true},   {"9", true},     {"a-b", true},
-        {"", false},          {"-a", false},              {"a-", false},   {".a", false},   {"a.", false},
-        {"a--b", false},      {"a..b", false},            {"a b", false},  {"a/b", false},  {"x.git", false},
-        {"x.GIT", false},     {"\xc3\xa4", false},        {"a\nb", false}, {"a%b", false},  {"git", true},
+        {"m", true},
+        {"SmolLM2-135M_x.y", true},
+        {"_a_", true},
+        {"9", true},
+        {"a-b", true},
+        {"", false},
+        {"-a", false},
+        {"a-", false},
+        {".a", false},
+        {"a.", false},
+        {"a--b", false},
+        {"a..b", false},
+        {"a b", false},
+        {"a/b", false},
+        {"x.git", false},
+        {"x.GIT", false},
+        {"\xc3\xa4", false},
+        {"a\nb", false},
+        {"a%b", false},
+        {"git", true},
         {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", true},
         {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false},
     };
@@ -35,7 +51,8 @@ static void a_new_repository_has_one_commit_with_its_attributes(void **state)
     assert_string_equal(hub_sh(b, "git -C m.git log --format='%%H %%s|%%an|%%ae|%%ad' --date=unix main"),
                         hub_sh(b, "echo '%s initial commit|alice|a@x.test|1700000000'", hub_hex(&main)));
     assert_string_equal(hub_sh(b, "git -C m.git ls-tree --name-only -r main"), ".gitattributes");
-    assert_non_null(strstr(hub_text(b, &main, ".gitattributes"), "*.safetensors filter=lfs diff=lfs merge=lfs -text\n"));
+    assert_non_null(
+        strstr(hub_text(b, &main, ".gitattributes"), "*.safetensors filter=lfs diff=lfs merge=lfs -text\n"));
     assert_null(strstr(hub_text(b, &main, ".gitattributes"), "*.png"));
     must(hub_make_repo(b, &b->repo, CLO_REPO_DATASET, LAB, "d"));
     hub_open_git(b);
@@ -49,9 +66,11 @@ static void the_first_commit_is_what_git_would_make(void **state)
     hub_box *b = *state;
     clo_oid main = hub_main(b);
     hub_export(b, "m.git");
-    hub_sh(b, "git -C m.git show main:.gitattributes > attributes && git init -q w && cp attributes w/.gitattributes && cd w && git add . &&"
-              " GIT_AUTHOR_DATE='1700000000 +0000' GIT_COMMITTER_DATE='1700000000 +0000' git -c user.name=alice -c user.email=a@x.test"
-              " commit -q -m 'initial commit'");
+    hub_sh(
+        b,
+        "git -C m.git show main:.gitattributes > attributes && git init -q w && cp attributes w/.gitattributes && cd w && git add . &&"
+        " GIT_AUTHOR_DATE='1700000000 +0000' GIT_COMMITTER_DATE='1700000000 +0000' git -c user.name=alice -c user.email=a@x.test"
+        " commit -q -m 'initial commit'");
     assert_string_equal(hub_sh(b, "git -C w rev-parse HEAD"), hub_hex(&main));
 }
 
@@ -59,8 +78,14 @@ static void files_given_at_the_making_stand_in_the_first_commit(void **state)
 {
     hub_box *b = *state;
     const clo_repo_file files[] = {{CLO_STR("README.md"), clo_bytes_of(CLO_STR("---\nlicense: mit\n---\n"))}};
-    clo_repo_opts o = {.type = CLO_REPO_SPACE, .owner = LAB, .name = CLO_STR("s"), .author = {"alice", ""}, .files = files, .n_files = 1};
-    must(clo_db_begin(b->db, &b->err) && clo_repo_create(&b->repo, b->db, &o, HUB_NOW, &b->err) && clo_db_commit(b->db, &b->err));
+    clo_repo_opts o = {.type = CLO_REPO_SPACE,
+                       .owner = LAB,
+                       .name = CLO_STR("s"),
+                       .author = {"alice", ""},
+                       .files = files,
+                       .n_files = 1};
+    must(clo_db_begin(b->db, &b->err) && clo_repo_create(&b->repo, b->db, &o, HUB_NOW, &b->err) &&
+         clo_db_commit(b->db, &b->err));
     hub_open_git(b);
     clo_oid main = hub_main(b);
     assert_string_equal(hub_text(b, &main, "README.md"), "---\nlicense: mit\n---\n");
@@ -145,8 +170,10 @@ static void a_deleted_repository_leaves_no_rows(void **state)
     bool row, moved;
     must(move(b, &r, LAB, "n"));
     must(clo_db_begin(b->db, &b->err) && clo_repo_delete(b->db, r.id, &b->err) && clo_db_commit(b->db, &b->err));
-    must(clo_stmt_open(&q, b->db, "SELECT (SELECT count(*) FROM refs) + (SELECT count(*) FROM repo_objects) +"
-                                  " (SELECT count(*) FROM repo_moves) + (SELECT count(*) FROM repos)", &b->err));
+    must(clo_stmt_open(&q, b->db,
+                       "SELECT (SELECT count(*) FROM refs) + (SELECT count(*) FROM repo_objects) +"
+                       " (SELECT count(*) FROM repo_moves) + (SELECT count(*) FROM repos)",
+                       &b->err));
     must(clo_stmt_step(&q, &row, &b->err));
     assert_int_equal(clo_stmt_get_int(&q, 0), 0);
     clo_stmt_close(&q);
@@ -168,6 +195,35 @@ static void settings_are_kept(void **state)
     must(clo_repo_get(&got, b->db, r.id, &b->err));
     assert_true(got.is_private && got.disabled && got.gated == CLO_GATED_MANUAL);
     assert_int_equal(got.modified_s, HUB_NOW + 5);
+}
+
+static void a_duplicate_has_the_same_branches_and_lives_its_own_life(void **state)
+{
+    hub_box *b = *state;
+    clo_op op = hub_file("x", "1"), more = hub_file("y", "2");
+    clo_oid head, got;
+    clo_repo copy, first = b->repo;
+    clo_repo_opts o = {.owner = LAB, .name = CLO_STR("copy"), .is_private = true};
+    assert_int_equal(hub_commit(b, &head, &op, 1), CLO_COMMIT_OK);
+    must(clo_db_begin(b->db, &b->err) && clo_pull_create(b->g, 1, &b->err) && clo_db_commit(b->db, &b->err));
+    must(clo_db_begin(b->db, &b->err) && clo_repo_duplicate(&copy, b->db, &first, &o, HUB_NOW, &b->err) &&
+         clo_db_commit(b->db, &b->err));
+    assert_true(copy.is_private && copy.type == CLO_REPO_MODEL);
+    b->repo = copy;
+    hub_open_git(b);
+    got = hub_main(b);
+    assert_true(clo_oid_eq(&got, &head));
+    assert_false(clo_revision_find(&got, b->g, CLO_STR("refs/pr/1"), &b->err));
+    assert_int_equal(hub_commit(b, &got, &more, 1), CLO_COMMIT_OK);
+    must(clo_db_begin(b->db, &b->err) && clo_repo_delete(b->db, first.id, &b->err) && clo_db_commit(b->db, &b->err));
+    int64_t n;
+    must(clo_git_sweep(&n, b->db, &b->err));
+    hub_export(b, "copy.git");
+    assert_string_equal(hub_text(b, &got, "x"), "1");
+    must(clo_db_begin(b->db, &b->err));
+    assert_false(clo_repo_duplicate(&copy, b->db, &b->repo, &o, HUB_NOW, &b->err));
+    assert_int_equal(b->err.code, CLO_ERR_DENIED);
+    clo_db_rollback(b->db);
 }
 
 static bool note(void *ctx, const clo_repo *r, clo_err *err)
@@ -216,6 +272,7 @@ int main(void)
         T(a_name_is_taken_once_for_each_type),
         T(an_old_id_leads_to_the_new_one_until_somebody_takes_it),
         T(a_deleted_repository_leaves_no_rows),
+        T(a_duplicate_has_the_same_branches_and_lives_its_own_life),
         T(settings_are_kept),
         T(lists_are_filtered_and_paged),
     };

@@ -29,12 +29,23 @@ static void a_revision_is_an_id_a_ref_a_branch_a_tag_or_a_prefix(void **state)
     must(change(clo_branch_create(b->g, CLO_STR("dev"), (clo_str){hex, 40}, &b->err)));
     must(change(clo_tag_create(b->g, CLO_STR("v1"), CLO_STR("dev"), CLO_STR(""), &by, HUB_NOW, &b->err)));
     must(change(clo_tag_create(b->g, CLO_STR("v2"), (clo_str){hex, 7}, CLO_STR("the second"), &by, HUB_NOW, &b->err)));
-    must(change(clo_tag_create(b->g, CLO_STR("dev"), CLO_STR("main"), CLO_STR(""), &by, HUB_NOW, &b->err))); /* a branch's name */
+    must(change(clo_tag_create(b->g, CLO_STR("dev"), CLO_STR("main"), CLO_STR(""), &by, HUB_NOW,
+                               &b->err))); /* a branch's name */
     must(change(clo_pull_create(b->g, 1, &b->err)));
     static const char *const at_first[] = {"dev", "v1", "v2", "refs/heads/dev", "refs/tags/v1", "refs/tags/v2"};
     static const char *const at_second[] = {"main", "refs/heads/main", "refs/pr/1", "refs/tags/dev"};
-    static const char *const nothing[] = {"", "x", "refs/heads/x", "refs/pr/2", "heads/main", "HEAD~1", "main^", "main@{0}", ":x", "../main",
-                                          "0000000000000000000000000000000000000000", "refs/heads/"};
+    static const char *const nothing[] = {"",
+                                          "x",
+                                          "refs/heads/x",
+                                          "refs/pr/2",
+                                          "heads/main",
+                                          "HEAD~1",
+                                          "main^",
+                                          "main@{0}",
+                                          ":x",
+                                          "../main",
+                                          "0000000000000000000000000000000000000000",
+                                          "refs/heads/"};
     for (size_t i = 0; i < sizeof at_first / sizeof at_first[0]; i++)
         if (!is_at(b, at_first[i], &first)) fail_msg("%s", at_first[i]);
     for (size_t i = 0; i < sizeof at_second / sizeof at_second[0]; i++)
@@ -56,7 +67,9 @@ static void a_revision_is_an_id_a_ref_a_branch_a_tag_or_a_prefix(void **state)
     must(clo_tree_entry(&e, b->g, &first, CLO_STR(".gitattributes"), &b->err));
     assert_false(is_at(b, hub_hex(&e.oid), &first));
     hub_export(b, "r.git");
-    assert_string_equal(hub_sh(b, "git -C r.git for-each-ref --format='%%(objecttype) %%(contents:subject)' refs/tags/v2"), "tag the second");
+    assert_string_equal(
+        hub_sh(b, "git -C r.git for-each-ref --format='%%(objecttype) %%(contents:subject)' refs/tags/v2"),
+        "tag the second");
 }
 
 static void an_id_of_another_repository_is_no_revision(void **state)
@@ -81,11 +94,13 @@ static void branches_and_tags_answer_as_clients_expect(void **state)
     assert_string_equal(b->err.text, "Reference refs/heads/dev already exists");
     assert_false(change(clo_branch_create(b->g, CLO_STR("y"), CLO_STR("nowhere"), &b->err)));
     assert_int_equal(b->err.code, CLO_ERR_NOT_FOUND);
-    static const char *const bad[] = {"", "a b", "refs/heads/x", "HEAD", "-x", "a..b", "x.lock", "0123456789012345678901234567890123456789"};
+    static const char *const bad[] = {"",   "a b",  "refs/heads/x", "HEAD",
+                                      "-x", "a..b", "x.lock",       "0123456789012345678901234567890123456789"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         if (change(clo_branch_create(b->g, clo_str_from(bad[i]), CLO_STR(""), &b->err))) fail_msg("'%s'", bad[i]);
         assert_int_equal(b->err.code, CLO_ERR_USAGE);
-        assert_false(change(clo_tag_create(b->g, clo_str_from(bad[i]), CLO_STR("main"), CLO_STR(""), &by, HUB_NOW, &b->err)));
+        assert_false(
+            change(clo_tag_create(b->g, clo_str_from(bad[i]), CLO_STR("main"), CLO_STR(""), &by, HUB_NOW, &b->err)));
         assert_int_equal(b->err.code, CLO_ERR_USAGE);
     }
     assert_false(change(clo_branch_delete(b->g, CLO_STR("main"), &b->err)));
@@ -119,7 +134,8 @@ static void refs_are_listed_with_their_commits(void **state)
     must(clo_revision_each(b->g, CLO_STR("refs/heads/"), note_ref, out, &b->err));
     must(clo_revision_each(b->g, CLO_STR("refs/tags/"), note_ref, out, &b->err));
     must(clo_revision_each(b->g, CLO_STR("refs/pr/"), note_ref, out, &b->err));
-    snprintf(want, sizeof want, "refs/heads/a=%.7s refs/heads/main=%.7s refs/tags/v1=%.7s ", hub_hex(&main), hub_hex(&main), hub_hex(&main));
+    snprintf(want, sizeof want, "refs/heads/a=%.7s refs/heads/main=%.7s refs/tags/v1=%.7s ", hub_hex(&main),
+             hub_hex(&main), hub_hex(&main));
     assert_string_equal(out, want);
 }
 
@@ -142,9 +158,13 @@ static void history_is_newest_first_and_paged(void **state)
         snprintf(text, sizeof text, "%d", i);
         snprintf(summary, sizeof summary, "c%d", i);
         clo_op op = hub_file("x", text);
-        clo_commit_opts o = {.ref = CLO_STR("refs/heads/main"), .summary = clo_str_from(summary), .description = CLO_STR("why\nso"),
-                             .author = by, .now_s = HUB_NOW}; /* one second for all */
-        must(clo_commit_open(&c, b->g, &b->err) && clo_commit_add(c, &op, &b->err) && clo_commit_make(&r, c, &o, &b->err));
+        clo_commit_opts o = {.ref = CLO_STR("refs/heads/main"),
+                             .summary = clo_str_from(summary),
+                             .description = CLO_STR("why\nso"),
+                             .author = by,
+                             .now_s = HUB_NOW}; /* one second for all */
+        must(clo_commit_open(&c, b->g, &b->err) && clo_commit_add(c, &op, &b->err) &&
+             clo_commit_make(&r, c, &o, &b->err));
         clo_commit_close(c);
     }
     clo_oid main = hub_main(b);
@@ -194,7 +214,8 @@ static void commits_go_to_branches_and_pull_requests_alone(void **state)
     clo_oid_hex(hex, &main);
     must(change(clo_pull_create(b->g, 2, &b->err)));
     must(change(clo_tag_create(b->g, CLO_STR("v1"), CLO_STR("main"), CLO_STR(""), &by, HUB_NOW, &b->err)));
-    static const char *const good[][2] = {{"main", "refs/heads/main"}, {"refs/heads/main", "refs/heads/main"}, {"refs/pr/2", "refs/pr/2"}};
+    static const char *const good[][2] = {
+        {"main", "refs/heads/main"}, {"refs/heads/main", "refs/heads/main"}, {"refs/pr/2", "refs/pr/2"}};
     for (size_t i = 0; i < 3; i++) {
         must(clo_revision_branch(ref, &head, b->g, clo_str_from(good[i][0]), &b->err));
         assert_string_equal(ref, good[i][1]);

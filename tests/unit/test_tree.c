@@ -51,7 +51,8 @@ static bool note(void *ctx, const clo_entry *e, clo_err *err)
 {
     notes *s = ctx;
     (void)err;
-    snprintf(s->text + strlen(s->text), sizeof s->text - strlen(s->text), "%s%s ", e->path, e->kind == CLO_ENTRY_FOLDER ? "/" : "");
+    snprintf(s->text + strlen(s->text), sizeof s->text - strlen(s->text), "%s%s ", e->path,
+             e->kind == CLO_ENTRY_FOLDER ? "/" : "");
     snprintf(s->last, sizeof s->last, "%s", e->path);
     s->n++;
     return true;
@@ -60,7 +61,8 @@ static bool note(void *ctx, const clo_entry *e, clo_err *err)
 static void folders_are_listed_with_what_is_in_them(void **state)
 {
     hub_box *b = *state;
-    clo_op ops[] = {hub_file("a-b", "1"), hub_file("a/x/y", "22"), hub_file("a/z", "3"), hub_file("a0", "4"), hub_file("z/1/2/3", "5")};
+    clo_op ops[] = {hub_file("a-b", "1"), hub_file("a/x/y", "22"), hub_file("a/z", "3"), hub_file("a0", "4"),
+                    hub_file("z/1/2/3", "5")};
     clo_oid c;
     assert_int_equal(hub_commit(b, &c, ops, 5), CLO_COMMIT_OK);
     static const struct {
@@ -195,7 +197,8 @@ static void the_last_change_of_each_path_is_git_s(void **state)
     paths[n++] = CLO_STR("not/there");
     must(clo_tree_last_commits(got, b->g, &main, paths, n, &b->err));
     for (size_t i = 0; i + 1 < n; i++)
-        assert_string_equal(hub_hex(&got[i]), hub_sh(b, "git -C m.git log -1 --format=%%H main -- '%.*s'", (int)paths[i].len, paths[i].ptr));
+        assert_string_equal(hub_hex(&got[i]), hub_sh(b, "git -C m.git log -1 --format=%%H main -- '%.*s'",
+                                                     (int)paths[i].len, paths[i].ptr));
     assert_true(clo_oid_is_zero(&got[n - 1]));
 }
 
