@@ -12,7 +12,7 @@ _cloche() {
     local word=${COMP_WORDS[COMP_CWORD]} options=
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W 'run replay serve ps stop import list show rm inspect tokenize render embed logits quantize perplexity key user org token audit bench doctor version help' -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W 'run replay serve ps stop import list show rm inspect tokenize render embed logits quantize perplexity key user org token repo audit bench doctor version help' -- "$word")
         return
     fi
     case ${COMP_WORDS[1]} in
