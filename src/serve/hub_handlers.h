@@ -38,5 +38,13 @@ void clo_hub_raw(clo_hub_call *c);
 void clo_hub_preupload(clo_hub_call *c);
 void clo_hub_commit_begin(clo_hub_call *c);
 void clo_hub_commit_run(clo_hub_call *c);
+/* A clo_may_link_fn of a call. */
+bool clo_hub_may_link(void *ctx, const clo_sha256 *sha256, int64_t *size, clo_err *err);
+
+/* hub_git.c */
+void clo_hub_git_refs(clo_hub_call *c);
+void clo_hub_git_fetch(clo_hub_call *c);
+void clo_hub_git_push_begin(clo_hub_call *c);
+void clo_hub_git_push(clo_hub_call *c);
 
 #endif
