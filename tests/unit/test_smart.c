@@ -228,6 +228,12 @@ static void refs_that_are_not_the_pusher_s_stay(void **state)
     hub_sh(b, "cd src && git push -q --force origin side:refs/pr/1 2>&1");
     assert_string_equal(hub_sh(b, "git ls-remote " URL " refs/pr/1 | cut -f1", s->http.port),
                         hub_sh(b, "git -C src rev-parse side"));
+    /* What is no commit in the end can be no tag: lists of tags are lists of commits. */
+    hub_sh(b, "cd src && git tag -a -m x blob $(git rev-parse HEAD:long.txt) && git tag -a -m x tree 'HEAD^{tree}' && git tag -a -m x twice heavy &&"
+              " git push -q origin twice 2>&1");
+    says(refusal(s, "origin blob"), "no commit");
+    says(refusal(s, "origin tree"), "no commit");
+    says(refusal(s, "origin $(git rev-parse HEAD:long.txt):refs/tags/plain"), "no commit");
     says(refusal(s, "origin main~2:main"), "non-fast-forward");
     /* One that is good beside one that is not. */
     hub_sh(b, "cd src && ! git push origin main:refs/heads/good main:refs/pr/9 2>&1");
