@@ -47,4 +47,16 @@ void clo_hub_git_fetch(clo_hub_call *c);
 void clo_hub_git_push_begin(clo_hub_call *c);
 void clo_hub_git_push(clo_hub_call *c);
 
+/* hub_people.c */
+void clo_hub_whoami(clo_hub_call *c);
+void clo_hub_user_overview(clo_hub_call *c);
+void clo_hub_user_followers(clo_hub_call *c);
+void clo_hub_org_overview(clo_hub_call *c);
+void clo_hub_org_members(clo_hub_call *c);
+void clo_hub_org_followers(clo_hub_call *c);
+void clo_hub_validate_yaml(clo_hub_call *c);
+void clo_hub_agent_harnesses(clo_hub_call *c);
+void clo_hub_telemetry(clo_hub_call *c);
+void clo_hub_not_here(clo_hub_call *c);
+
 #endif

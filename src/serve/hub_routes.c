@@ -2,6 +2,26 @@
 #include "serve/hub_handlers.h"
 
 static const clo_hub_route routes[] = {
+    {"GET", "/api/whoami-v2", CLO_HUB_KNOWN, .run = clo_hub_whoami},
+    {"GET", "/api/users/{x}/overview", CLO_HUB_OPEN, .run = clo_hub_user_overview},
+    {"GET", "/api/users/{x}/followers", CLO_HUB_OPEN, .run = clo_hub_user_followers},
+    {"GET", "/api/users/{x}/following", CLO_HUB_OPEN, .run = clo_hub_user_followers},
+    {"GET", "/api/organizations/{x}/overview", CLO_HUB_OPEN, .run = clo_hub_org_overview},
+    {"GET", "/api/organizations/{x}/members", CLO_HUB_OPEN, .run = clo_hub_org_members},
+    {"GET", "/api/organizations/{x}/followers", CLO_HUB_OPEN, .run = clo_hub_org_followers},
+    {"POST", "/api/validate-yaml", CLO_HUB_OPEN, .run = clo_hub_validate_yaml},
+
+    {"GET", "/api/agent-harnesses", CLO_HUB_OPEN, .run = clo_hub_agent_harnesses},
+    {"*", "/api/telemetry/*", CLO_HUB_OPEN, .run = clo_hub_telemetry},
+    {"*", "/api/daily_papers", CLO_HUB_OPEN, .run = clo_hub_not_here},
+    {"*", "/api/papers/*", CLO_HUB_OPEN, .run = clo_hub_not_here},
+    {"*", "/api/jobs/*", CLO_HUB_OPEN, .run = clo_hub_not_here},
+    {"*", "/api/scheduled-jobs/*", CLO_HUB_OPEN, .run = clo_hub_not_here},
+    {"*", "/api/buckets/*", CLO_HUB_OPEN, .run = clo_hub_not_here},
+    {"*", "/api/kernels/*", CLO_HUB_OPEN, .run = clo_hub_not_here},
+    {"*", "/api/settings/webhooks", CLO_HUB_OPEN, .run = clo_hub_not_here},
+    {"*", "/api/settings/webhooks/*", CLO_HUB_OPEN, .run = clo_hub_not_here},
+
     {"POST", "/api/repos/create", CLO_HUB_KNOWN, .run = clo_hub_repo_create},
     {"DELETE", "/api/repos/delete", CLO_HUB_KNOWN, .run = clo_hub_repo_remove},
     {"POST", "/api/repos/move", CLO_HUB_KNOWN, .run = clo_hub_repo_move},
