@@ -14,6 +14,13 @@ void clo_hub_auth_check(clo_hub_call *c);
 /* hub_info.c */
 void clo_hub_repo_info(clo_hub_call *c);
 
+/* hub_list.c */
+void clo_hub_models(clo_hub_call *c);
+void clo_hub_datasets(clo_hub_call *c);
+void clo_hub_spaces(clo_hub_call *c);
+void clo_hub_model_tags(clo_hub_call *c);
+void clo_hub_dataset_tags(clo_hub_call *c);
+
 /* hub_tree.c */
 void clo_hub_tree(clo_hub_call *c);
 void clo_hub_paths_info(clo_hub_call *c);

@@ -11,6 +11,12 @@ static const clo_hub_route routes[] = {
     {"GET", "/api/organizations/{x}/followers", CLO_HUB_OPEN, .run = clo_hub_org_followers},
     {"POST", "/api/validate-yaml", CLO_HUB_OPEN, .run = clo_hub_validate_yaml},
 
+    {"GET", "/api/models", CLO_HUB_OPEN, .run = clo_hub_models},
+    {"GET", "/api/datasets", CLO_HUB_OPEN, .run = clo_hub_datasets},
+    {"GET", "/api/spaces", CLO_HUB_OPEN, .run = clo_hub_spaces},
+    {"GET", "/api/models-tags-by-type", CLO_HUB_OPEN, .run = clo_hub_model_tags},
+    {"GET", "/api/datasets-tags-by-type", CLO_HUB_OPEN, .run = clo_hub_dataset_tags},
+
     {"GET", "/api/agent-harnesses", CLO_HUB_OPEN, .run = clo_hub_agent_harnesses},
     {"*", "/api/telemetry/*", CLO_HUB_OPEN, .run = clo_hub_telemetry},
     {"*", "/api/daily_papers", CLO_HUB_OPEN, .run = clo_hub_not_here},
