@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "hub/access.h"
+#include "hub/list_impl.h"
 #include "hub/repo_impl.h"
 
 #define LIST_FEW 5000 /* rows that are fetched and sorted rather than looked for in order */
@@ -85,8 +86,10 @@ static bool may_see(bool *out, clo_db *db, const clo_viewer *v, const clo_repo *
 enum { P_TYPE = 1, P_NUMBER, P_VIEWER, P_ADMIN, P_ONLY, P_KEY, P_ID, P_LIMIT, P_OWNER, P_TAGS, P_SEARCH = P_TAGS + CLO_LIST_TERMS_MAX,
        P_PHRASE = P_SEARCH + CLO_LIST_TERMS_MAX };
 
-#define SEEN "(?4 OR (r.disabled = 0 AND (r.private = 0 OR r.id = ?5 OR r.namespace = ?3 OR r.namespace IN (SELECT org FROM members" \
-             " WHERE user = ?3))))"
+bool clo_list_bind_viewer(clo_stmt *q, const clo_viewer *v, clo_err *err)
+{
+    return clo_stmt_int(q, P_VIEWER, v->account, err) && clo_stmt_int(q, P_ADMIN, v->admin, err) && clo_stmt_int(q, P_ONLY, v->only, err);
+}
 
 /* How many rows have a term: up to LIST_FEW + 1. */
 static bool count_few(int64_t *out, clo_db *db, const char *sql, int64_t type, clo_str term, clo_err *err)
@@ -173,7 +176,7 @@ static void spell(clo_buf *b, const plan *p, const clo_list_opts *o)
 {
     const char *column = orders[o->order].column;
     add_from(b, p, o);
-    clo_buf_addf(b, "WHERE r.type = ?%d AND " SEEN, P_TYPE);
+    clo_buf_addf(b, "WHERE r.type = ?%d AND " CLO_LIST_SEEN, P_TYPE);
     if (o->owner) clo_buf_addf(b, " AND r.namespace = ?%d", P_OWNER);
     if (o->after.set) clo_buf_addf(b, " AND (r.%s, r.id) < (?%d, ?%d)", column, P_KEY, P_ID);
     if (o->gate != CLO_LIST_ANY) clo_buf_addf(b, " AND r.gated %s 'no'", o->gate == CLO_LIST_GATED ? "<>" : "=");
@@ -188,8 +191,7 @@ static void spell(clo_buf *b, const plan *p, const clo_list_opts *o)
 
 static bool bind(clo_stmt *q, const clo_viewer *v, const clo_list_opts *o, const plan *p, clo_err *err)
 {
-    bool ok = clo_stmt_text(q, P_TYPE, clo_str_from(clo_repo_type_name(o->type)), err) && clo_stmt_int(q, P_VIEWER, v->account, err) &&
-              clo_stmt_int(q, P_ADMIN, v->admin, err) && clo_stmt_int(q, P_ONLY, v->only, err) &&
+    bool ok = clo_stmt_text(q, P_TYPE, clo_str_from(clo_repo_type_name(o->type)), err) && clo_list_bind_viewer(q, v, err) &&
               clo_stmt_int(q, P_LIMIT, (int64_t)o->limit + 1, err);
     if (ok && o->after.set) ok = clo_stmt_int(q, P_KEY, o->after.key, err) && clo_stmt_int(q, P_ID, o->after.id, err);
     if (ok && o->owner) ok = clo_stmt_int(q, P_OWNER, o->owner, err);
@@ -227,9 +229,8 @@ bool clo_list_count(int64_t out[CLO_REPO_TYPES], clo_db *db, const clo_viewer *v
     bool row = false;
     clo_repo_type type;
     for (size_t i = 0; i < CLO_REPO_TYPES; i++) out[i] = 0;
-    bool ok = clo_stmt_open(&q, db, "SELECT r.type, count(*) FROM repos r WHERE r.namespace = ?9 AND " SEEN " GROUP BY r.type", err) &&
-              clo_stmt_int(&q, P_OWNER, owner, err) && clo_stmt_int(&q, P_VIEWER, v->account, err) &&
-              clo_stmt_int(&q, P_ADMIN, v->admin, err) && clo_stmt_int(&q, P_ONLY, v->only, err);
+    bool ok = clo_stmt_open(&q, db, "SELECT r.type, count(*) FROM repos r WHERE r.namespace = ?9 AND " CLO_LIST_SEEN " GROUP BY r.type", err) &&
+              clo_stmt_int(&q, P_OWNER, owner, err) && clo_list_bind_viewer(&q, v, err);
     while (ok && (ok = clo_stmt_step(&q, &row, err)) && row)
         if (clo_repo_type_parse(&type, clo_stmt_get_str(&q, 0))) out[type] = clo_stmt_get_int(&q, 1);
     clo_stmt_close(&q);

@@ -66,4 +66,18 @@ void clo_hub_agent_harnesses(clo_hub_call *c);
 void clo_hub_telemetry(clo_hub_call *c);
 void clo_hub_not_here(clo_hub_call *c);
 
+/* hub_gate.c */
+void clo_hub_gate_list(clo_hub_call *c);
+void clo_hub_gate_handle(clo_hub_call *c);
+void clo_hub_gate_grant(clo_hub_call *c);
+void clo_hub_gate_ask(clo_hub_call *c);
+
+/* hub_social.c */
+void clo_hub_like(clo_hub_call *c);
+void clo_hub_unlike(clo_hub_call *c);
+void clo_hub_likers(clo_hub_call *c);
+void clo_hub_user_likes(clo_hub_call *c);
+void clo_hub_user_storage(clo_hub_call *c);
+void clo_hub_org_storage(clo_hub_call *c);
+
 #endif

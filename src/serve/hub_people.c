@@ -1,7 +1,8 @@
 /* Who someone is: whoami, users, organisations. And what is asked of every hub and is not here: it is told at once. */
 #include "hub/card.h"
 #include "hub/identity.h"
-#include "hub/repo.h"
+#include "hub/like.h"
+#include "hub/list.h"
 #include "serve/hub_handlers.h"
 
 void clo_hub_whoami(clo_hub_call *c)
@@ -22,11 +23,27 @@ static void reply_account(clo_hub_call *c, bool ok, json_t *out, const clo_err *
     else clo_hub_fail_err(c, err);
 }
 
+/* Of the account, what who asks may see. */
+static bool count(clo_identity_counts *out, clo_hub_call *c, clo_err *err)
+{
+    clo_account_info a;
+    clo_viewer v;
+    int64_t n[CLO_REPO_TYPES];
+    bool ok = clo_account_find(&a, c->db, c->a.x, err) && clo_viewer_of(&v, c->db, &c->who, err) &&
+              clo_list_count(n, c->db, &v, a.id, err) && clo_like_count(&out->n_likes, c->db, a.id, &v, err);
+    if (!ok) return false;
+    out->n_models = n[CLO_REPO_MODEL];
+    out->n_datasets = n[CLO_REPO_DATASET];
+    out->n_spaces = n[CLO_REPO_SPACE];
+    return true;
+}
+
 static void overview(clo_hub_call *c, bool org)
 {
     json_t *out = NULL;
     clo_err err = {0};
-    bool ok = clo_identity_overview(&out, c->db, c->a.x, org, NULL, c->base, &err);
+    clo_identity_counts n = {0};
+    bool ok = count(&n, c, &err) && clo_identity_overview(&out, c->db, c->a.x, org, &n, c->base, &err);
     reply_account(c, ok, out, &err);
 }
 

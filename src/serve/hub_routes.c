@@ -6,6 +6,9 @@ static const clo_hub_route routes[] = {
     {"GET", "/api/users/{x}/overview", CLO_HUB_OPEN, .run = clo_hub_user_overview},
     {"GET", "/api/users/{x}/followers", CLO_HUB_OPEN, .run = clo_hub_user_followers},
     {"GET", "/api/users/{x}/following", CLO_HUB_OPEN, .run = clo_hub_user_followers},
+    {"GET", "/api/users/{x}/likes", CLO_HUB_OPEN, .run = clo_hub_user_likes},
+    {"GET", "/api/settings/repositories", CLO_HUB_KNOWN, .run = clo_hub_user_storage},
+    {"GET", "/api/organizations/{x}/settings/repositories", CLO_HUB_KNOWN, .run = clo_hub_org_storage},
     {"GET", "/api/organizations/{x}/overview", CLO_HUB_OPEN, .run = clo_hub_org_overview},
     {"GET", "/api/organizations/{x}/members", CLO_HUB_OPEN, .run = clo_hub_org_members},
     {"GET", "/api/organizations/{x}/followers", CLO_HUB_OPEN, .run = clo_hub_org_followers},
@@ -55,6 +58,15 @@ static const clo_hub_route routes[] = {
     {"POST", "/{R}/{ns}/{git}/git-receive-pack", CLO_MAY_WRITE, .run = clo_hub_git_push, .begin = clo_hub_git_push_begin,
      .any_coding = true},
 
+    {"GET", "/api/{T}/{ns}/{name}/user-access-request/{x}", CLO_MAY_ADMINISTER, .run = clo_hub_gate_list},
+    {"POST", "/api/{T}/{ns}/{name}/user-access-request/handle", CLO_MAY_ADMINISTER, .run = clo_hub_gate_handle},
+    {"POST", "/api/{T}/{ns}/{name}/user-access-request/grant", CLO_MAY_ADMINISTER, .run = clo_hub_gate_grant},
+    {"POST", "/api/{T}/{ns}/{name}/ask-access", CLO_MAY_SEE, .run = clo_hub_gate_ask},
+    {"POST", "/api/{T}/{ns}/{name}/like", CLO_MAY_SEE, .run = clo_hub_like},
+    {"DELETE", "/api/{T}/{ns}/{name}/like", CLO_MAY_SEE, .run = clo_hub_unlike},
+    {"GET", "/api/{T}/{ns}/{name}/likers", CLO_MAY_SEE, .run = clo_hub_likers},
+
+    {"POST", "/{R}/{ns}/{name}/ask-access", CLO_MAY_SEE, .run = clo_hub_gate_ask},
     {"GET", "/{R}/{ns}/{name}/resolve/{rev}/*", CLO_MAY_READ, .run = clo_hub_resolve},
     {"GET", "/{R}/{ns}/{name}/raw/{rev}/*", CLO_MAY_READ, .run = clo_hub_raw},
 };
