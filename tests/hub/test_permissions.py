@@ -80,9 +80,16 @@ MEMBERS = grid("""
 R = "/api/{T}/{ns}/{name}"
 COMMIT = "\n".join(map(json.dumps, [{"key": "header", "value": {"summary": "more"}},
                                     {"key": "file", "value": {"path": "b.txt", "encoding": "utf-8", "content": "b"}}]))
+FETCH = {"content": "0014command=ls-refs\n0000", "headers": {"Content-Type": "application/x-git-upload-pack-request",
+                                                              "Git-Protocol": "version=2"}}
+DELETION = "{sha} " + "0" * 40 + " refs/heads/side\0report-status"
+PUSH = {"content": "%04x" % (4 + 40 + len(DELETION) - len("{sha}")) + DELETION + "0000",
+        "headers": {"Content-Type": "application/x-git-receive-pack-request"}}
 NEW = itertools.count()
+HEADS = {}  # repository: the commit of main and side
 
-# (method, pattern): (statuses, path, what is sent). {id} is the repository, {name} its second half, {new} a name that is free.
+# (method, pattern): (statuses, path, what is sent). {id} is the repository, {name} its second half, {new} a name that is free,
+# {sha} its head.
 TABLE = {
     ("GET", "/api/whoami-v2"): (same(200, anonymous=401), "/api/whoami-v2", {}),
     ("GET", "/api/users/{x}/overview"): (same(200), "/api/users/alice/overview", {}),
@@ -142,6 +149,9 @@ TABLE = {
     ("DELETE", R + "/like"): (KNOWN_SEES, "/api/models/{id}/like", {}),
     ("GET", R + "/likers"): (SEE, "/api/models/{id}/likers", {}),
     ("POST", "/{R}/{ns}/{name}/ask-access"): (ASK, "/{id}/ask-access", {}),
+    ("GET", "/{R}/{ns}/{git}/info/refs"): (READ, "/{id}.git/info/refs?service=git-upload-pack", {}),
+    ("POST", "/{R}/{ns}/{git}/git-upload-pack"): (READ, "/{id}.git/git-upload-pack", FETCH),
+    ("POST", "/{R}/{ns}/{git}/git-receive-pack"): (WRITE, "/{id}.git/git-receive-pack", PUSH),
     ("GET", "/{R}/{ns}/{name}/resolve/{rev}/*"): (READ, "/{id}/resolve/main/a.txt", {}),
     ("GET", "/{R}/{ns}/{name}/raw/{rev}/*"): (READ, "/{id}/raw/main/a.txt", {}),
 }
@@ -156,80 +166,103 @@ def test_every_route_has_a_row_and_every_row_a_route():
 
 def make(hub, kind):
     """A repository of lab with a file, a folder, a branch and a tag; where it is gated, bob asked."""
-    repo, alice = f"lab/cell-{next(NEW)}", hub.http("alice")
+    repo = f"lab/cell-{next(NEW)}"
 
-    def send(method, path, **kw):
-        r = alice.request(method, path, **kw)
+    def send(method, path, who="alice", **kw):
+        r = client(hub, hub.tokens[who]).request(method, path, **kw)
         assert r.status_code == 200, r.text
+        return r
 
     send("POST", "/api/repos/create", json={"name": repo[4:], "organization": "lab", "private": kind == "private"})
     files = [{"key": "header", "value": {"summary": "files"}}] + [
         {"key": "file", "value": {"path": p, "encoding": "utf-8", "content": "x"}} for p in ("a.txt", "folder/b.txt")]
-    send("POST", f"/api/models/{repo}/commit/main", content="\n".join(map(json.dumps, files)), headers={"Content-Type": "application/x-ndjson"})
+    HEADS[repo] = send("POST", f"/api/models/{repo}/commit/main", content="\n".join(map(json.dumps, files)),
+                       headers={"Content-Type": "application/x-ndjson"}).json()["commitOid"]
     send("POST", f"/api/models/{repo}/branch/side", json={})
     send("POST", f"/api/models/{repo}/tag/main", json={"tag": "v1"})
     if kind == "gated":
         send("PUT", f"/api/models/{repo}/settings", json={"gated": "manual"})
-        assert hub.http("bob").post(f"/api/models/{repo}/ask-access").status_code == 200
+        send("POST", f"/api/models/{repo}/ask-access", who="bob")
     return repo
 
 
+CLIENTS = {}
+
+
+def client(hub, token):
+    if (hub.url, token) not in CLIENTS:
+        CLIENTS[hub.url, token] = hub.http(token=token)
+    return CLIENTS[hub.url, token]
+
+
 @pytest.fixture(scope="module")
-def still(own_hub):
-    """One repository of each kind, for requests that change nothing."""
-    return {kind: make(own_hub, kind) for kind in KINDS}
+def fresh(own_hub):
+    """A repository of a kind that no request has changed yet; `used` tells that one may have."""
+    class Fresh(dict):
+        def __missing__(self, kind):
+            self[kind] = make(own_hub, kind)
+            return self[kind]
+
+        def used(self, kind):
+            del self[kind]
+    return Fresh()
 
 
 def fill(value, repo):
     if isinstance(value, dict):
         return {k: fill(v, repo) for k, v in value.items()}
-    if not isinstance(value, str) or value == COMMIT:
+    if not isinstance(value, str):
         return value
-    return value.replace("{id}", repo).replace("{name}", repo[4:]).replace("{new}", f"new-{next(NEW)}")
+    return (value.replace("{id}", repo).replace("{name}", repo[4:]).replace("{sha}", HEADS[repo])
+            .replace("{new}", f"new-{next(NEW)}" if "{new}" in value else ""))
 
 
-def call(hub, who, method, path, sent, repo):
-    with hub.http(**who) as h:
-        return h.request("GET" if method == "*" else method, path.replace("{id}", repo), **fill(sent, repo))
+def call(hub, token, method, path, sent, repo):
+    return client(hub, token).request("GET" if method == "*" else method, fill(path, repo), **fill(sent, repo))
 
 
 @pytest.mark.parametrize("method, pattern", [(m, p) for m, p, _ in ROUTES])
-def test_who_may_call_it(own_hub, still, method, pattern):
+def test_who_may_call_it(own_hub, fresh, method, pattern):
     assert (method, pattern) in TABLE, "a route that no row speaks of"
     cells, path, sent = TABLE[method, pattern]
-    changes = method in ("POST", "PUT", "DELETE") and ("{id}" in path or "repos" in path)
     wrong = []
     for (caller, kind), status in cells.items():
-        repo = make(own_hub, kind) if changes else still[kind]
-        r = call(own_hub, {"user": USERS[caller]}, method, path, sent, repo)
+        r = call(own_hub, own_hub.tokens.get(USERS[caller]), method, path, sent, fresh[kind])
         if r.status_code != status:
             wrong.append((caller, kind, f"{r.status_code} instead of {status}", r.text[:200]))
+        if method != "GET" and r.status_code == 200:
+            fresh.used(kind)
     assert not wrong
 
 
-READING_POSTS = {"/api/validate-yaml", R + "/paths-info/{rev}", R + "/ask-access", "/{R}/{ns}/{name}/ask-access"}
+def test_a_push_is_announced_to_writers_only(own_hub, fresh):
+    for (caller, kind), status in WRITE.items():
+        path = "/{id}.git/info/refs?service=git-receive-pack"
+        assert call(own_hub, own_hub.tokens.get(USERS[caller]), "GET", path, {}, fresh[kind]).status_code == status, (caller, kind)
+
+
+READING_POSTS = {"/api/validate-yaml", "/{R}/{ns}/{git}/git-upload-pack", R + "/paths-info/{rev}", R + "/ask-access", "/{R}/{ns}/{name}/ask-access"}
 
 
 @pytest.mark.parametrize("method, pattern", [(m, p) for m, p, _ in ROUTES if m in ("POST", "PUT", "DELETE") and p not in READING_POSTS])
-def test_a_token_that_reads_changes_nothing(own_hub, method, pattern):
+def test_a_token_that_reads_changes_nothing(own_hub, fresh, method, pattern):
     _, path, sent = TABLE[method, pattern]
     for user in ("alice", "root"):
-        repo = make(own_hub, "gated")
-        r = call(own_hub, {"token": own_hub.read_tokens[user]}, method, path, sent, repo)
+        r = call(own_hub, own_hub.read_tokens[user], method, path, sent, fresh["gated"])
         assert r.status_code == 403, (user, r.text)
 
 
-@pytest.mark.parametrize("method, pattern", [(m, p) for m, p, _ in ROUTES if "{name}" in p])
-def test_a_token_for_another_repository_is_a_strangers(own_hub, still, method, pattern):
+@pytest.mark.parametrize("method, pattern", [(m, p) for m, p, _ in ROUTES if "{ns}" in p])
+def test_a_token_for_another_repository_is_a_strangers(own_hub, fresh, method, pattern):
     """On a private repository it finds nothing, whatever its user could do there."""
     _, path, sent = TABLE[method, pattern]
-    token = own_hub.token("alice", "--write", "--repo", still["public"], "--name", f"scoped-{next(NEW)}")
-    r = call(own_hub, {"token": token}, method, path, sent, still["private"])
+    token = own_hub.token("alice", "--write", "--repo", fresh["public"], "--name", f"scoped-{next(NEW)}")
+    r = call(own_hub, token, method, path, sent, fresh["private"])
     assert (r.status_code, r.headers["X-Error-Code"]) == (404, "RepoNotFound")
 
 
 @pytest.mark.parametrize("method, pattern", [(m, p) for m, p, _ in ROUTES])
-def test_a_wrong_token_is_refused_everywhere(own_hub, still, method, pattern):
+def test_a_wrong_token_is_refused_everywhere(own_hub, fresh, method, pattern):
     _, path, sent = TABLE[method, pattern]
-    r = call(own_hub, {"token": "hf_" + "x" * 51}, method, path, sent, still["public"])
+    r = call(own_hub, "hf_" + "x" * 51, method, path, sent, fresh["public"])
     assert r.status_code == 401 and r.headers["X-Error-Message"] == "Invalid credentials in Authorization header"
