@@ -38,5 +38,32 @@ void clo_hub_raw(clo_hub_call *c);
 void clo_hub_preupload(clo_hub_call *c);
 void clo_hub_commit_begin(clo_hub_call *c);
 void clo_hub_commit_run(clo_hub_call *c);
+/* Who may write, or, where a pull request is to come of it, who may propose. False: replied. */
+bool clo_hub_may_upload(clo_hub_call *c);
+
+/* hub_xet.c */
+void clo_hub_xet_write_token(clo_hub_call *c);
+void clo_hub_xet_read_token(clo_hub_call *c);
+void clo_hub_xorb_begin(clo_hub_call *c);
+void clo_hub_xorb_run(clo_hub_call *c);
+void clo_hub_xorb_head(clo_hub_call *c);
+void clo_hub_shard_begin(clo_hub_call *c);
+void clo_hub_shard_run(clo_hub_call *c);
+void clo_hub_xet_chunk(clo_hub_call *c);
+void clo_hub_xet_file_head(clo_hub_call *c);
+void clo_hub_reconstruction_v1(clo_hub_call *c);
+void clo_hub_reconstruction_v2(clo_hub_call *c);
+void clo_hub_xorb_fetch(clo_hub_call *c);
+void clo_hub_telemetry(clo_hub_call *c);
+
+/* hub_lfs.c */
+void clo_hub_lfs_batch(clo_hub_call *c);
+void clo_hub_lfs_verify(clo_hub_call *c);
+void clo_hub_lfs_locks(clo_hub_call *c);
+void clo_hub_lfs_locks_verify(clo_hub_call *c);
+void clo_hub_lfs_no_lock(clo_hub_call *c);
+void clo_hub_lfs_put_begin(clo_hub_call *c);
+void clo_hub_lfs_put_run(clo_hub_call *c);
+void clo_hub_lfs_get(clo_hub_call *c);
 
 #endif

@@ -24,6 +24,26 @@ static const clo_hub_route routes[] = {
     {"POST", "/api/{T}/{ns}/{name}/preupload/{rev}", CLO_MAY_READ, .run = clo_hub_preupload},
     {"POST", "/api/{T}/{ns}/{name}/commit/{rev}", CLO_MAY_READ, .run = clo_hub_commit_run, .begin = clo_hub_commit_begin},
 
+    {"GET", "/api/{T}/{ns}/{name}/xet-write-token/{rev}", CLO_MAY_READ, .run = clo_hub_xet_write_token},
+    {"GET", "/api/{T}/{ns}/{name}/xet-read-token/{rev}", CLO_MAY_READ, .run = clo_hub_xet_read_token},
+    {"POST", "/xet/v1/xorbs/{x}/*", CLO_HUB_SIGNED, .run = clo_hub_xorb_run, .begin = clo_hub_xorb_begin},
+    {"HEAD", "/xet/v1/xorbs/{x}/*", CLO_HUB_SIGNED, .run = clo_hub_xorb_head},
+    {"POST", "/xet/v1/shards", CLO_HUB_SIGNED, .run = clo_hub_shard_run, .begin = clo_hub_shard_begin},
+    {"GET", "/xet/v1/chunks/{x}/*", CLO_HUB_SIGNED, .run = clo_hub_xet_chunk},
+    {"HEAD", "/xet/v1/files/{x}", CLO_HUB_SIGNED, .run = clo_hub_xet_file_head},
+    {"GET", "/xet/v1/reconstructions/{x}", CLO_HUB_SIGNED, .run = clo_hub_reconstruction_v1},
+    {"GET", "/xet/v2/reconstructions/{x}", CLO_HUB_SIGNED, .run = clo_hub_reconstruction_v2},
+    {"GET", "/xet/fetch/{x}", CLO_HUB_SIGNED, .run = clo_hub_xorb_fetch},
+    {"POST", "/v1/telemetry", CLO_HUB_SIGNED, .run = clo_hub_telemetry, .any_coding = true},
+
+    {"POST", "/{R}/{ns}/{git}/info/lfs/objects/batch", CLO_MAY_READ, .run = clo_hub_lfs_batch, .lfs = true},
+    {"POST", "/{R}/{ns}/{git}/info/lfs/verify", CLO_MAY_READ, .run = clo_hub_lfs_verify, .lfs = true},
+    {"POST", "/{R}/{ns}/{git}/info/lfs/locks/verify", CLO_MAY_READ, .run = clo_hub_lfs_locks_verify, .lfs = true},
+    {"GET", "/{R}/{ns}/{git}/info/lfs/locks", CLO_MAY_READ, .run = clo_hub_lfs_locks, .lfs = true},
+    {"POST", "/{R}/{ns}/{git}/info/lfs/locks", CLO_MAY_READ, .run = clo_hub_lfs_no_lock, .lfs = true},
+    {"PUT", "/_lfs/put/{x}", CLO_HUB_SIGNED, .run = clo_hub_lfs_put_run, .begin = clo_hub_lfs_put_begin, .lfs = true},
+    {"GET", "/_lfs/get/{x}", CLO_HUB_SIGNED, .run = clo_hub_lfs_get, .lfs = true},
+
     {"GET", "/{R}/{ns}/{name}/resolve/{rev}/*", CLO_MAY_READ, .run = clo_hub_resolve},
     {"GET", "/{R}/{ns}/{name}/raw/{rev}/*", CLO_MAY_READ, .run = clo_hub_raw},
 };

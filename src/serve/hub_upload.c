@@ -75,8 +75,7 @@ static json_t *rule_of(clo_hub_call *c, const upload_rules *u, const json_t *fil
     return o;
 }
 
-/* Who may write, or, where a pull request is to come of it, who may propose. False: replied. */
-static bool may_upload(clo_hub_call *c)
+bool clo_hub_may_upload(clo_hub_call *c)
 {
     return clo_hub_may(c, clo_hub_flag(c, "create_pr") || clo_str_starts_with(c->a.rev, CLO_STR("refs/pr/")) ? CLO_MAY_PROPOSE
                                                                                                                   : CLO_MAY_WRITE);
@@ -88,7 +87,7 @@ void clo_hub_preupload(clo_hub_call *c)
     json_t *body, *file, *rows = NULL;
     size_t i;
     clo_err err = {0};
-    if (!may_upload(c) || !clo_hub_body(&body, c)) return;
+    if (!clo_hub_may_upload(c) || !clo_hub_body(&body, c)) return;
     const json_t *files = json_object_get(body, "files");
     if (!json_is_array(files) || json_array_size(files) > PREUPLOAD_FILES_MAX) {
         clo_hub_fail(c, 400, NULL, "files: a list of at most %d is expected", PREUPLOAD_FILES_MAX);
@@ -145,7 +144,7 @@ static bool take_lines(void *data, clo_str bytes)
 void clo_hub_commit_begin(clo_hub_call *c)
 {
     clo_err err = {0};
-    if (!may_upload(c) || !clo_hub_git(c)) return;
+    if (!clo_hub_may_upload(c) || !clo_hub_git(c)) return;
     upload *u = (upload *)calloc(1, sizeof *u);
     if (!u) {
         clo_hub_fail(c, 503, NULL, "server busy, please try again.  no memory is left");
