@@ -18,9 +18,16 @@
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int init_rc;
 
+/* No file of the machine or of a user's has a say in what a merge or a diff makes. */
 static void init(void)
 {
+    static const git_config_level_t levels[] = {GIT_CONFIG_LEVEL_SYSTEM, GIT_CONFIG_LEVEL_XDG, GIT_CONFIG_LEVEL_GLOBAL,
+                                                GIT_CONFIG_LEVEL_PROGRAMDATA};
     init_rc = git_libgit2_init();
+    for (size_t i = 0; init_rc >= 0 && i < sizeof levels / sizeof levels[0]; i++) {
+        int rc = git_libgit2_opts(GIT_OPT_SET_SEARCH_PATH, levels[i], "");
+        if (rc < 0) init_rc = rc;
+    }
 }
 
 bool clo_git_fail(clo_err *err, int rc, const char *doing)

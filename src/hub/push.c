@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "hub/pack.h"
 #include "hub/push_check.h"
+#include "hub/revision.h"
 
 #define COMMANDS_BYTES_MAX ((size_t)1 << 20)
 
@@ -182,11 +183,11 @@ static bool refuse(clo_push_update *u, const char *why)
     return false;
 }
 
-static bool is_kind(clo_git *g, const clo_oid *oid, clo_git_kind want)
+/* A branch is at a commit; a tag too, or at an object that leads to one. */
+static bool is_revision(clo_git *g, const clo_oid *oid, bool tag)
 {
-    clo_git_kind kind;
-    uint64_t size;
-    return clo_git_head(&kind, &size, g, oid, NULL) && kind == want;
+    clo_oid commit;
+    return clo_revision_peel(&commit, g, oid, NULL) && (tag || clo_oid_eq(&commit, oid));
 }
 
 static bool allowed(clo_push *p, clo_push_update *u)
@@ -200,8 +201,7 @@ static bool allowed(clo_push *p, clo_push_update *u)
     if (pull && (deletes || clo_oid_is_zero(&u->old)))
         return refuse(u, "pull requests are opened and closed in the hub");
     if (deletes) return !clo_str_eq(name, CLO_STR("refs/heads/main")) || refuse(u, "Cannot delete refs/heads/main");
-    bool there = is_kind(p->g, &u->now, CLO_GIT_COMMIT) || (tag && is_kind(p->g, &u->now, CLO_GIT_TAG));
-    return there || refuse(u, "its object is not there, or no commit");
+    return is_revision(p->g, &u->now, tag) || refuse(u, "its object is not there, or no commit");
 }
 
 static bool twice(const clo_push *p, size_t i)

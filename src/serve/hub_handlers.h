@@ -40,6 +40,8 @@ void clo_hub_commit_begin(clo_hub_call *c);
 void clo_hub_commit_run(clo_hub_call *c);
 /* Who may write, or, where a pull request is to come of it, who may propose. False: replied. */
 bool clo_hub_may_upload(clo_hub_call *c);
+/* A clo_may_link_fn of a call. */
+bool clo_hub_may_link(void *ctx, const clo_sha256 *sha256, int64_t *size, clo_err *err);
 
 /* hub_xet.c */
 void clo_hub_xet_write_token(clo_hub_call *c);
@@ -65,5 +67,11 @@ void clo_hub_lfs_no_lock(clo_hub_call *c);
 void clo_hub_lfs_put_begin(clo_hub_call *c);
 void clo_hub_lfs_put_run(clo_hub_call *c);
 void clo_hub_lfs_get(clo_hub_call *c);
+
+/* hub_git.c */
+void clo_hub_git_refs(clo_hub_call *c);
+void clo_hub_git_fetch(clo_hub_call *c);
+void clo_hub_git_push_begin(clo_hub_call *c);
+void clo_hub_git_push(clo_hub_call *c);
 
 #endif

@@ -44,6 +44,11 @@ static const clo_hub_route routes[] = {
     {"PUT", "/_lfs/put/{x}", CLO_HUB_SIGNED, .run = clo_hub_lfs_put_run, .begin = clo_hub_lfs_put_begin, .lfs = true},
     {"GET", "/_lfs/get/{x}", CLO_HUB_SIGNED, .run = clo_hub_lfs_get, .lfs = true},
 
+    {"GET", "/{R}/{ns}/{git}/info/refs", CLO_MAY_READ, .run = clo_hub_git_refs},
+    {"POST", "/{R}/{ns}/{git}/git-upload-pack", CLO_MAY_READ, .run = clo_hub_git_fetch, .any_coding = true},
+    {"POST", "/{R}/{ns}/{git}/git-receive-pack", CLO_MAY_WRITE, .run = clo_hub_git_push, .begin = clo_hub_git_push_begin,
+     .any_coding = true},
+
     {"GET", "/{R}/{ns}/{name}/resolve/{rev}/*", CLO_MAY_READ, .run = clo_hub_resolve},
     {"GET", "/{R}/{ns}/{name}/raw/{rev}/*", CLO_MAY_READ, .run = clo_hub_raw},
 };

@@ -157,7 +157,7 @@ void clo_hub_commit_begin(clo_hub_call *c)
     else clo_hub_fail_err(c, &err);
 }
 
-static bool may_link(void *ctx, const clo_sha256 *sha256, int64_t *size, clo_err *err)
+bool clo_hub_may_link(void *ctx, const clo_sha256 *sha256, int64_t *size, clo_err *err)
 {
     clo_hub_call *c = (clo_hub_call *)ctx;
     clo_file_info info;
@@ -217,7 +217,7 @@ void clo_hub_commit_run(clo_hub_call *c)
     }
     clo_commit_header h = clo_commit_lines_header(u->lines);
     clo_commit_opts o = {.ref = clo_str_from(ref), .summary = h.summary, .description = h.description, .parent = h.parent,
-                         .author = clo_hub_author(c), .now_s = clo_hub_now(), .may_link = may_link, .may_link_ctx = c};
+                         .author = clo_hub_author(c), .now_s = clo_hub_now(), .may_link = clo_hub_may_link, .may_link_ctx = c};
     if (!clo_db_begin(c->db, &err)) {
         clo_hub_fail_err(c, &err);
         return;

@@ -9,6 +9,7 @@
 CLOCHE_BIN names the program."""
 import os
 import pathlib
+import re
 import sys
 
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
@@ -69,6 +70,11 @@ class Hub:
         """An address for git, with the user's token as password."""
         scheme, rest = self.url.split("://")
         return f"{scheme}://{user}:{self.tokens[user]}@{rest}/{repo}" if user else f"{self.url}/{repo}"
+
+
+def repo_name(request):
+    """A repository of alice's that is named by the test which has it."""
+    return "alice/" + re.sub(r"[^a-z0-9]+", "-", request.node.name).strip("-")[:80]
 
 
 def start(tmp_path_factory):

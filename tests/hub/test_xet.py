@@ -89,7 +89,7 @@ def files_of(folder):
 def folder(tmp_path_factory):
     d = tmp_path_factory.mktemp("folder")
     (d / "sub").mkdir()
-    (d / "README.md").write_text("---\nlicense: mit\n---\n# Hello\n")
+    (d / "notes.md").write_text("# Hello\n")
     (d / "config.json").write_text("{}")
     (d / "tiny.bin").write_bytes(b"\0\1")
     (d / "zeros.bin").write_bytes(bytes(2 * MB))
