@@ -67,6 +67,7 @@ void clo_hub_lfs_no_lock(clo_hub_call *c);
 void clo_hub_lfs_put_begin(clo_hub_call *c);
 void clo_hub_lfs_put_run(clo_hub_call *c);
 void clo_hub_lfs_get(clo_hub_call *c);
+void clo_hub_lfs_verify_signed(clo_hub_call *c);
 
 /* hub_git.c */
 void clo_hub_git_refs(clo_hub_call *c);

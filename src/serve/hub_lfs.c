@@ -17,7 +17,9 @@
 #define OBJECTS_MAX 1000
 #define HREF_S 86400
 
-static const char put_purpose[] = "lfs-put", get_purpose[] = "lfs-get";
+/* What an address is signed for, and its part after /_lfs/. */
+static const char *const purposes[] = {"lfs-put", "lfs-get", "lfs-verify"}, *const folders[] = {"put", "get", "verify"};
+enum { FOR_PUT, FOR_GET, FOR_VERIFY };
 
 /* --- batch --------------------------------------------------------------------------------------------------------*/
 
@@ -35,24 +37,14 @@ static json_t *object_error(json_t *row, int code, const char *text)
 }
 
 /* {"href", "expires_in"} */
-static json_t *signed_action(clo_hub_call *c, const char *purpose, const object *o)
+static json_t *signed_action(clo_hub_call *c, int purpose, const object *o)
 {
     char hex[65], fields[CLO_SIGNED_FIELDS_MAX], text[CLO_SIGNED_MAX], url[CLO_HUB_BASE_MAX + CLO_SIGNED_MAX + 16];
     clo_sha256_hex(hex, &o->sha256);
     snprintf(fields, sizeof fields, "%s-%" PRIu64 "-%lld-%s", hex, o->size, (long long)c->repo.id, c->repo.oid);
-    if (!clo_sign(text, clo_hub_sign_key(c), purpose, fields, clo_hub_now() + HREF_S)) return NULL;
-    snprintf(url, sizeof url, "%s/_lfs/%s/%s", c->base, purpose == put_purpose ? "put" : "get", text);
+    if (!clo_sign(text, clo_hub_sign_key(c), purposes[purpose], fields, clo_hub_now() + HREF_S)) return NULL;
+    snprintf(url, sizeof url, "%s/_lfs/%s/%s", c->base, folders[purpose], text);
     return json_pack("{s:s, s:i}", "href", url, "expires_in", HREF_S);
-}
-
-static json_t *verify_action(clo_hub_call *c)
-{
-    clo_buf url = {0};
-    clo_hub_repo_url(&url, c, &c->repo);
-    clo_buf_add(&url, CLO_STR(".git/info/lfs/verify"));
-    json_t *o = json_pack("{s:s%}", "href", url.ptr, url.len);
-    clo_buf_free(&url);
-    return o;
 }
 
 /* An {"oid", "size"} of a client's, and whether the repository has it. False: *why says what is wrong with it, or err is set. */
@@ -91,9 +83,9 @@ static json_t *answer_object(clo_hub_call *c, const json_t *in, bool upload, clo
     if (!upload && !o.ours) return object_error(row, 404, "Object does not exist on the server");
     json_object_set_new(row, "authenticated", json_true());
     if (upload && o.ours) return row; /* nothing to do */
-    json_t *action = signed_action(c, upload ? put_purpose : get_purpose, &o);
-    if (upload) json_object_set_new(row, "actions", json_pack("{s:o, s:o}", "upload", action, "verify", verify_action(c)));
-    else json_object_set_new(row, "actions", json_pack("{s:o}", "download", action));
+    if (upload) json_object_set_new(row, "actions", json_pack("{s:o, s:o}", "upload", signed_action(c, FOR_PUT, &o), "verify",
+                                                              signed_action(c, FOR_VERIFY, &o)));
+    else json_object_set_new(row, "actions", json_pack("{s:o}", "download", signed_action(c, FOR_GET, &o)));
     return row;
 }
 
@@ -128,7 +120,8 @@ void clo_hub_lfs_batch(clo_hub_call *c)
     json_decref(body);
 }
 
-void clo_hub_lfs_verify(clo_hub_call *c)
+/* only: the file that may be asked for; NULL: any. */
+static void answer_verify(clo_hub_call *c, const clo_sha256 *only)
 {
     json_t *body;
     object o;
@@ -139,18 +132,24 @@ void clo_hub_lfs_verify(clo_hub_call *c)
     json_decref(body);
     if (!ok && why) clo_hub_fail(c, 422, NULL, "%s", why);
     else if (!ok) clo_hub_fail_err(c, &err);
+    else if (only && !clo_sha256_eq(only, &o.sha256)) clo_hub_fail(c, 403, NULL, "this address is for another file");
     else if (!o.ours) clo_hub_fail(c, 404, NULL, "Object does not exist on the server");
     else clo_hub_lfs_json(c, 200, json_object());
+}
+
+void clo_hub_lfs_verify(clo_hub_call *c)
+{
+    answer_verify(c, NULL);
 }
 
 /* --- transfers ----------------------------------------------------------------------------------------------------*/
 
 /* "sha256-size-row-id": the file, and its repository as c->repo. False: replied. */
-static bool open_signed(clo_sha256 *sha256, uint64_t *size, clo_hub_call *c, const char *purpose)
+static bool open_signed(clo_sha256 *sha256, uint64_t *size, clo_hub_call *c, int purpose)
 {
     clo_str fields;
     char text[24] = "", *end = NULL;
-    if (!clo_signed(&fields, clo_hub_sign_key(c), purpose, c->a.x, clo_hub_now()) || fields.len < 66 ||
+    if (!clo_signed(&fields, clo_hub_sign_key(c), purposes[purpose], c->a.x, clo_hub_now()) || fields.len < 66 ||
         !clo_sha256_parse(sha256, fields.ptr, 64))
         return clo_hub_fail(c, 403, NULL, "this address is not valid, or no longer");
     clo_str rest = clo_str_from_off(fields, 65);
@@ -191,7 +190,7 @@ void clo_hub_lfs_put_begin(clo_hub_call *c)
     uint64_t size;
     clo_err err = {0};
     char length[24] = "";
-    if (!open_signed(&sha256, &size, c, put_purpose)) return;
+    if (!open_signed(&sha256, &size, c, FOR_PUT)) return;
     clo_str given = clo_request_header(c->r, "Content-Length");
     if (given.len > 0 && given.len < sizeof length) {
         memcpy(length, given.ptr, given.len);
@@ -226,10 +225,17 @@ void clo_hub_lfs_get(clo_hub_call *c)
     clo_err err = {0};
     uint64_t size;
     bool may = false;
-    if (!open_signed(&sha256, &size, c, get_purpose)) return;
+    if (!open_signed(&sha256, &size, c, FOR_GET)) return;
     if (!clo_files_may_link(&may, &c->files, c->repo.id, &sha256, &err)) clo_hub_fail_err(c, &err);
     else if (!may) clo_hub_fail(c, 404, NULL, "Object does not exist on the server");
     else if (clo_hub_range(&s, c, size)) clo_hub_send_large(c, &sha256, &s, "application/octet-stream");
+}
+
+void clo_hub_lfs_verify_signed(clo_hub_call *c)
+{
+    clo_sha256 sha256;
+    uint64_t size;
+    if (open_signed(&sha256, &size, c, FOR_VERIFY)) answer_verify(c, &sha256);
 }
 
 /* --- locks: nobody holds one --------------------------------------------------------------------------------------*/
