@@ -56,13 +56,24 @@ static bool has_etag(const clo_request *r, const char *tag)
     return false;
 }
 
-static void add_xet(clo_hub_call *c, const clo_entry *e, const char *commit)
+#define TYPE_XET "application/vnd.xet-fileinfo+json"
+
+/* True when the file can be fetched by Xet; the answer's headers say how. */
+static bool add_xet(clo_hub_call *c, const clo_entry *e, const char *commit)
 {
     clo_file_info info;
     clo_err no = {0};
     bool found = false;
-    if (clo_files_find(&info, &found, &c->files, &e->sha256, &no) && found && info.has_xet)
-        clo_hub_xet_headers(c, &info, commit);
+    if (!e->is_lfs || !clo_files_find(&info, &found, &c->files, &e->sha256, &no) || !found || !info.has_xet) return false;
+    clo_hub_xet_headers(c, &info, commit);
+    clo_reply_header(c->r, "Vary", "Accept");
+    return true;
+}
+
+/* Clients in JavaScript ask so, and need no bytes. */
+static bool wants_xet(const clo_request *r)
+{
+    return clo_str_starts_with(clo_request_header(r, "Accept"), CLO_STR(TYPE_XET));
 }
 
 /* What every answer about a file has; the stretch that is asked for. False: replied. */
@@ -79,12 +90,16 @@ static bool begin_file(clo_byte_range *out, clo_hub_call *c, const clo_entry *e,
         clo_reply_header(c->r, "X-Linked-ETag", tag);
         snprintf(text, sizeof text, "%llu", (unsigned long long)e->size);
         clo_reply_header(c->r, "X-Linked-Size", text);
-        add_xet(c, e, id);
     }
+    bool xet = add_xet(c, e, id);
     clo_reply_header(c->r, "X-Content-Type-Options", "nosniff");
     clo_reply_header(c->r, "Content-Security-Policy", "default-src 'none'; sandbox");
     if (has_etag(c->r, tag)) {
         clo_reply(c->r, 304, NULL, CLO_STR(""));
+        return false;
+    }
+    if (xet && wants_xet(c->r)) {
+        clo_reply(c->r, 200, TYPE_XET, CLO_STR("{}"));
         return false;
     }
     if (!clo_hub_range(out, c, e->size)) return false;

@@ -171,6 +171,18 @@ def test_names_of_the_file(hub, model):
     assert [(x["path"], x.get("xetHash")) for x in rows] == [(".gitattributes", None), ("model.safetensors", text)]
 
 
+def test_how_a_file_is_fetched_instead_of_its_bytes(hub, model):
+    """What clients in JavaScript ask first."""
+    with hub.http("alice") as c:
+        headers = {"Accept": "application/vnd.xet-fileinfo+json, */*", "Range": "bytes=0-0"}
+        r = c.get("/alice/xet-model/resolve/main/model.safetensors", headers=headers)
+        assert (r.status_code, r.headers["content-type"]) == (200, "application/vnd.xet-fileinfo+json")
+        assert r.headers["x-linked-size"] == str(10 * MB) and "vary" in r.headers and "content-range" not in r.headers
+        text = xet_hash(hub, "alice/xet-model", "model.safetensors")
+        assert f'<{hub.url}/xet/v1/reconstructions/{text}>; rel="xet-reconstruction-info"' in r.headers["link"]
+        assert c.get("/alice/xet-model/resolve/main/.gitattributes", headers=headers).status_code == 206
+
+
 def test_a_token_says_the_same_in_headers_and_body(hub, model):
     with hub.http("alice") as c:
         r = c.get("/api/models/alice/xet-model/xet-write-token/main")
