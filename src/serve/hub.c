@@ -12,7 +12,8 @@
 #include "serve/json_out.h"
 #include "serve/server_impl.h"
 
-#define IDLE_MAX 8 /* connections that wait for the next call */
+#define IDLE_MAX 8  /* connections that wait for the next call */
+#define ASIDE_MAX 8 /* threads for work that takes long; what is more is done by the workers */
 
 /* --- connections --------------------------------------------------------------------------------------------------*/
 
@@ -22,6 +23,7 @@ struct clo_hub {
     pthread_mutex_t lock;
     clo_db *idle[IDLE_MAX]; /* owned; guarded by lock */
     size_t n_idle;
+    size_t n_aside; /* guarded by lock */
 };
 
 bool clo_hub_open(clo_hub **out, const char *data_dir, clo_err *err)
@@ -215,7 +217,8 @@ void clo_hub_run_route(clo_server *s, clo_request *r, const clo_hub_route *route
 {
     clo_hub_call *c = (clo_hub_call *)clo_request_data(r);
     if (c) {
-        route->run(c);
+        if (c->then) c->then(c);
+        else route->run(c);
         return;
     }
     c = (clo_hub_call *)calloc(1, sizeof *c);
@@ -227,6 +230,51 @@ void clo_hub_run_route(clo_server *s, clo_request *r, const clo_hub_route *route
     c->r = r;
     if (prepare(c, route)) route->run(c);
     free_call(c);
+}
+
+/* --- work that takes long -----------------------------------------------------------------------------------------*/
+
+static bool take_place(clo_hub *h)
+{
+    pthread_mutex_lock(&h->lock);
+    bool ok = h->n_aside < ASIDE_MAX;
+    if (ok) h->n_aside++;
+    pthread_mutex_unlock(&h->lock);
+    return ok;
+}
+
+static void give_place(clo_hub *h)
+{
+    pthread_mutex_lock(&h->lock);
+    h->n_aside--;
+    pthread_mutex_unlock(&h->lock);
+}
+
+/* With the hold goes the call: nothing is touched after. */
+static void *work_aside(void *ctx)
+{
+    clo_hub_call *c = (clo_hub_call *)ctx;
+    c->work(c);
+    give_place(c->s->hub);
+    clo_request_again(c->r);
+    return NULL;
+}
+
+void clo_hub_aside(clo_hub_call *c, clo_hub_run *work, clo_hub_run *then)
+{
+    pthread_t t;
+    c->work = work;
+    c->then = then;
+    clo_request_hold(c->r);
+    if (take_place(c->s->hub)) {
+        if (pthread_create(&t, NULL, work_aside, c) == 0) {
+            pthread_detach(t);
+            return;
+        }
+        give_place(c->s->hub);
+    }
+    work(c);
+    clo_request_again(c->r);
 }
 
 static void end_nothing(void *ctx)

@@ -53,6 +53,7 @@ struct clo_hub_call {
     char base[CLO_HUB_BASE_MAX]; /* "http://host:port", as the client calls this server */
     void *data;                  /* the handler's own, from begin to run; free with free_data */
     void (*free_data)(void *data);
+    void (*work)(clo_hub_call *c), (*then)(clo_hub_call *c); /* of clo_hub_aside */
 };
 
 typedef void clo_hub_run(clo_hub_call *c);
@@ -80,6 +81,10 @@ void clo_hub_run_route(clo_server *s, clo_request *r, const clo_hub_route *route
 
 /* In begin: the body goes to `take`; false refuses it, run is called and tells why. */
 void clo_hub_sink(clo_hub_call *c, bool (*take)(void *data, clo_str bytes));
+
+/* In run, of a route that has begin: `work` is done on a thread beside the server's workers, so that it may take its time;
+ * then `then` replies. */
+void clo_hub_aside(clo_hub_call *c, clo_hub_run *work, clo_hub_run *then);
 
 /* The repository's git objects; NULL: replied. */
 clo_git *clo_hub_git(clo_hub_call *c);

@@ -1,6 +1,8 @@
 /* Large files as git-lfs and clients without Xet send and fetch them: the batch answers with signed addresses, at which no
  * token is sent. A file is taken into the repository when its last byte was checked; verify only asks once more.
  *
+ * A client that offers to send by Xet is told to: an address of tokens stands in place of the file's.
+ *
  * Whoever may propose a change may upload: a file that no commit names is nobody's to see, and clients do not say here that a
  * pull request is to come of it.
  *
@@ -66,8 +68,32 @@ static bool read_object(object *out, const char **why, clo_hub_call *c, const js
     return !*why;
 }
 
+/* What a batch is about. */
+typedef struct {
+    bool upload;
+    const clo_xet_token *xet; /* the upload is to go by Xet; NULL: not */
+} wish;
+
+/* {"href", "header"}: where the client gets its next token, and its first one. */
+static json_t *xet_action(clo_hub_call *c, const clo_xet_token *t)
+{
+    clo_buf url = {0};
+    clo_buf_addf(&url, "%s/api/%s/%s/xet-write-token/main?create_pr=1", c->base, clo_hub_type_plural(c->repo.type), c->repo.full);
+    json_t *o = json_pack("{s:s%, s:{s:s, s:s, s:s}}", "href", url.ptr, url.len, "header", "X-Xet-Cas-Url", t->url,
+                          "X-Xet-Access-Token", t->text, "X-Xet-Token-Expiration", t->until);
+    clo_buf_free(&url);
+    return o;
+}
+
+static json_t *actions_of(clo_hub_call *c, const object *o, const wish *w)
+{
+    if (w->xet) return json_pack("{s:o}", "upload", xet_action(c, w->xet));
+    if (!w->upload) return json_pack("{s:o}", "download", signed_action(c, FOR_GET, o));
+    return json_pack("{s:o, s:o}", "upload", signed_action(c, FOR_PUT, o), "verify", signed_action(c, FOR_VERIFY, o));
+}
+
 /* A row of the answer; NULL with err. */
-static json_t *answer_object(clo_hub_call *c, const json_t *in, bool upload, clo_err *err)
+static json_t *answer_object(clo_hub_call *c, const json_t *in, const wish *w, clo_err *err)
 {
     object o;
     const char *why;
@@ -80,25 +106,36 @@ static json_t *answer_object(clo_hub_call *c, const json_t *in, bool upload, clo
         return NULL;
     }
     if (!ok) return object_error(row, 422, why);
-    if (!upload && !o.ours) return object_error(row, 404, "Object does not exist on the server");
+    if (!w->upload && !o.ours) return object_error(row, 404, "Object does not exist on the server");
     json_object_set_new(row, "authenticated", json_true());
-    if (upload && o.ours) return row; /* nothing to do */
-    if (upload) json_object_set_new(row, "actions", json_pack("{s:o, s:o}", "upload", signed_action(c, FOR_PUT, &o), "verify",
-                                                              signed_action(c, FOR_VERIFY, &o)));
-    else json_object_set_new(row, "actions", json_pack("{s:o}", "download", signed_action(c, FOR_GET, &o)));
+    if (!w->upload || !o.ours) json_object_set_new(row, "actions", actions_of(c, &o, w)); /* else there is nothing to do */
     return row;
 }
 
-static void answer_batch(clo_hub_call *c, const json_t *objects, bool upload)
+static bool offers_xet(const json_t *body)
 {
+    const json_t *names = json_object_get(body, "transfers");
+    for (size_t i = 0; i < json_array_size(names); i++) {
+        const char *name = json_string_value(json_array_get(names, i));
+        if (name && strcmp(name, "xet") == 0) return true;
+    }
+    return false;
+}
+
+static void answer_batch(clo_hub_call *c, const json_t *body, bool upload)
+{
+    clo_xet_token t;
+    wish w = {.upload = upload, .xet = upload && offers_xet(body) ? &t : NULL};
+    if (w.xet && !clo_hub_xet_token(&t, c, true)) return;
+    const json_t *objects = json_object_get(body, "objects");
     json_t *rows = json_array(), *row;
     clo_err err = {0};
     bool ok = rows != NULL;
     for (size_t i = 0; ok && i < json_array_size(objects); i++) {
-        row = answer_object(c, json_array_get(objects, i), upload, &err);
+        row = answer_object(c, json_array_get(objects, i), &w, &err);
         ok = row && json_array_append_new(rows, row) == 0;
     }
-    if (ok) clo_hub_lfs_json(c, 200, json_pack("{s:s, s:s, s:O}", "transfer", "basic", "hash_algo", "sha256", "objects", rows));
+    if (ok) clo_hub_lfs_json(c, 200, json_pack("{s:s, s:s, s:O}", "transfer", w.xet ? "xet" : "basic", "hash_algo", "sha256", "objects", rows));
     else clo_hub_fail_err(c, &err);
     json_decref(rows);
 }
@@ -116,7 +153,7 @@ void clo_hub_lfs_batch(clo_hub_call *c)
         clo_hub_fail(c, 409, NULL, "hash_algo: sha256 is expected");
     else if (!json_is_array(objects)) clo_hub_fail(c, 422, NULL, "objects: a list is expected");
     else if (json_array_size(objects) > OBJECTS_MAX) clo_hub_fail(c, 413, NULL, "objects: at most %d are answered at once", OBJECTS_MAX);
-    else if (!upload || clo_hub_may(c, CLO_MAY_PROPOSE)) answer_batch(c, objects, upload);
+    else if (!upload || clo_hub_may(c, CLO_MAY_PROPOSE)) answer_batch(c, body, upload);
     json_decref(body);
 }
 
@@ -161,6 +198,7 @@ static bool open_signed(clo_sha256 *sha256, uint64_t *size, clo_hub_call *c, int
 
 typedef struct {
     clo_file_put *put; /* owned */
+    bool ok;
     clo_err err;       /* once a piece was refused */
 } file_upload;
 
@@ -210,12 +248,23 @@ void clo_hub_lfs_put_begin(clo_hub_call *c)
     else fail_put(c, &err);
 }
 
-void clo_hub_lfs_put_run(clo_hub_call *c)
+static void commit_put(clo_hub_call *c)
 {
     file_upload *u = (file_upload *)c->data;
-    if (clo_request_body_fault(c->r) == CLO_BODY_REFUSED || !clo_file_put_commit(u->put, c->repo.id, clo_hub_now(), &u->err))
-        fail_put(c, &u->err);
-    else clo_hub_lfs_json(c, 200, json_object());
+    u->ok = clo_file_put_commit(u->put, c->repo.id, clo_hub_now(), &u->err);
+}
+
+static void reply_put(clo_hub_call *c)
+{
+    const file_upload *u = (const file_upload *)c->data;
+    if (u->ok) clo_hub_lfs_json(c, 200, json_object());
+    else fail_put(c, &u->err);
+}
+
+void clo_hub_lfs_put_run(clo_hub_call *c)
+{
+    if (clo_request_body_fault(c->r) == CLO_BODY_REFUSED) reply_put(c);
+    else clo_hub_aside(c, commit_put, reply_put);
 }
 
 void clo_hub_lfs_get(clo_hub_call *c)

@@ -13,33 +13,36 @@
 
 /* --- tokens -------------------------------------------------------------------------------------------------------*/
 
-static void reply_token(clo_hub_call *c, char kind)
+bool clo_hub_xet_token(clo_xet_token *out, clo_hub_call *c, bool write)
 {
-    char fields[CLO_SIGNED_FIELDS_MAX], token[CLO_SIGNED_MAX], url[CLO_HUB_BASE_MAX + 8], until[24];
-    int64_t exp = clo_hub_now() + TOKEN_S;
-    snprintf(fields, sizeof fields, "%c-%lld-%s", kind, (long long)c->repo.id, c->repo.oid);
-    if (!clo_sign(token, clo_hub_sign_key(c), "xet", fields, exp)) {
-        clo_hub_fail(c, 500, NULL, "internal error");
-        return;
-    }
-    snprintf(url, sizeof url, "%s/xet", c->base);
-    snprintf(until, sizeof until, "%lld", (long long)exp);
+    char fields[CLO_SIGNED_FIELDS_MAX];
+    out->expires_s = clo_hub_now() + TOKEN_S;
+    snprintf(fields, sizeof fields, "%c-%lld-%s", write ? 'w' : 'r', (long long)c->repo.id, c->repo.oid);
+    snprintf(out->url, sizeof out->url, "%s/xet", c->base);
+    snprintf(out->until, sizeof out->until, "%lld", (long long)out->expires_s);
+    return clo_sign(out->text, clo_hub_sign_key(c), "xet", fields, out->expires_s) || clo_hub_fail(c, 500, NULL, "internal error");
+}
+
+static void reply_token(clo_hub_call *c, bool write)
+{
+    clo_xet_token t;
+    if (!clo_hub_xet_token(&t, c, write)) return;
     /* Older clients read the headers, newer ones the body. */
-    clo_reply_header(c->r, "X-Xet-Cas-Url", url);
-    clo_reply_header(c->r, "X-Xet-Access-Token", token);
-    clo_reply_header(c->r, "X-Xet-Token-Expiration", until);
+    clo_reply_header(c->r, "X-Xet-Cas-Url", t.url);
+    clo_reply_header(c->r, "X-Xet-Access-Token", t.text);
+    clo_reply_header(c->r, "X-Xet-Token-Expiration", t.until);
     clo_reply_header(c->r, "Cache-Control", "no-store");
-    clo_hub_json(c, 200, json_pack("{s:s, s:I, s:s}", "accessToken", token, "exp", (json_int_t)exp, "casUrl", url));
+    clo_hub_json(c, 200, json_pack("{s:s, s:I, s:s}", "accessToken", t.text, "exp", (json_int_t)t.expires_s, "casUrl", t.url));
 }
 
 void clo_hub_xet_write_token(clo_hub_call *c)
 {
-    if (clo_hub_may_upload(c)) reply_token(c, 'w');
+    if (clo_hub_may_upload(c)) reply_token(c, true);
 }
 
 void clo_hub_xet_read_token(clo_hub_call *c)
 {
-    reply_token(c, 'r');
+    reply_token(c, false);
 }
 
 bool clo_hub_signed_repo(clo_hub_call *c, clo_str fields)
@@ -76,6 +79,7 @@ bool clo_hub_xet_hash(clo_xet_hash *out, clo_hub_call *c, clo_str text)
 
 typedef struct {
     clo_xorb_put *put; /* owned */
+    bool ok, inserted;
     clo_err err;       /* once a piece was refused */
 } xorb_upload;
 
@@ -108,13 +112,23 @@ void clo_hub_xorb_begin(clo_hub_call *c)
     else clo_hub_fail_err(c, &err);
 }
 
-void clo_hub_xorb_run(clo_hub_call *c)
+static void commit_xorb(clo_hub_call *c)
 {
     xorb_upload *u = (xorb_upload *)c->data;
-    bool inserted = false;
-    if (clo_request_body_fault(c->r) == CLO_BODY_REFUSED || !clo_xorb_put_commit(u->put, &inserted, clo_hub_now(), &u->err))
-        clo_hub_fail_err(c, &u->err);
-    else clo_hub_json(c, 200, json_pack("{s:b}", "was_inserted", inserted));
+    u->ok = clo_xorb_put_commit(u->put, &u->inserted, clo_hub_now(), &u->err);
+}
+
+static void reply_xorb(clo_hub_call *c)
+{
+    const xorb_upload *u = (const xorb_upload *)c->data;
+    if (u->ok) clo_hub_json(c, 200, json_pack("{s:b}", "was_inserted", u->inserted));
+    else clo_hub_fail_err(c, &u->err);
+}
+
+void clo_hub_xorb_run(clo_hub_call *c)
+{
+    if (clo_request_body_fault(c->r) == CLO_BODY_REFUSED) reply_xorb(c);
+    else clo_hub_aside(c, commit_xorb, reply_xorb);
 }
 
 void clo_hub_xorb_head(clo_hub_call *c)
@@ -130,15 +144,21 @@ void clo_hub_xorb_head(clo_hub_call *c)
 
 /* --- shards -------------------------------------------------------------------------------------------------------*/
 
+typedef struct {
+    clo_buf body;
+    bool ok, inserted;
+    clo_err err;
+} shard_upload;
+
 static void free_shard(void *data)
 {
-    clo_buf_free((clo_buf *)data);
+    clo_buf_free(&((shard_upload *)data)->body);
     free(data);
 }
 
 static bool take_shard(void *data, clo_str bytes)
 {
-    clo_buf *b = (clo_buf *)data;
+    clo_buf *b = &((shard_upload *)data)->body;
     clo_buf_add(b, bytes);
     return !b->failed;
 }
@@ -146,28 +166,44 @@ static bool take_shard(void *data, clo_str bytes)
 void clo_hub_shard_begin(clo_hub_call *c)
 {
     if (!clo_hub_xet_scope(c, true)) return;
-    clo_buf *b = (clo_buf *)calloc(1, sizeof *b);
-    if (!b) {
+    shard_upload *u = (shard_upload *)calloc(1, sizeof *u);
+    if (!u) {
         clo_hub_fail(c, 503, NULL, "server busy, please try again.  no memory is left");
         return;
     }
-    b->max = CLO_SHARD_BYTES_MAX;
-    c->data = b;
+    u->body.max = CLO_SHARD_BYTES_MAX;
+    c->data = u;
     c->free_data = free_shard;
     clo_hub_sink(c, take_shard);
 }
 
+static bool go_on(void *ctx, uint64_t done, uint64_t total)
+{
+    (void)done;
+    (void)total;
+    return !clo_request_is_gone(((clo_hub_call *)ctx)->r);
+}
+
+static void commit_shard(clo_hub_call *c)
+{
+    shard_upload *u = (shard_upload *)c->data;
+    u->ok = clo_files_commit_shard(&u->inserted, &c->files, clo_bytes_of(clo_buf_str(&u->body)), c->repo.id, clo_hub_now(), go_on, c,
+                                   &u->err);
+}
+
+static void reply_shard(clo_hub_call *c)
+{
+    const shard_upload *u = (const shard_upload *)c->data;
+    if (u->ok) clo_hub_json(c, 200, json_pack("{s:i}", "result", u->inserted ? 1 : 0));
+    else if (u->err.code == CLO_ERR_NOT_FOUND) clo_hub_fail(c, 400, NULL, "%s", u->err.text);
+    else clo_hub_fail_err(c, &u->err);
+}
+
 void clo_hub_shard_run(clo_hub_call *c)
 {
-    const clo_buf *b = (const clo_buf *)c->data;
-    bool inserted = false;
-    clo_err err = {0};
     if (clo_request_body_fault(c->r) == CLO_BODY_REFUSED)
         clo_hub_fail(c, 413, NULL, "shard of more than %zu bytes", CLO_SHARD_BYTES_MAX);
-    else if (clo_files_commit_shard(&inserted, &c->files, clo_bytes_of(clo_buf_str(b)), c->repo.id, clo_hub_now(), NULL, NULL, &err))
-        clo_hub_json(c, 200, json_pack("{s:i}", "result", inserted ? 1 : 0));
-    else if (err.code == CLO_ERR_NOT_FOUND) clo_hub_fail(c, 400, NULL, "%s", err.text);
-    else clo_hub_fail_err(c, &err);
+    else clo_hub_aside(c, commit_shard, reply_shard);
 }
 
 void clo_hub_telemetry(clo_hub_call *c)

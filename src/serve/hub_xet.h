@@ -4,6 +4,15 @@
 
 #include "serve/hub.h"
 
+typedef struct {
+    char text[CLO_SIGNED_MAX];
+    char url[CLO_HUB_BASE_MAX + 8]; /* where it is shown */
+    int64_t expires_s;
+    char until[24]; /* the same */
+} clo_xet_token;
+/* A token for c->repo; who may have it is the caller's to ask. False: replied. */
+bool clo_hub_xet_token(clo_xet_token *out, clo_hub_call *c, bool write);
+
 /* The repository of the request's Xet token becomes c->repo. False: replied (401: a new token is needed, 403: it is one for
  * reading). */
 bool clo_hub_xet_scope(clo_hub_call *c, bool write);

@@ -1,5 +1,6 @@
 """Large files as git-lfs and clients without Xet send them: huggingface_hub, git-lfs, the endpoints by hand, and lies."""
 import base64
+import concurrent.futures
 import hashlib
 import io
 import os
@@ -132,7 +133,7 @@ def repo(hub):
 def batch(hub, repo, objects, operation="upload", user="alice", headers=None, **more):
     with hub.http(user) as c:
         return c.post(f"/{repo}.git/info/lfs/objects/batch", headers=headers or {},
-                      json={"operation": operation, "transfers": ["basic", "multipart"], "hash_algo": "sha256", "objects": objects, **more})
+                      json={"operation": operation, "transfers": ["basic", "multipart"], "hash_algo": "sha256", "objects": objects} | more)
 
 
 def named(data):
@@ -181,6 +182,29 @@ def test_an_object_from_batch_to_download(hub, repo):
         r = c.get(url, headers={"Range": "bytes=99990-"})
         assert (r.status_code, r.content) == (206, data[99990:])
         assert c.get(url, headers={"Range": "bytes=100000-"}).status_code == 416
+
+
+def test_a_client_that_offers_xet(hub, repo):
+    """huggingface_hub 1.0 to 1.19 and @huggingface/hub negotiate so."""
+    body = batch(hub, repo, [named(b"by xet")], transfers=["basic", "multipart", "xet"]).json()
+    assert body["transfer"] == "xet"
+    action = body["objects"][0]["actions"]["upload"]
+    assert action["header"]["X-Xet-Cas-Url"] == hub.url + "/xet" and int(action["header"]["X-Xet-Token-Expiration"]) > time.time()
+    with hub.http("alice") as c:
+        assert c.get(action["href"]).status_code == 200
+    with hub.http(token=action["header"]["X-Xet-Access-Token"]) as c:
+        assert c.head(f"/xet/v1/xorbs/default/{'0' * 64}").status_code == 404
+    assert batch(hub, repo, [named(b"x")], "download", transfers=["xet"]).json()["transfer"] == "basic"
+
+
+def test_many_at_once(hub, repo):
+    """More than there are threads for the slow end of an upload."""
+    files = [noise(300_000, f"many {i}") for i in range(24)]
+    rows = batch(hub, repo, [named(f) for f in files]).json()["objects"]
+    with concurrent.futures.ThreadPoolExecutor(24) as pool:
+        done = list(pool.map(lambda i: put(hub, rows[i]["actions"]["upload"]["href"], files[i]).status_code, range(24)))
+    assert done == [200] * 24
+    assert all("actions" not in o for o in batch(hub, repo, [named(f) for f in files]).json()["objects"])
 
 
 def test_the_other_spelling_of_the_address(hub, repo):
