@@ -57,7 +57,7 @@ static const char *const migrations[] = {
     " fields TEXT, PRIMARY KEY (repo, user)) STRICT, WITHOUT ROWID;",
     /* Repositories; see hub/repo.h and hub/git_db.h. An object's `data` is a zlib stream; `old` is ns/name. */
     "CREATE TABLE repos (id INTEGER PRIMARY KEY AUTOINCREMENT, oid TEXT NOT NULL UNIQUE, type TEXT NOT NULL,"
-    " namespace INTEGER NOT NULL, name TEXT NOT NULL COLLATE NOCASE, private INTEGER NOT NULL, gated TEXT NOT NULL,"
+    " namespace INTEGER NOT NULL REFERENCES accounts, name TEXT NOT NULL COLLATE NOCASE, private INTEGER NOT NULL, gated TEXT NOT NULL,"
     " disabled INTEGER NOT NULL, created INTEGER NOT NULL, modified INTEGER NOT NULL, downloads INTEGER NOT NULL,"
     " likes INTEGER NOT NULL, UNIQUE (type, namespace, name)) STRICT;"
     "CREATE TABLE repo_moves (type TEXT NOT NULL, old TEXT NOT NULL COLLATE NOCASE, repo INTEGER NOT NULL,"
