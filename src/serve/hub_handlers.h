@@ -14,6 +14,13 @@ void clo_hub_auth_check(clo_hub_call *c);
 /* hub_info.c */
 void clo_hub_repo_info(clo_hub_call *c);
 
+/* hub_list.c */
+void clo_hub_models(clo_hub_call *c);
+void clo_hub_datasets(clo_hub_call *c);
+void clo_hub_spaces(clo_hub_call *c);
+void clo_hub_model_tags(clo_hub_call *c);
+void clo_hub_dataset_tags(clo_hub_call *c);
+
 /* hub_tree.c */
 void clo_hub_tree(clo_hub_call *c);
 void clo_hub_paths_info(clo_hub_call *c);
@@ -74,5 +81,31 @@ void clo_hub_git_refs(clo_hub_call *c);
 void clo_hub_git_fetch(clo_hub_call *c);
 void clo_hub_git_push_begin(clo_hub_call *c);
 void clo_hub_git_push(clo_hub_call *c);
+
+/* hub_people.c */
+void clo_hub_whoami(clo_hub_call *c);
+void clo_hub_user_overview(clo_hub_call *c);
+void clo_hub_user_followers(clo_hub_call *c);
+void clo_hub_org_overview(clo_hub_call *c);
+void clo_hub_org_members(clo_hub_call *c);
+void clo_hub_org_followers(clo_hub_call *c);
+void clo_hub_validate_yaml(clo_hub_call *c);
+void clo_hub_agent_harnesses(clo_hub_call *c);
+void clo_hub_telemetry(clo_hub_call *c);
+void clo_hub_not_here(clo_hub_call *c);
+
+/* hub_gate.c */
+void clo_hub_gate_list(clo_hub_call *c);
+void clo_hub_gate_handle(clo_hub_call *c);
+void clo_hub_gate_grant(clo_hub_call *c);
+void clo_hub_gate_ask(clo_hub_call *c);
+
+/* hub_social.c */
+void clo_hub_like(clo_hub_call *c);
+void clo_hub_unlike(clo_hub_call *c);
+void clo_hub_likers(clo_hub_call *c);
+void clo_hub_user_likes(clo_hub_call *c);
+void clo_hub_user_storage(clo_hub_call *c);
+void clo_hub_org_storage(clo_hub_call *c);
 
 #endif

@@ -2,6 +2,35 @@
 #include "serve/hub_handlers.h"
 
 static const clo_hub_route routes[] = {
+    {"GET", "/api/whoami-v2", CLO_HUB_KNOWN, .run = clo_hub_whoami},
+    {"GET", "/api/users/{x}/overview", CLO_HUB_OPEN, .run = clo_hub_user_overview},
+    {"GET", "/api/users/{x}/followers", CLO_HUB_OPEN, .run = clo_hub_user_followers},
+    {"GET", "/api/users/{x}/following", CLO_HUB_OPEN, .run = clo_hub_user_followers},
+    {"GET", "/api/users/{x}/likes", CLO_HUB_OPEN, .run = clo_hub_user_likes},
+    {"GET", "/api/settings/repositories", CLO_HUB_KNOWN, .run = clo_hub_user_storage},
+    {"GET", "/api/organizations/{x}/settings/repositories", CLO_HUB_KNOWN, .run = clo_hub_org_storage},
+    {"GET", "/api/organizations/{x}/overview", CLO_HUB_OPEN, .run = clo_hub_org_overview},
+    {"GET", "/api/organizations/{x}/members", CLO_HUB_OPEN, .run = clo_hub_org_members},
+    {"GET", "/api/organizations/{x}/followers", CLO_HUB_OPEN, .run = clo_hub_org_followers},
+    {"POST", "/api/validate-yaml", CLO_HUB_OPEN, .run = clo_hub_validate_yaml},
+
+    {"GET", "/api/models", CLO_HUB_OPEN, .run = clo_hub_models},
+    {"GET", "/api/datasets", CLO_HUB_OPEN, .run = clo_hub_datasets},
+    {"GET", "/api/spaces", CLO_HUB_OPEN, .run = clo_hub_spaces},
+    {"GET", "/api/models-tags-by-type", CLO_HUB_OPEN, .run = clo_hub_model_tags},
+    {"GET", "/api/datasets-tags-by-type", CLO_HUB_OPEN, .run = clo_hub_dataset_tags},
+
+    {"GET", "/api/agent-harnesses", CLO_HUB_OPEN, .run = clo_hub_agent_harnesses},
+    {"*", "/api/telemetry/*", CLO_HUB_OPEN, .run = clo_hub_telemetry},
+    {"*", "/api/daily_papers", CLO_HUB_OPEN, .run = clo_hub_not_here},
+    {"*", "/api/papers/*", CLO_HUB_OPEN, .run = clo_hub_not_here},
+    {"*", "/api/jobs/*", CLO_HUB_OPEN, .run = clo_hub_not_here},
+    {"*", "/api/scheduled-jobs/*", CLO_HUB_OPEN, .run = clo_hub_not_here},
+    {"*", "/api/buckets/*", CLO_HUB_OPEN, .run = clo_hub_not_here},
+    {"*", "/api/kernels/*", CLO_HUB_OPEN, .run = clo_hub_not_here},
+    {"*", "/api/settings/webhooks", CLO_HUB_OPEN, .run = clo_hub_not_here},
+    {"*", "/api/settings/webhooks/*", CLO_HUB_OPEN, .run = clo_hub_not_here},
+
     {"POST", "/api/repos/create", CLO_HUB_KNOWN, .run = clo_hub_repo_create},
     {"DELETE", "/api/repos/delete", CLO_HUB_KNOWN, .run = clo_hub_repo_remove},
     {"POST", "/api/repos/move", CLO_HUB_KNOWN, .run = clo_hub_repo_move},
@@ -50,6 +79,15 @@ static const clo_hub_route routes[] = {
     {"POST", "/{R}/{ns}/{git}/git-receive-pack", CLO_MAY_WRITE, .run = clo_hub_git_push, .begin = clo_hub_git_push_begin,
      .any_coding = true},
 
+    {"GET", "/api/{T}/{ns}/{name}/user-access-request/{x}", CLO_MAY_ADMINISTER, .run = clo_hub_gate_list},
+    {"POST", "/api/{T}/{ns}/{name}/user-access-request/handle", CLO_MAY_ADMINISTER, .run = clo_hub_gate_handle},
+    {"POST", "/api/{T}/{ns}/{name}/user-access-request/grant", CLO_MAY_ADMINISTER, .run = clo_hub_gate_grant},
+    {"POST", "/api/{T}/{ns}/{name}/ask-access", CLO_MAY_SEE, .run = clo_hub_gate_ask},
+    {"POST", "/api/{T}/{ns}/{name}/like", CLO_MAY_SEE, .run = clo_hub_like},
+    {"DELETE", "/api/{T}/{ns}/{name}/like", CLO_MAY_SEE, .run = clo_hub_unlike},
+    {"GET", "/api/{T}/{ns}/{name}/likers", CLO_MAY_SEE, .run = clo_hub_likers},
+
+    {"POST", "/{R}/{ns}/{name}/ask-access", CLO_MAY_SEE, .run = clo_hub_gate_ask},
     {"GET", "/{R}/{ns}/{name}/resolve/{rev}/*", CLO_MAY_READ, .run = clo_hub_resolve},
     {"GET", "/{R}/{ns}/{name}/raw/{rev}/*", CLO_MAY_READ, .run = clo_hub_raw},
 };
