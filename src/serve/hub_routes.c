@@ -24,9 +24,18 @@ static const clo_hub_route routes[] = {
     {"POST", "/api/{T}/{ns}/{name}/preupload/{rev}", CLO_MAY_READ, .run = clo_hub_preupload},
     {"POST", "/api/{T}/{ns}/{name}/commit/{rev}", CLO_MAY_READ, .run = clo_hub_commit_run, .begin = clo_hub_commit_begin},
 
+    {"GET", "/api/{T}/{ns}/{name}/discussions", CLO_MAY_SEE, .run = clo_hub_discussions},
+    {"POST", "/api/{T}/{ns}/{name}/discussions", CLO_MAY_PROPOSE, .run = clo_hub_discussion_create},
+    {"GET", "/api/{T}/{ns}/{name}/discussions/{x}", CLO_MAY_SEE, .run = clo_hub_discussion},
+    {"POST", "/api/{T}/{ns}/{name}/discussions/{x}/comment", CLO_MAY_PROPOSE, .run = clo_hub_discussion_comment},
+    {"POST", "/api/{T}/{ns}/{name}/discussions/{x}/comment/*", CLO_MAY_PROPOSE, .run = clo_hub_discussion_revise},
+    {"POST", "/api/{T}/{ns}/{name}/discussions/{x}/title", CLO_MAY_PROPOSE, .run = clo_hub_discussion_title},
+    {"POST", "/api/{T}/{ns}/{name}/discussions/{x}/status", CLO_MAY_PROPOSE, .run = clo_hub_discussion_status},
+    {"POST", "/api/{T}/{ns}/{name}/discussions/{x}/merge", CLO_MAY_WRITE, .run = clo_hub_discussion_merge},
+
     {"GET", "/{R}/{ns}/{git}/info/refs", CLO_MAY_READ, .run = clo_hub_git_refs},
     {"POST", "/{R}/{ns}/{git}/git-upload-pack", CLO_MAY_READ, .run = clo_hub_git_fetch, .any_coding = true},
-    {"POST", "/{R}/{ns}/{git}/git-receive-pack", CLO_MAY_WRITE, .run = clo_hub_git_push, .begin = clo_hub_git_push_begin,
+    {"POST", "/{R}/{ns}/{git}/git-receive-pack", CLO_MAY_PROPOSE, .run = clo_hub_git_push, .begin = clo_hub_git_push_begin,
      .any_coding = true},
 
     {"GET", "/{R}/{ns}/{name}/resolve/{rev}/*", CLO_MAY_READ, .run = clo_hub_resolve},
