@@ -141,6 +141,8 @@ int clo_cmd_quantize(int argc, char **argv);
 int clo_cmd_render(int argc, char **argv);
 int clo_cmd_replay(int argc, char **argv);
 int clo_cmd_repo(int argc, char **argv);
+int clo_cmd_fsck(int argc, char **argv);
+int clo_cmd_gc(int argc, char **argv);
 int clo_cmd_rm(int argc, char **argv);
 int clo_cmd_run(int argc, char **argv);
 int clo_cmd_serve(int argc, char **argv);

@@ -34,6 +34,8 @@ static const struct {
     {"token", clo_cmd_token, "tokens of the hub's users"},
 #ifndef CLO_NO_SERVE
     {"repo", clo_cmd_repo, "repositories of the hub"},
+    {"fsck", clo_cmd_fsck, "reads everything back that the hub holds"},
+    {"gc", clo_cmd_gc, "removes what nothing in the hub needs any more"},
 #endif
     {"audit", clo_cmd_audit, "check the server's audit log"},
     {"bench", clo_cmd_bench, "time a model beside the machine's own limits"},

@@ -1,13 +1,10 @@
 /* Names of repositories: which are allowed. See repo.h. */
 #include "hub/repo.h"
 
-/* First segments of addresses; a namespace of that name could not be reached. */
+/* First segments of addresses; a namespace of that name could not be reached. Accounts refuse these and more. */
 static const char *const reserved[] = {
-    "admin", "api", "assets", "audit", "blog", "buckets", "cas", "chat", "collections", "datasets", "docs", "download",
-    "embed", "events", "favicon.ico", "health", "healthz", "hub", "join", "kernels", "login", "logout", "metrics", "models",
-    "new", "notifications", "oauth", "organizations", "papers", "posts", "pricing", "privacy", "ready", "resolve",
-    "resolve-cache", "robots.txt", "search", "settings", "spaces", "static", "storage", "tasks", "terms-of-service", "tokens",
-    "upload", "uploads", "users", "v1", "v2", "web", "welcome", "xet", "_lfs",
+    "api",    "buckets", "collections",   "datasets", "docs",   "kernels", "login",
+    "models", "oauth",   "resolve-cache", "settings", "spaces", "v1",      "v2",
 };
 
 static bool is_word(char c)

@@ -76,6 +76,7 @@ bool clo_revision_find(clo_oid *out, clo_git *g, clo_str rev, clo_err *err)
     bool found = false;
     if (clo_oid_parse(&oid, rev) && clo_git_has(g, &oid))
         return clo_revision_peel(out, g, &oid, NULL) || no_revision(err, rev);
+    if (clo_str_eq(rev, CLO_STR("HEAD"))) rev = CLO_STR("refs/heads/main");
     if (clo_str_starts_with(rev, CLO_STR("refs/"))) {
         if (!by_ref(out, &found, g, "", rev, err)) return false;
         return found || no_revision(err, rev);

@@ -3,9 +3,9 @@
  *   clo_oid c;
  *   if (!clo_revision_find(&c, g, CLO_STR("main"), &err)) ...        // CLO_ERR_NOT_FOUND: "Invalid rev id: ..."
  *
- * Order of look-up: a full object id, refs/..., a branch, a tag, a prefix of 5 or more hex digits that fits one commit.
- * An object id counts when the repository has that object. Changes stand in a transaction of the caller's; error
- * texts are those that clients of the Hub know. */
+ * Order of look-up: a full object id, HEAD (main), refs/..., a branch, a tag, a prefix of 5 or more hex digits that
+ * fits one commit. An object id counts when the repository has that object. Changes stand in a transaction of the
+ * caller's; error texts are those that clients of the Hub know. */
 #ifndef CLO_HUB_REVISION_H
 #define CLO_HUB_REVISION_H
 

@@ -132,9 +132,10 @@ void clo_hub_squash(clo_hub_call *c)
 static bool add_commit(void *ctx, const clo_commit_info *info, clo_err *err)
 {
     char id[CLO_OID_HEX], date[CLO_STAMP_LEN + 1];
+    size_t n = strlen(info->message);
+    while (n > 0 && info->message[n - 1] == '\n') n--;
     clo_oid_hex(id, &info->id);
-    json_t *o = json_pack("{s:s, s:s, s:s, s:[{s:s, s:s}], s:s}", "id", id, "title", info->title, "message", info->message,
-                          "authors", "user", info->author, "avatar", "", "date", clo_stamp(date, info->time_s));
+    json_t *o = json_pack("{s:s, s:s, s:s%, s:[{s:s, s:s}], s:s}", "id", id, "title", info->title, "message", info->message, n, "authors", "user", info->author, "avatar", "", "date", clo_stamp(date, info->time_s));
     return (o && json_array_append_new((json_t *)ctx, o) == 0) || clo_fail(err, CLO_ERR_MEMORY, "commits");
 }
 

@@ -33,7 +33,7 @@ static void a_revision_is_an_id_a_ref_a_branch_a_tag_or_a_prefix(void **state)
                                &b->err))); /* a branch's name */
     must(change(clo_pull_create(b->g, 1, &b->err)));
     static const char *const at_first[] = {"dev", "v1", "v2", "refs/heads/dev", "refs/tags/v1", "refs/tags/v2"};
-    static const char *const at_second[] = {"main", "refs/heads/main", "refs/pr/1", "refs/tags/dev"};
+    static const char *const at_second[] = {"main", "HEAD", "refs/heads/main", "refs/pr/1", "refs/tags/dev"};
     static const char *const nothing[] = {"",
                                           "x",
                                           "refs/heads/x",

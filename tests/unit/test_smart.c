@@ -120,6 +120,28 @@ static void shallow_clones_end_where_git_s_end(void **state)
     }
 }
 
+static void clones_since_a_time_begin_where_git_s_begin(void **state)
+{
+    smart *s = *state;
+    hub_sh(s->b, "git clone -q " URL " src && cd src && for i in 1 2 3 4 5 6; do echo $i > f && git add . &&"
+                 " GIT_AUTHOR_DATE=\"170000${i}000 +0000\" GIT_COMMITTER_DATE=\"170000${i}000 +0000\" git commit -q -m c$i; done && git push -q 2>&1",
+           s->http.port);
+    hub_export(s->b, "m.git");
+    for (int v = 0; v <= 2; v++) {
+        for (int since = 1; since <= 6; since += 2) {
+            hub_sh(s->b, "rm -rf ours theirs && git -c protocol.version=%d clone -q --shallow-since='170000%d500 +0000' " URL " ours 2>&1 || true;"
+                         " git clone -q --shallow-since='170000%d500 +0000' file://$PWD/m.git theirs 2>&1 || true", v, since, s->http.port, since);
+            if (since == 5) {
+                assert_string_equal(hub_sh(s->b, "git -C ours rev-list main | wc -l"), "1");
+                hub_sh(s->b, "cd ours && git -c protocol.version=%d fetch -q --shallow-since='1700003500 +0000' && git fsck --full 2>&1", v);
+                assert_string_equal(hub_sh(s->b, "git -C ours rev-list main | wc -l"), "3");
+            } else {
+                assert_string_equal(hub_sh(s->b, "for r in ours theirs; do git -C $r rev-list main | sha1sum; done | uniq | wc -l"), "1");
+            }
+        }
+    }
+}
+
 static void a_shallow_clone_follows_without_growing_down(void **state)
 {
     smart *s = *state;
@@ -335,6 +357,47 @@ static void a_push_of_many_files_and_deltas_arrives_whole(void **state)
     assert_string_equal(hub_sh(s->b, "git -C c rev-parse main"), hub_sh(s->b, "git -C src rev-parse main"));
 }
 
+/* The answer to one command without a pack. */
+static const char *push_command(hub_box *b, const clo_oid *old, const clo_oid *now, const char *ref)
+{
+    static clo_buf out;
+    char line[512], body[600];
+    clo_push *p = NULL;
+    clo_push_opts o = {.tmp_dir = b->dir};
+    int n = snprintf(line, sizeof line, "%s %s %s%c report-status", hub_hex(old), hub_hex(now), ref, 0);
+    int head = snprintf(body, sizeof body, "%04x", (unsigned)n + 4);
+    memcpy(body + head, line, (size_t)n);
+    memcpy(body + head + n, "0000", 5);
+    out.len = 0;
+    must(clo_push_open(&p, b->g, &o, &b->err));
+    for (int i = 0; i < head + n + 4; i++) must(clo_push_add(p, (clo_bytes){(uint8_t *)body + i, 1}, &b->err));
+    must(clo_push_end(p, hub_add_out, &out, &b->err));
+    clo_push_close(p);
+    hub_open_git(b);
+    for (size_t i = 0; i < out.len; i++)
+        if (out.ptr[i] == '\n') out.ptr[i] = ' ';
+    return out.ptr;
+}
+
+static void a_ref_that_moved_meanwhile_is_not_overwritten(void **state)
+{
+    smart *s = *state;
+    hub_box *b = s->b;
+    clo_oid zero = {{0}}, main = hub_main(b), other, got;
+    clo_op op = hub_file("x", "1");
+    bool found;
+    assert_int_equal(hub_commit(b, &other, &op, 1), CLO_COMMIT_OK);
+    must(clo_db_begin(b->db, &b->err) && clo_branch_create(b->g, CLO_STR("x"), CLO_STR("main"), &b->err) && clo_db_commit(b->db, &b->err));
+    says(push_command(b, &main, &zero, "refs/heads/x"), "ng refs/heads/x fetch first");
+    says(push_command(b, &zero, &zero, "refs/heads/none"), "ng refs/heads/none no such ref");
+    says(push_command(b, &zero, &main, "refs/heads/y"), "unpack no pack came");
+    must(clo_ref_get(&got, &found, b->g, CLO_STR("refs/heads/x"), &b->err));
+    assert_true(found && clo_oid_eq(&got, &other));
+    says(push_command(b, &other, &zero, "refs/heads/x"), "ok refs/heads/x");
+    must(clo_ref_get(&got, &found, b->g, CLO_STR("refs/heads/x"), &b->err));
+    assert_false(found);
+}
+
 static void bodies_that_are_no_requests_are_refused(void **state)
 {
     smart *s = *state;
@@ -385,6 +448,7 @@ int main(void)
         T(a_clone_has_what_was_pushed),
         T(refs_are_listed_as_git_lists_them),
         T(shallow_clones_end_where_git_s_end),
+        T(clones_since_a_time_begin_where_git_s_begin),
         T(a_shallow_clone_follows_without_growing_down),
         T(partial_clones_fetch_files_when_they_need_them),
         T(a_fetch_brings_what_is_new_and_little_more),
@@ -393,6 +457,7 @@ int main(void)
         T(files_that_belong_to_lfs_are_refused),
         T(trees_that_could_do_harm_are_refused),
         T(a_push_of_many_files_and_deltas_arrives_whole),
+        T(a_ref_that_moved_meanwhile_is_not_overwritten),
         T(bodies_that_are_no_requests_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,71 @@
+/* cloche gc: removes what nothing in the hub needs any more. */
+#include <stdio.h>
+#include <time.h>
+
+#include "cli/cli.h"
+#include "hub/git_db.h"
+#include "hub/sweep.h"
+
+typedef struct {
+    bool json;
+    json_t *rows; /* what goes */
+} telling;
+
+static void tell(void *ctx, const char *kind, const char *name, uint64_t bytes)
+{
+    telling *t = (telling *)ctx;
+    if (t->json) json_array_append_new(t->rows, json_pack("{s:s, s:s, s:I}", "kind", kind, "name", name, "bytes", (json_int_t)bytes));
+    else printf("%-9s %12llu  %s\n", kind, (unsigned long long)bytes, name);
+}
+
+static int sweep(const char *dir, bool dry_run, bool json)
+{
+    clo_err err = {0};
+    clo_db *db = NULL;
+    clo_sweep_counts n = {0};
+    int64_t n_objects = 0;
+    telling t = {json, json_array()};
+    const clo_sweep_opts o = {.now_s = (int64_t)time(NULL), .dry_run = dry_run};
+    bool ok = clo_db_exists(dir) || clo_fail(&err, CLO_ERR_NOT_FOUND, "nothing was made in '%s'", dir);
+    ok = ok && clo_db_open(&db, dir, &err);
+    clo_files f = {.db = db, .data_dir = dir};
+    ok = ok && clo_files_sweep(&n, &f, &o, tell, &t, &err) && (dry_run || clo_git_sweep(&n_objects, db, &err));
+    clo_db_close(db);
+    if (!ok || !json) json_decref(t.rows);
+    if (!ok) return clo_cli_fail(&err, NULL);
+    if (json)
+        return clo_cli_print_json(json_pack("{s:b, s:I, s:I, s:I, s:I, s:o}", "dry_run", dry_run, "files", (json_int_t)(n.n_files + n.n_strays),
+                                            "xorbs", (json_int_t)n.n_xorbs, "objects", (json_int_t)n_objects, "bytes", (json_int_t)n.bytes,
+                                            "list", t.rows));
+    printf("%llu files, %llu xorbs, %lld git objects: %llu bytes %s\n", (unsigned long long)(n.n_files + n.n_strays),
+           (unsigned long long)n.n_xorbs, (long long)n_objects, (unsigned long long)n.bytes, dry_run ? "would be freed" : "freed");
+    return CLO_EXIT_OK;
+}
+
+int clo_cmd_gc(int argc, char **argv)
+{
+    const char *data = NULL;
+    bool json = false, dry_run = false;
+    char dir[4096];
+    const clo_opt opts[] = {
+        {"dry-run", "n", CLO_OPT_FLAG, &dry_run, NULL, "only tell what would go"},
+        {"data", NULL, CLO_OPT_STR, &data, "DIR", "data folder (default: $CLOCHE_DATA)"},
+        {"json", NULL, CLO_OPT_FLAG, &json, NULL, "print JSON"},
+    };
+    const clo_cli_spec spec = {"gc",
+                               "Removes what nothing in the hub needs any more: large files of no repository after a day, chunks of no file after\n"
+                               "four weeks (clients remember for three what they have sent), git objects of no repository. A server may run\n"
+                               "meanwhile.",
+                               "  cloche gc --dry-run\n"
+                               "  cloche gc --json\n",
+                               opts,
+                               CLO_COUNT(opts),
+                               0,
+                               0};
+    clo_cli_args args;
+    clo_err err = {0};
+    int rc = 0;
+    if (!clo_cli_parse(&args, &spec, argc, argv, &rc)) return rc;
+    if (!clo_cli_data_dir(dir, data, &err)) return clo_cli_fail(&err, NULL);
+    return sweep(dir, dry_run, json);
+}
