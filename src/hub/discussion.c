@@ -1,8 +1,6 @@
 /* See discussion.h: rows, and who is told what about them is not here. Pull requests go on in pull.c. */
 #include "hub/discussion.h"
 
-#include <stdio.h>
-
 #include "base/entropy.h"
 #include "base/utf8.h"
 #include "hub/discussion_impl.h"
@@ -116,39 +114,48 @@ bool clo_discussion_find(clo_discussion *out, clo_db *db, int64_t repo, int64_t 
     return ok;
 }
 
+#define DISCUSSION_FITS                                                                                                      \
+    " WHERE d.repo = ?1 AND (?2 OR d.base IS NULL) AND (?3 OR d.base IS NOT NULL) AND (?4 = '' OR a.name = ?4 COLLATE NOCASE)"
+
+static bool open_filtered(clo_stmt *q, clo_db *db, const char *sql, int64_t repo, const clo_discussion_filter *f, clo_err *err)
+{
+    return clo_stmt_open(q, db, sql, err) && clo_stmt_int(q, 1, repo, err) && clo_stmt_int(q, 2, f->pulls || !f->discussions, err) &&
+           clo_stmt_int(q, 3, f->discussions || !f->pulls, err) && clo_stmt_text(q, 4, f->author, err) &&
+           clo_stmt_int(q, 5, f->open || !f->closed, err) && clo_stmt_int(q, 6, f->closed || !f->open, err);
+}
+
+static bool count(int64_t *n, int64_t *n_closed, clo_db *db, int64_t repo, const clo_discussion_filter *f, clo_err *err)
+{
+    clo_stmt q = {0};
+    bool row = false;
+    bool ok = open_filtered(&q, db,
+                            "SELECT count(*) FILTER (WHERE CASE WHEN open THEN ?5 ELSE ?6 END), count(*) FILTER (WHERE NOT open)"
+                            " FROM (SELECT d.status IN ('draft', 'open') AS open FROM discussions d"
+                            " LEFT JOIN accounts a ON a.id = d.author" DISCUSSION_FITS ")",
+                            repo, f, err) &&
+              clo_stmt_step(&q, &row, err);
+    if (ok) {
+        *n = clo_stmt_get_int(&q, 0);
+        *n_closed = clo_stmt_get_int(&q, 1);
+    }
+    clo_stmt_close(&q);
+    return ok;
+}
+
 bool clo_discussion_each(int64_t *n, int64_t *n_closed, clo_db *db, int64_t repo, const clo_discussion_filter *f, clo_discussion_fn *fn,
                          void *ctx, clo_err *err)
 {
-    static const char fits[] = " WHERE d.repo = ?1 AND (?2 OR d.base IS NULL) AND (?3 OR d.base IS NOT NULL)"
-                               " AND (?4 = '' OR a.name = ?4 COLLATE NOCASE)";
-    static const char counts[] = " SELECT count(*) FILTER (WHERE open AND ?5 OR NOT open AND ?6), count(*) FILTER (WHERE NOT open)"
-                                 " FROM (SELECT d.status IN ('draft', 'open') AS open FROM discussions d"
-                                 " LEFT JOIN accounts a ON a.id = d.author";
-    char sql[1024];
-    bool pulls = f->pulls || !f->discussions, plain = f->discussions || !f->pulls;
-    bool open = f->open || !f->closed, closed = f->closed || !f->open;
-    bool ok = true;
-    for (int pass = 0; ok && pass < 2; pass++) {
-        clo_stmt q = {0};
-        bool row = false;
-        if (pass == 0) snprintf(sql, sizeof sql, "%s%s)", counts, fits);
-        else
-            snprintf(sql, sizeof sql, "%s%s%s", DISCUSSION_ROWS, fits,
-                     " AND CASE WHEN d.status IN ('draft', 'open') THEN ?5 ELSE ?6 END ORDER BY d.num DESC LIMIT ?7 OFFSET ?8");
-        ok = clo_stmt_open(&q, db, sql, err) && clo_stmt_int(&q, 1, repo, err) && clo_stmt_int(&q, 2, pulls, err) &&
-             clo_stmt_int(&q, 3, plain, err) && clo_stmt_text(&q, 4, f->author, err) && clo_stmt_int(&q, 5, open, err) &&
-             clo_stmt_int(&q, 6, closed, err) &&
-             (pass == 0 || (clo_stmt_int(&q, 7, (int64_t)f->limit, err) && clo_stmt_int(&q, 8, (int64_t)f->skip, err)));
-        while (ok && (ok = clo_stmt_step(&q, &row, err)) && row) {
-            clo_discussion d;
-            if (pass == 1) ok = read_row(&d, repo, &q, err) && fn(ctx, &d, err);
-            else {
-                *n = clo_stmt_get_int(&q, 0);
-                *n_closed = clo_stmt_get_int(&q, 1);
-            }
-        }
-        clo_stmt_close(&q);
-    }
+    clo_stmt q = {0};
+    clo_discussion d;
+    bool row = false;
+    if (!count(n, n_closed, db, repo, f, err)) return false;
+    bool ok = open_filtered(&q, db,
+                            DISCUSSION_ROWS DISCUSSION_FITS " AND CASE WHEN d.status IN ('draft', 'open') THEN ?5 ELSE ?6 END"
+                            " ORDER BY d.num DESC LIMIT ?7 OFFSET ?8",
+                            repo, f, err) &&
+              clo_stmt_int(&q, 7, (int64_t)f->limit, err) && clo_stmt_int(&q, 8, (int64_t)f->skip, err);
+    while (ok && (ok = clo_stmt_step(&q, &row, err)) && row) ok = read_row(&d, repo, &q, err) && fn(ctx, &d, err);
+    clo_stmt_close(&q);
     return ok;
 }
 
@@ -272,13 +279,23 @@ bool clo_comment_author(int64_t *author, clo_db *db, const clo_discussion *d, cl
     return true;
 }
 
-/* Runs a change of one comment: ?1 its row, ?2 the text, ?3 the time, ?4 who. */
-static bool change_comment(clo_db *db, const char *sql, int64_t id, clo_str text, int64_t now_s, int64_t by, clo_err *err)
+/* Runs a statement about one comment. */
+static bool about(clo_db *db, const char *sql, int64_t id, clo_err *err)
 {
     clo_stmt q = {0};
     bool row;
-    bool ok = clo_stmt_open(&q, db, sql, err) && clo_stmt_int(&q, 1, id, err) && clo_stmt_text(&q, 2, text, err) &&
-              clo_stmt_int(&q, 3, now_s, err) && clo_stmt_int(&q, 4, by, err) && clo_stmt_step(&q, &row, err);
+    bool ok = clo_stmt_open(&q, db, sql, err) && clo_stmt_int(&q, 1, id, err) && clo_stmt_step(&q, &row, err);
+    clo_stmt_close(&q);
+    return ok;
+}
+
+static bool put_comment(clo_db *db, int64_t id, int64_t by, clo_str text, bool hidden, int64_t now_s, clo_err *err)
+{
+    clo_stmt q = {0};
+    bool row;
+    bool ok = clo_stmt_open(&q, db, "UPDATE discussion_events SET text = ?2, edited = ?3, editor = ?4, hidden = ?5 WHERE id = ?1", err) &&
+              clo_stmt_int(&q, 1, id, err) && clo_stmt_text(&q, 2, text, err) && clo_stmt_int(&q, 3, now_s, err) &&
+              clo_stmt_int(&q, 4, by, err) && clo_stmt_int(&q, 5, hidden, err) && clo_stmt_step(&q, &row, err);
     clo_stmt_close(&q);
     return ok;
 }
@@ -288,22 +305,19 @@ bool clo_comment_edit(clo_db *db, const clo_discussion *d, clo_str id, int64_t b
     comment c;
     if (!check_text(text, err) || !find_comment(&c, db, d, id, err) || !check_room(db, d, text, err)) return false;
     if (c.hidden) return clo_fail(err, CLO_ERR_USAGE, "the comment is hidden");
-    return change_comment(db,
-                          "INSERT INTO discussion_edits (event, i, text, time, author) SELECT id, (SELECT count(*) FROM discussion_edits"
-                          " WHERE event = ?1), text, coalesce(edited, time), coalesce(editor, author) FROM discussion_events"
-                          " WHERE id = ?1 AND (?2, ?3, ?4) IS NOT NULL",
-                          c.id, text, now_s, by, err) &&
-           change_comment(db, "UPDATE discussion_events SET text = ?2, edited = ?3, editor = ?4 WHERE id = ?1", c.id, text, now_s, by, err);
+    return about(db,
+                 "INSERT INTO discussion_edits (event, i, text, time, author)"
+                 " SELECT id, (SELECT count(*) FROM discussion_edits WHERE event = ?1), text, coalesce(edited, time),"
+                 " CASE WHEN edited IS NULL THEN author ELSE editor END FROM discussion_events WHERE id = ?1",
+                 c.id, err) &&
+           put_comment(db, c.id, by, text, false, now_s, err);
 }
 
 bool clo_comment_hide(clo_db *db, const clo_discussion *d, clo_str id, int64_t by, int64_t now_s, clo_err *err)
 {
     comment c;
-    if (!find_comment(&c, db, d, id, err)) return false;
-    return change_comment(db, "DELETE FROM discussion_edits WHERE event = ?1 AND (?2, ?3, ?4) IS NOT NULL", c.id, CLO_STR(""), now_s, by,
-                          err) &&
-           change_comment(db, "UPDATE discussion_events SET text = ?2, edited = ?3, editor = ?4, hidden = 1 WHERE id = ?1", c.id,
-                          CLO_STR(""), now_s, by, err);
+    return find_comment(&c, db, d, id, err) && about(db, "DELETE FROM discussion_edits WHERE event = ?1", c.id, err) &&
+           put_comment(db, c.id, by, CLO_STR(""), true, now_s, err);
 }
 
 /* --- making -------------------------------------------------------------------------------------------------------*/
