@@ -75,6 +75,20 @@ void clo_hub_lfs_put_begin(clo_hub_call *c);
 void clo_hub_lfs_put_run(clo_hub_call *c);
 void clo_hub_lfs_get(clo_hub_call *c);
 void clo_hub_lfs_verify_signed(clo_hub_call *c);
+/* hub_discussions.c */
+void clo_hub_discussions(clo_hub_call *c);
+void clo_hub_discussion(clo_hub_call *c);
+void clo_hub_discussion_create(clo_hub_call *c);
+void clo_hub_discussion_comment(clo_hub_call *c);
+void clo_hub_discussion_title(clo_hub_call *c);
+void clo_hub_discussion_status(clo_hub_call *c);
+void clo_hub_discussion_merge(clo_hub_call *c);
+void clo_hub_discussion_revise(clo_hub_call *c);
+/* Whether who asks may change refs/pr/N: its author, writers, until it is merged. CLO_ERR_NOT_FOUND, CLO_ERR_DENIED,
+ * CLO_ERR_USAGE. */
+CLO_CHECK bool clo_hub_may_pull(const clo_hub_call *c, clo_str ref, clo_err *err);
+/* BASE/[datasets/]ns/name/discussions/N */
+void clo_hub_discussion_url(clo_buf *out, const clo_hub_call *c, int64_t num);
 
 /* hub_git.c */
 void clo_hub_git_refs(clo_hub_call *c);
