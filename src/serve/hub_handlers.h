@@ -45,8 +45,49 @@ void clo_hub_raw(clo_hub_call *c);
 void clo_hub_preupload(clo_hub_call *c);
 void clo_hub_commit_begin(clo_hub_call *c);
 void clo_hub_commit_run(clo_hub_call *c);
+/* Who may write, or, where a pull request is to come of it, who may propose. False: replied. */
+bool clo_hub_may_upload(clo_hub_call *c);
 /* A clo_may_link_fn of a call. */
 bool clo_hub_may_link(void *ctx, const clo_sha256 *sha256, int64_t *size, clo_err *err);
+
+/* hub_xet.c */
+void clo_hub_xet_write_token(clo_hub_call *c);
+void clo_hub_xet_read_token(clo_hub_call *c);
+void clo_hub_xorb_begin(clo_hub_call *c);
+void clo_hub_xorb_run(clo_hub_call *c);
+void clo_hub_xorb_head(clo_hub_call *c);
+void clo_hub_shard_begin(clo_hub_call *c);
+void clo_hub_shard_run(clo_hub_call *c);
+void clo_hub_xet_chunk(clo_hub_call *c);
+void clo_hub_xet_file_head(clo_hub_call *c);
+void clo_hub_reconstruction_v1(clo_hub_call *c);
+void clo_hub_reconstruction_v2(clo_hub_call *c);
+void clo_hub_xorb_fetch(clo_hub_call *c);
+
+/* hub_lfs.c */
+void clo_hub_lfs_batch(clo_hub_call *c);
+void clo_hub_lfs_verify(clo_hub_call *c);
+void clo_hub_lfs_locks(clo_hub_call *c);
+void clo_hub_lfs_locks_verify(clo_hub_call *c);
+void clo_hub_lfs_no_lock(clo_hub_call *c);
+void clo_hub_lfs_put_begin(clo_hub_call *c);
+void clo_hub_lfs_put_run(clo_hub_call *c);
+void clo_hub_lfs_get(clo_hub_call *c);
+void clo_hub_lfs_verify_signed(clo_hub_call *c);
+/* hub_discussions.c */
+void clo_hub_discussions(clo_hub_call *c);
+void clo_hub_discussion(clo_hub_call *c);
+void clo_hub_discussion_create(clo_hub_call *c);
+void clo_hub_discussion_comment(clo_hub_call *c);
+void clo_hub_discussion_title(clo_hub_call *c);
+void clo_hub_discussion_status(clo_hub_call *c);
+void clo_hub_discussion_merge(clo_hub_call *c);
+void clo_hub_discussion_revise(clo_hub_call *c);
+/* Whether who asks may change refs/pr/N: its author, writers, until it is merged. CLO_ERR_NOT_FOUND, CLO_ERR_DENIED,
+ * CLO_ERR_USAGE. */
+CLO_CHECK bool clo_hub_may_pull(const clo_hub_call *c, clo_str ref, clo_err *err);
+/* BASE/[datasets/]ns/name/discussions/N */
+void clo_hub_discussion_url(clo_buf *out, const clo_hub_call *c, int64_t num);
 
 /* hub_git.c */
 void clo_hub_git_refs(clo_hub_call *c);
