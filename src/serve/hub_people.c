@@ -111,7 +111,7 @@ void clo_hub_agent_harnesses(clo_hub_call *c)
 }
 
 /* What clients tell is not kept. */
-void clo_hub_unheard(clo_hub_call *c)
+void clo_hub_telemetry(clo_hub_call *c)
 {
     clo_reply(c->r, 204, NULL, CLO_STR(""));
 }

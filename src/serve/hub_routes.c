@@ -21,7 +21,7 @@ static const clo_hub_route routes[] = {
     {"GET", "/api/datasets-tags-by-type", CLO_HUB_OPEN, .run = clo_hub_dataset_tags},
 
     {"GET", "/api/agent-harnesses", CLO_HUB_OPEN, .run = clo_hub_agent_harnesses},
-    {"*", "/api/telemetry/*", CLO_HUB_OPEN, .run = clo_hub_unheard},
+    {"*", "/api/telemetry/*", CLO_HUB_OPEN, .run = clo_hub_telemetry},
     {"*", "/api/daily_papers", CLO_HUB_OPEN, .run = clo_hub_not_here},
     {"*", "/api/papers/*", CLO_HUB_OPEN, .run = clo_hub_not_here},
     {"*", "/api/jobs/*", CLO_HUB_OPEN, .run = clo_hub_not_here},
