@@ -193,3 +193,27 @@ def test_tags_by_type_hold_those_of_public_repositories(filled):
     assert "poetry" in [t["id"] for t in tags["other"]] and "transformers" not in [t["id"] for t in tags["other"]]
     assert "hidden-tag" not in json.dumps(tags)
     assert "language:en" in [t["id"] for t in filled.api().get_dataset_tags()["language"]]
+
+
+def test_a_push_and_a_merge_change_the_lists_too(filled, tmp_path):
+    """Whoever moves main: git, or a pull request that is merged."""
+    import subprocess
+    api = filled.api("bob")
+    api.create_repo("bob/pushed")
+    clone = tmp_path / "clone"
+
+    def git(*args):
+        subprocess.run(["git", "-c", "user.name=bob", "-c", "user.email=b@hub.test", *args], check=True, capture_output=True, timeout=60,
+                       cwd=clone if clone.exists() else tmp_path, env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)})
+
+    git("clone", "-q", filled.git_url("bob/pushed", "bob"), "clone")
+    (clone / "README.md").write_text("---\ntags: [by-git]\n---\n")
+    git("add", "README.md")
+    git("commit", "-qm", "card")
+    git("push", "-q", "origin", "HEAD:main")
+    assert ids(api.list_models(filter="by-git")) == ["bob/pushed"]
+    done = api.upload_file(path_or_fileobj=b"---\ntags: [by-merge]\n---\n", path_in_repo="README.md", repo_id="bob/pushed", create_pr=True)
+    assert ids(api.list_models(filter="by-merge")) == []
+    api.merge_pull_request("bob/pushed", done.pr_num)
+    assert ids(api.list_models(filter="by-merge")) == ["bob/pushed"] and ids(api.list_models(filter="by-git")) == []
+    api.delete_repo("bob/pushed")
