@@ -28,6 +28,11 @@ def same(status, anonymous=None):
     return {(c, k): anonymous if anonymous and c == "anonymous" else status for c in CALLERS for k in KINDS}
 
 
+def instead(cells, status):
+    """Who may gets this rather than 200."""
+    return {cell: status if s == 200 else s for cell, s in cells.items()}
+
+
 SEE = grid("""
     anonymous 200 401 200
     reader    200 200 200
@@ -46,6 +51,12 @@ WRITE = grid("""
     writer    200 200 200
     admin     200 200 200
     other     403 404 403""")
+PROPOSE = grid("""
+    anonymous 401 401 401
+    reader    200 200 200
+    writer    200 200 200
+    admin     200 200 200
+    other     200 404 403""")
 KNOWN_SEES = grid("""
     anonymous 401 401 401
     reader    200 200 200
@@ -80,9 +91,18 @@ MEMBERS = grid("""
 R = "/api/{T}/{ns}/{name}"
 COMMIT = "\n".join(map(json.dumps, [{"key": "header", "value": {"summary": "more"}},
                                     {"key": "file", "value": {"path": "b.txt", "encoding": "utf-8", "content": "b"}}]))
+FETCH = {"content": "0014command=ls-refs\n0000", "headers": {"Content-Type": "application/x-git-upload-pack-request",
+                                                              "Git-Protocol": "version=2"}}
+LFS = {"Content-Type": "application/vnd.git-lfs+json", "Accept": "application/vnd.git-lfs+json"}
+OBJECT = {"oid": "0" * 64, "size": 1}
+DELETION = "{sha} " + "0" * 40 + " refs/heads/side\0report-status"
+PUSH = {"content": "%04x" % (4 + 40 + len(DELETION) - len("{sha}")) + DELETION + "0000",
+        "headers": {"Content-Type": "application/x-git-receive-pack-request"}}
 NEW = itertools.count()
+HEADS, COMMENTS = {}, {}  # of each repository: the commit of main and side; the first comment of discussion 1
 
-# (method, pattern): (statuses, path, what is sent). {id} is the repository, {name} its second half, {new} a name that is free.
+# (method, pattern): (statuses, path, what is sent). {id} is the repository, {name} its second half, {new} a name that is free,
+# {sha} its head, {comment} the first of discussion 1.
 TABLE = {
     ("GET", "/api/whoami-v2"): (same(200, anonymous=401), "/api/whoami-v2", {}),
     ("GET", "/api/users/{x}/overview"): (same(200), "/api/users/alice/overview", {}),
@@ -142,6 +162,40 @@ TABLE = {
     ("DELETE", R + "/like"): (KNOWN_SEES, "/api/models/{id}/like", {}),
     ("GET", R + "/likers"): (SEE, "/api/models/{id}/likers", {}),
     ("POST", "/{R}/{ns}/{name}/ask-access"): (ASK, "/{id}/ask-access", {}),
+    ("GET", R + "/discussions"): (SEE, "/api/models/{id}/discussions", {}),
+    ("POST", R + "/discussions"): (PROPOSE, "/api/models/{id}/discussions", {"json": {"title": "t", "description": "d"}}),
+    ("GET", R + "/discussions/{x}"): (SEE, "/api/models/{id}/discussions/1", {}),
+    ("POST", R + "/discussions/{x}/comment"): (PROPOSE, "/api/models/{id}/discussions/1/comment", {"json": {"comment": "c"}}),
+    ("POST", R + "/discussions/{x}/comment/*"): (WRITE, "/api/models/{id}/discussions/1/comment/{comment}/hide", {"json": {}}),
+    ("POST", R + "/discussions/{x}/title"): (WRITE, "/api/models/{id}/discussions/1/title", {"json": {"title": "u"}}),
+    ("POST", R + "/discussions/{x}/status"): (WRITE, "/api/models/{id}/discussions/1/status", {"json": {"status": "closed"}}),
+    ("POST", R + "/discussions/{x}/merge"): (WRITE, "/api/models/{id}/discussions/2/merge", {"json": {}}),
+
+    ("GET", R + "/xet-write-token/{rev}"): (WRITE, "/api/models/{id}/xet-write-token/main", {}),
+    ("GET", R + "/xet-read-token/{rev}"): (READ, "/api/models/{id}/xet-read-token/main", {}),
+    # An address or a token that was signed for one repository opens these; who one is does not.
+    ("POST", "/xet/v1/xorbs/{x}/*"): (same(401), "/xet/v1/xorbs/default/" + "0" * 64, {"content": "x"}),
+    ("HEAD", "/xet/v1/xorbs/{x}/*"): (same(401), "/xet/v1/xorbs/default/" + "0" * 64, {}),
+    ("POST", "/xet/v1/shards"): (same(401), "/xet/v1/shards", {"content": "x"}),
+    ("GET", "/xet/v1/chunks/{x}/*"): (same(401), "/xet/v1/chunks/default/" + "0" * 64, {}),
+    ("HEAD", "/xet/v1/files/{x}"): (same(401), "/xet/v1/files/" + "0" * 64, {}),
+    ("GET", "/xet/v1/reconstructions/{x}"): (same(401), "/xet/v1/reconstructions/" + "0" * 64, {}),
+    ("GET", "/xet/v2/reconstructions/{x}"): (same(401), "/xet/v2/reconstructions/" + "0" * 64, {}),
+    ("GET", "/xet/fetch/{x}"): (same(403), "/xet/fetch/x", {}),
+    ("POST", "/v1/telemetry"): (same(204), "/v1/telemetry", {"content": "x"}),
+    ("PUT", "/_lfs/put/{x}"): (same(403), "/_lfs/put/x", {"content": "x"}),
+    ("POST", "/_lfs/verify/{x}"): (same(403), "/_lfs/verify/x", {"json": OBJECT, "headers": LFS}),
+    ("GET", "/_lfs/get/{x}"): (same(403), "/_lfs/get/x", {}),
+
+    ("POST", "/{R}/{ns}/{git}/info/lfs/objects/batch"): (READ, "/{id}.git/info/lfs/objects/batch",
+                                                         {"json": {"operation": "download", "objects": [OBJECT]}, "headers": LFS}),
+    ("POST", "/{R}/{ns}/{git}/info/lfs/verify"): (instead(READ, 404), "/{id}.git/info/lfs/verify", {"json": OBJECT, "headers": LFS}),
+    ("POST", "/{R}/{ns}/{git}/info/lfs/locks/verify"): (READ, "/{id}.git/info/lfs/locks/verify", {"json": {}, "headers": LFS}),
+    ("GET", "/{R}/{ns}/{git}/info/lfs/locks"): (READ, "/{id}.git/info/lfs/locks", {"headers": LFS}),
+    ("POST", "/{R}/{ns}/{git}/info/lfs/locks"): (instead(READ, 501), "/{id}.git/info/lfs/locks", {"json": {}, "headers": LFS}),
+    ("GET", "/{R}/{ns}/{git}/info/refs"): (READ, "/{id}.git/info/refs?service=git-upload-pack", {}),
+    ("POST", "/{R}/{ns}/{git}/git-upload-pack"): (READ, "/{id}.git/git-upload-pack", FETCH),
+    ("POST", "/{R}/{ns}/{git}/git-receive-pack"): (PROPOSE, "/{id}.git/git-receive-pack", PUSH),
     ("GET", "/{R}/{ns}/{name}/resolve/{rev}/*"): (READ, "/{id}/resolve/main/a.txt", {}),
     ("GET", "/{R}/{ns}/{name}/raw/{rev}/*"): (READ, "/{id}/raw/main/a.txt", {}),
 }
@@ -155,81 +209,142 @@ def test_every_route_has_a_row_and_every_row_a_route():
 
 
 def make(hub, kind):
-    """A repository of lab with a file, a folder, a branch and a tag; where it is gated, bob asked."""
-    repo, alice = f"lab/cell-{next(NEW)}", hub.http("alice")
+    """A repository of lab with a file, a folder, a branch, a tag, a discussion and a pull request of alice's; where it is gated, bob asked."""
+    repo = f"lab/cell-{next(NEW)}"
 
-    def send(method, path, **kw):
-        r = alice.request(method, path, **kw)
+    def send(method, path, who="alice", **kw):
+        r = client(hub, hub.tokens[who]).request(method, path, **kw)
         assert r.status_code == 200, r.text
+        return r
 
     send("POST", "/api/repos/create", json={"name": repo[4:], "organization": "lab", "private": kind == "private"})
     files = [{"key": "header", "value": {"summary": "files"}}] + [
         {"key": "file", "value": {"path": p, "encoding": "utf-8", "content": "x"}} for p in ("a.txt", "folder/b.txt")]
-    send("POST", f"/api/models/{repo}/commit/main", content="\n".join(map(json.dumps, files)), headers={"Content-Type": "application/x-ndjson"})
+    HEADS[repo] = send("POST", f"/api/models/{repo}/commit/main", content="\n".join(map(json.dumps, files)),
+                       headers={"Content-Type": "application/x-ndjson"}).json()["commitOid"]
     send("POST", f"/api/models/{repo}/branch/side", json={})
     send("POST", f"/api/models/{repo}/tag/main", json={"tag": "v1"})
+    send("POST", f"/api/models/{repo}/discussions", json={"title": "one", "description": "first"})
+    send("POST", f"/api/models/{repo}/discussions", json={"title": "two", "description": "d", "pullRequest": True})
+    send("POST", f"/api/models/{repo}/discussions/2/status", json={"status": "open"})
+    COMMENTS[repo] = send("GET", f"/api/models/{repo}/discussions/1").json()["events"][0]["id"]
     if kind == "gated":
         send("PUT", f"/api/models/{repo}/settings", json={"gated": "manual"})
-        assert hub.http("bob").post(f"/api/models/{repo}/ask-access").status_code == 200
+        send("POST", f"/api/models/{repo}/ask-access", who="bob")
     return repo
 
 
+CLIENTS = {}
+
+
+def client(hub, token):
+    if (hub.url, token) not in CLIENTS:
+        CLIENTS[hub.url, token] = hub.http(token=token)
+    return CLIENTS[hub.url, token]
+
+
 @pytest.fixture(scope="module")
-def still(own_hub):
-    """One repository of each kind, for requests that change nothing."""
-    return {kind: make(own_hub, kind) for kind in KINDS}
+def fresh(own_hub):
+    """A repository of a kind that no request has changed yet; `used` tells that one may have."""
+    class Fresh(dict):
+        def __missing__(self, kind):
+            self[kind] = make(own_hub, kind)
+            return self[kind]
+
+        def used(self, kind):
+            del self[kind]
+    return Fresh()
 
 
 def fill(value, repo):
     if isinstance(value, dict):
         return {k: fill(v, repo) for k, v in value.items()}
-    if not isinstance(value, str) or value == COMMIT:
+    if not isinstance(value, str):
         return value
-    return value.replace("{id}", repo).replace("{name}", repo[4:]).replace("{new}", f"new-{next(NEW)}")
+    return (value.replace("{id}", repo).replace("{name}", repo[4:]).replace("{sha}", HEADS[repo]).replace("{comment}", COMMENTS[repo])
+            .replace("{new}", f"new-{next(NEW)}" if "{new}" in value else ""))
 
 
-def call(hub, who, method, path, sent, repo):
-    with hub.http(**who) as h:
-        return h.request("GET" if method == "*" else method, path.replace("{id}", repo), **fill(sent, repo))
+def call(hub, token, method, path, sent, repo):
+    return client(hub, token).request("GET" if method == "*" else method, fill(path, repo), **fill(sent, repo))
 
 
 @pytest.mark.parametrize("method, pattern", [(m, p) for m, p, _ in ROUTES])
-def test_who_may_call_it(own_hub, still, method, pattern):
+def test_who_may_call_it(own_hub, fresh, method, pattern):
     assert (method, pattern) in TABLE, "a route that no row speaks of"
     cells, path, sent = TABLE[method, pattern]
-    changes = method in ("POST", "PUT", "DELETE") and ("{id}" in path or "repos" in path)
     wrong = []
     for (caller, kind), status in cells.items():
-        repo = make(own_hub, kind) if changes else still[kind]
-        r = call(own_hub, {"user": USERS[caller]}, method, path, sent, repo)
+        r = call(own_hub, own_hub.tokens.get(USERS[caller]), method, path, sent, fresh[kind])
         if r.status_code != status:
             wrong.append((caller, kind, f"{r.status_code} instead of {status}", r.text[:200]))
+        if method != "GET" and r.status_code == 200:
+            fresh.used(kind)
     assert not wrong
 
 
-READING_POSTS = {"/api/validate-yaml", R + "/paths-info/{rev}", R + "/ask-access", "/{R}/{ns}/{name}/ask-access"}
+# More requests of routes that one row cannot tell of.
+MORE = [
+    ("a push is announced", PROPOSE, "GET", "/{id}.git/info/refs?service=git-receive-pack", {}),
+    ("a large file by git-lfs", PROPOSE, "POST", "/{id}.git/info/lfs/objects/batch",
+     {"json": {"operation": "upload", "objects": [OBJECT]}, "headers": LFS}),
+    ("files for a pull request", PROPOSE, "POST", "/api/models/{id}/preupload/main?create_pr=1",
+     {"json": {"files": [{"path": "b", "size": 1, "sample": ""}]}}),
+    ("a commit to a pull request of alice's", WRITE, "POST", "/api/models/{id}/commit/refs%2Fpr%2F2",
+     {"content": COMMIT, "headers": {"Content-Type": "application/x-ndjson"}}),
+    ("a commit that makes a pull request", PROPOSE, "POST", "/api/models/{id}/commit/main?create_pr=1",
+     {"content": COMMIT, "headers": {"Content-Type": "application/x-ndjson"}}),
+]
 
 
-@pytest.mark.parametrize("method, pattern", [(m, p) for m, p, _ in ROUTES if m in ("POST", "PUT", "DELETE") and p not in READING_POSTS])
-def test_a_token_that_reads_changes_nothing(own_hub, method, pattern):
+@pytest.mark.parametrize("what, cells, method, path, sent", MORE, ids=[m[0] for m in MORE])
+def test_who_may_send_it(own_hub, fresh, what, cells, method, path, sent):
+    wrong = []
+    for (caller, kind), status in cells.items():
+        r = call(own_hub, own_hub.tokens.get(USERS[caller]), method, path, sent, fresh[kind])
+        if r.status_code != status:
+            wrong.append((caller, kind, f"{r.status_code} instead of {status}", r.text[:200]))
+        if method != "GET" and r.status_code == 200:
+            fresh.used(kind)
+    assert not wrong
+
+
+def test_a_push_to_a_branch_is_refused_in_its_answer(own_hub, fresh):
+    """Whoever may propose may push, to pull requests alone."""
+    for (caller, kind), status in WRITE.items():
+        repo, token = fresh[kind], own_hub.tokens.get(USERS[caller])
+        r = call(own_hub, token, "POST", "/{id}.git/git-receive-pack", PUSH, repo)
+        refs = client(own_hub, own_hub.tokens["root"]).get(f"/api/models/{repo}/refs").json()
+        gone = "side" not in [b["name"] for b in refs["branches"]]
+        assert gone == (status == 200), (caller, kind, r.text)
+        if gone:
+            fresh.used(kind)
+
+
+READING_POSTS = {"/api/validate-yaml", "/{R}/{ns}/{git}/git-upload-pack", "/{R}/{ns}/{git}/info/lfs/objects/batch",
+                 "/{R}/{ns}/{git}/info/lfs/verify", "/{R}/{ns}/{git}/info/lfs/locks/verify", "/{R}/{ns}/{git}/info/lfs/locks", R + "/paths-info/{rev}", R + "/ask-access", "/{R}/{ns}/{name}/ask-access"}
+
+
+@pytest.mark.parametrize("method, pattern", [(m, p) for m, p, a in ROUTES if m in ("POST", "PUT", "DELETE") and
+                                             p not in READING_POSTS and a != "CLO_HUB_SIGNED"])
+def test_a_token_that_reads_changes_nothing(own_hub, fresh, method, pattern):
     _, path, sent = TABLE[method, pattern]
     for user in ("alice", "root"):
-        repo = make(own_hub, "gated")
-        r = call(own_hub, {"token": own_hub.read_tokens[user]}, method, path, sent, repo)
+        r = call(own_hub, own_hub.read_tokens[user], method, path, sent, fresh["gated"])
         assert r.status_code == 403, (user, r.text)
 
 
-@pytest.mark.parametrize("method, pattern", [(m, p) for m, p, _ in ROUTES if "{name}" in p])
-def test_a_token_for_another_repository_is_a_strangers(own_hub, still, method, pattern):
+@pytest.mark.parametrize("method, pattern", [(m, p) for m, p, _ in ROUTES if "{ns}" in p])
+def test_a_token_for_another_repository_is_a_strangers(own_hub, fresh, method, pattern):
     """On a private repository it finds nothing, whatever its user could do there."""
     _, path, sent = TABLE[method, pattern]
-    token = own_hub.token("alice", "--write", "--repo", still["public"], "--name", f"scoped-{next(NEW)}")
-    r = call(own_hub, {"token": token}, method, path, sent, still["private"])
+    token = own_hub.token("alice", "--write", "--repo", fresh["public"], "--name", f"scoped-{next(NEW)}")
+    r = call(own_hub, token, method, path, sent, fresh["private"])
     assert (r.status_code, r.headers["X-Error-Code"]) == (404, "RepoNotFound")
 
 
-@pytest.mark.parametrize("method, pattern", [(m, p) for m, p, _ in ROUTES])
-def test_a_wrong_token_is_refused_everywhere(own_hub, still, method, pattern):
+@pytest.mark.parametrize("method, pattern", [(m, p) for m, p, a in ROUTES if a != "CLO_HUB_SIGNED"])
+def test_a_wrong_token_is_refused_everywhere(own_hub, fresh, method, pattern):
     _, path, sent = TABLE[method, pattern]
-    r = call(own_hub, {"token": "hf_" + "x" * 51}, method, path, sent, still["public"])
+    r = call(own_hub, "hf_" + "x" * 51, method, path, sent, fresh["public"])
     assert r.status_code == 401 and r.headers["X-Error-Message"] == "Invalid credentials in Authorization header"

@@ -107,10 +107,10 @@ static void owners_see_who_asked_with_what_they_filled_in(void **state)
     assert_true(clo_gate_ask(&got, b->db, REPO, b->anna.id, false, fields, NOW + 5, &b->err));
     assert_true(clo_gate_ask(&got, b->db, REPO, b->ben.id, false, NULL, NOW, &b->err));
     assert_true(clo_gate_list(&list, b->db, REPO, CLO_GATE_PENDING, &b->err));
-    json_t *want = json_pack("[{s:{s:s, s:s}, s:s, s:s, s:{}}, {s:{s:s, s:s, s:s}, s:s, s:s, s:{s:s}}]", "user", "user", "ben", "fullname",
-                             "ben", "status", "pending", "timestamp", "2027-01-15T08:00:00.000Z", "fields", "user", "user", "anna",
+    json_t *want = json_pack("[{s:{s:s, s:s}, s:s, s:s, s:{}, s:s}, {s:{s:s, s:s, s:s}, s:s, s:s, s:{s:s}, s:s}]", "user", "user", "ben", "fullname",
+                             "ben", "status", "pending", "timestamp", "2027-01-15T08:00:00.000Z", "fields", "requestId", b->ben.oid, "user", "user", "anna",
                              "fullname", "Anna A", "email", "a@x.test", "status", "pending", "timestamp", "2027-01-15T08:00:05.000Z",
-                             "fields", "Affiliation", "The Lab");
+                             "fields", "Affiliation", "The Lab", "requestId", b->anna.oid);
     assert_true(json_equal(list, want));
     json_decref(list);
     json_decref(want);
