@@ -98,7 +98,7 @@ static bool in_named(clo_str name, char c)
     if (clo_str_eq(name, CLO_STR("punct"))) return graph && !upper && !lower && !digit;
     if (clo_str_eq(name, CLO_STR("graph"))) return graph;
     if (clo_str_eq(name, CLO_STR("print"))) return graph || c == ' ';
-    if (clo_str_eq(name, CLO_STR("cntrl"))) return (c >= 0 && c < 0x20) || c == 0x7f;
+    if (clo_str_eq(name, CLO_STR("cntrl"))) return (unsigned char)c < 0x20 || c == 0x7f;
     if (clo_str_eq(name, CLO_STR("xdigit"))) return digit || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
     return false;
 }

@@ -308,6 +308,14 @@ const void *clo_request_route(const clo_request *r)
     return r->route;
 }
 
+bool clo_request_is_gone(clo_request *r)
+{
+    pthread_mutex_lock(&r->lock);
+    bool gone = r->gone;
+    pthread_mutex_unlock(&r->lock);
+    return gone;
+}
+
 void clo_request_hold(clo_request *r)
 {
     pthread_mutex_lock(&r->lock);

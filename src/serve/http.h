@@ -106,6 +106,9 @@ void *clo_request_data(const clo_request *r);
 void clo_request_set_route(clo_request *r, const void *route);
 const void *clo_request_route(const clo_request *r);
 
+/* Its client went, or the server stops: for work that may end then. Any thread, while the request is held. */
+bool clo_request_is_gone(clo_request *r);
+
 /* Between these the request stays, whatever its client does: for one who will call clo_request_again later. */
 void clo_request_hold(clo_request *r);
 /* Gives a held request to a worker again: handle is called once more. */

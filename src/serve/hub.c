@@ -12,15 +12,18 @@
 #include "serve/json_out.h"
 #include "serve/server_impl.h"
 
-#define IDLE_MAX 8 /* connections that wait for the next call */
+#define IDLE_MAX 8  /* connections that wait for the next call */
+#define ASIDE_MAX 8 /* threads for work that takes long; what is more is done by the workers */
 
 /* --- connections --------------------------------------------------------------------------------------------------*/
 
 struct clo_hub {
     char *data_dir; /* owned */
+    clo_sign_key key;
     pthread_mutex_t lock;
     clo_db *idle[IDLE_MAX]; /* owned; guarded by lock */
     size_t n_idle;
+    size_t n_aside; /* guarded by lock */
 };
 
 bool clo_hub_open(clo_hub **out, const char *data_dir, clo_err *err)
@@ -30,6 +33,11 @@ bool clo_hub_open(clo_hub **out, const char *data_dir, clo_err *err)
     if (!h || !(h->data_dir = strdup(data_dir))) {
         free(h);
         return clo_fail(err, CLO_ERR_MEMORY, "hub");
+    }
+    if (!clo_sign_key_open(&h->key, data_dir, err)) {
+        free(h->data_dir);
+        free(h);
+        return false;
     }
     pthread_mutex_init(&h->lock, NULL);
     *out = h;
@@ -69,6 +77,11 @@ static void give_db(clo_hub *h, clo_db *db)
 int64_t clo_hub_now(void)
 {
     return (int64_t)time(NULL);
+}
+
+const clo_sign_key *clo_hub_sign_key(const clo_hub_call *c)
+{
+    return &c->s->hub->key;
 }
 
 clo_author clo_hub_author(const clo_hub_call *c)
@@ -166,9 +179,10 @@ static bool prepare(clo_hub_call *c, const clo_hub_route *route)
     char authorization[512] = "";
     clo_str given = clo_request_header(c->r, "Authorization");
     find_base(c);
+    c->lfs = route->lfs;
     if (!clo_hub_match(&c->a, route->pattern, c->r)) return clo_hub_fail(c, 400, NULL, "the address cannot be decoded");
     if (given.len < sizeof authorization) snprintf(authorization, sizeof authorization, "%.*s", (int)given.len, given.ptr);
-    if (!clo_token_who(&c->who, c->s->keys, given.ptr ? authorization : NULL, clo_hub_now(), &no)) {
+    if (route->action != CLO_HUB_SIGNED && !clo_token_who(&c->who, c->s->keys, given.ptr ? authorization : NULL, clo_hub_now(), &no)) {
         clo_hub_deny(c, &no);
         return false;
     }
@@ -203,7 +217,8 @@ void clo_hub_run_route(clo_server *s, clo_request *r, const clo_hub_route *route
 {
     clo_hub_call *c = (clo_hub_call *)clo_request_data(r);
     if (c) {
-        route->run(c);
+        if (c->then) c->then(c);
+        else route->run(c);
         return;
     }
     c = (clo_hub_call *)calloc(1, sizeof *c);
@@ -215,6 +230,51 @@ void clo_hub_run_route(clo_server *s, clo_request *r, const clo_hub_route *route
     c->r = r;
     if (prepare(c, route)) route->run(c);
     free_call(c);
+}
+
+/* --- work that takes long -----------------------------------------------------------------------------------------*/
+
+static bool take_place(clo_hub *h)
+{
+    pthread_mutex_lock(&h->lock);
+    bool ok = h->n_aside < ASIDE_MAX;
+    if (ok) h->n_aside++;
+    pthread_mutex_unlock(&h->lock);
+    return ok;
+}
+
+static void give_place(clo_hub *h)
+{
+    pthread_mutex_lock(&h->lock);
+    h->n_aside--;
+    pthread_mutex_unlock(&h->lock);
+}
+
+/* With the hold goes the call: nothing is touched after. */
+static void *work_aside(void *ctx)
+{
+    clo_hub_call *c = (clo_hub_call *)ctx;
+    c->work(c);
+    give_place(c->s->hub);
+    clo_request_again(c->r);
+    return NULL;
+}
+
+void clo_hub_aside(clo_hub_call *c, clo_hub_run *work, clo_hub_run *then)
+{
+    pthread_t t;
+    c->work = work;
+    c->then = then;
+    clo_request_hold(c->r);
+    if (take_place(c->s->hub)) {
+        if (pthread_create(&t, NULL, work_aside, c) == 0) {
+            pthread_detach(t);
+            return;
+        }
+        give_place(c->s->hub);
+    }
+    work(c);
+    clo_request_again(c->r);
 }
 
 static void end_nothing(void *ctx)
@@ -332,6 +392,13 @@ void clo_hub_json(clo_hub_call *c, unsigned status, json_t *stolen)
     clo_reply_json(c->r, status, stolen);
 }
 
+void clo_hub_lfs_json(clo_hub_call *c, unsigned status, json_t *stolen)
+{
+    clo_buf b = {0};
+    clo_json_add_tree(&b, stolen);
+    clo_reply_buf(c->r, status, "application/vnd.git-lfs+json", &b);
+}
+
 void clo_hub_deny(clo_hub_call *c, const clo_denial *no)
 {
     char line[sizeof no->message];
@@ -341,7 +408,9 @@ void clo_hub_deny(clo_hub_call *c, const clo_denial *no)
     if (no->code) clo_reply_header(c->r, "X-Error-Code", no->code);
     clo_reply_header(c->r, "X-Error-Message", line);
     if (no->status == 401) clo_reply_header(c->r, "WWW-Authenticate", "Basic realm=\"hub\"");
-    clo_hub_json(c, (unsigned)no->status, json_pack("{s:s}", "error", no->message));
+    if (no->status == 401 && c->lfs) clo_reply_header(c->r, "LFS-Authenticate", "Basic realm=\"hub\"");
+    if (c->lfs) clo_hub_lfs_json(c, (unsigned)no->status, json_pack("{s:s, s:s}", "message", no->message, "request_id", clo_request_id(c->r)));
+    else clo_hub_json(c, (unsigned)no->status, json_pack("{s:s}", "error", no->message));
 }
 
 bool clo_hub_fail(clo_hub_call *c, int status, const char *code, const char *fmt, ...)

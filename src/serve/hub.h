@@ -22,6 +22,7 @@
 #include "hub/token.h"
 #include "serve/api_error.h"
 #include "serve/http.h"
+#include "serve/hub_sign.h"
 #include "serve/server.h"
 
 #define CLO_HUB_BASE_MAX 300
@@ -48,21 +49,25 @@ struct clo_hub_call {
     clo_repo repo;               /* when a.has_repo */
     clo_access_caller caller;    /* as the repository sees who asks */
     clo_access_repo seen;
+    bool lfs;                    /* of the route */
     char base[CLO_HUB_BASE_MAX]; /* "http://host:port", as the client calls this server */
     void *data;                  /* the handler's own, from begin to run; free with free_data */
     void (*free_data)(void *data);
+    void (*work)(clo_hub_call *c), (*then)(clo_hub_call *c); /* of clo_hub_aside */
 };
 
 typedef void clo_hub_run(clo_hub_call *c);
 typedef struct {
-    const char *method, *pattern;
-    int action;                  /* clo_action, or CLO_HUB_OPEN: the handler asks itself, CLO_HUB_KNOWN: any valid token */
+    const char *method, *pattern; /* GET is HEAD too; "*": any */
+    int action;                  /* clo_action, or CLO_HUB_OPEN: the handler asks itself, CLO_HUB_KNOWN: any valid token, CLO_HUB_SIGNED */
     clo_hub_run *run;
     clo_hub_run *begin;          /* for a body that comes in pieces: calls clo_hub_sink, or replies; NULL: none */
     bool any_coding;             /* the handler knows Content-Encoding */
+    bool lfs;                    /* errors are told as git-lfs reads them */
 } clo_hub_route;
 #define CLO_HUB_OPEN (-1)
 #define CLO_HUB_KNOWN (-2)
+#define CLO_HUB_SIGNED (-3) /* no account is looked for: what the handler was given is signed (hub_sign.h) */
 
 const clo_hub_route *clo_hub_routes(size_t *n);
 /* True when the pattern fits a path as it came; parts are decoded into the request's arena. */
@@ -77,6 +82,10 @@ void clo_hub_run_route(clo_server *s, clo_request *r, const clo_hub_route *route
 /* In begin: the body goes to `take`; false refuses it, run is called and tells why. */
 void clo_hub_sink(clo_hub_call *c, bool (*take)(void *data, clo_str bytes));
 
+/* In run, of a route that has begin: `work` is done on a thread beside the server's workers, so that it may take its time;
+ * then `then` replies. */
+void clo_hub_aside(clo_hub_call *c, clo_hub_run *work, clo_hub_run *then);
+
 /* The repository's git objects; NULL: replied. */
 clo_git *clo_hub_git(clo_hub_call *c);
 /* The commit of a.rev; false: replied (404 RevisionNotFound). */
@@ -90,6 +99,7 @@ clo_str clo_hub_param(clo_hub_call *c, const char *name);
 bool clo_hub_flag(clo_hub_call *c, const char *name); /* true, True, 1 */
 /* A number within [min, max]; fallback when it is not there or none. */
 int64_t clo_hub_number(clo_hub_call *c, const char *name, int64_t min, int64_t max, int64_t fallback);
+const clo_sign_key *clo_hub_sign_key(const clo_hub_call *c);
 int64_t clo_hub_now(void); /* seconds since 1970 */
 clo_author clo_hub_author(const clo_hub_call *c);
 
@@ -102,6 +112,7 @@ void clo_hub_link_next(clo_hub_call *c, clo_str cursor);
 clo_str clo_hub_cursor(clo_hub_call *c);
 
 void clo_hub_json(clo_hub_call *c, unsigned status, json_t *stolen);
+void clo_hub_lfs_json(clo_hub_call *c, unsigned status, json_t *stolen); /* as application/vnd.git-lfs+json */
 void clo_hub_deny(clo_hub_call *c, const clo_denial *no);
 /* Replies with an error and returns false. code may be NULL. */
 bool clo_hub_fail(clo_hub_call *c, int status, const char *code, const char *fmt, ...) CLO_PRINTF(4, 5);

@@ -14,6 +14,13 @@ void clo_hub_auth_check(clo_hub_call *c);
 /* hub_info.c */
 void clo_hub_repo_info(clo_hub_call *c);
 
+/* hub_list.c */
+void clo_hub_models(clo_hub_call *c);
+void clo_hub_datasets(clo_hub_call *c);
+void clo_hub_spaces(clo_hub_call *c);
+void clo_hub_model_tags(clo_hub_call *c);
+void clo_hub_dataset_tags(clo_hub_call *c);
+
 /* hub_tree.c */
 void clo_hub_tree(clo_hub_call *c);
 void clo_hub_paths_info(clo_hub_call *c);
@@ -38,9 +45,36 @@ void clo_hub_raw(clo_hub_call *c);
 void clo_hub_preupload(clo_hub_call *c);
 void clo_hub_commit_begin(clo_hub_call *c);
 void clo_hub_commit_run(clo_hub_call *c);
+/* Who may write, or, where a pull request is to come of it, who may propose. False: replied. */
+bool clo_hub_may_upload(clo_hub_call *c);
 /* A clo_may_link_fn of a call. */
 bool clo_hub_may_link(void *ctx, const clo_sha256 *sha256, int64_t *size, clo_err *err);
 
+/* hub_xet.c */
+void clo_hub_xet_write_token(clo_hub_call *c);
+void clo_hub_xet_read_token(clo_hub_call *c);
+void clo_hub_xorb_begin(clo_hub_call *c);
+void clo_hub_xorb_run(clo_hub_call *c);
+void clo_hub_xorb_head(clo_hub_call *c);
+void clo_hub_shard_begin(clo_hub_call *c);
+void clo_hub_shard_run(clo_hub_call *c);
+void clo_hub_xet_chunk(clo_hub_call *c);
+void clo_hub_xet_file_head(clo_hub_call *c);
+void clo_hub_reconstruction_v1(clo_hub_call *c);
+void clo_hub_reconstruction_v2(clo_hub_call *c);
+void clo_hub_xorb_fetch(clo_hub_call *c);
+void clo_hub_telemetry(clo_hub_call *c);
+
+/* hub_lfs.c */
+void clo_hub_lfs_batch(clo_hub_call *c);
+void clo_hub_lfs_verify(clo_hub_call *c);
+void clo_hub_lfs_locks(clo_hub_call *c);
+void clo_hub_lfs_locks_verify(clo_hub_call *c);
+void clo_hub_lfs_no_lock(clo_hub_call *c);
+void clo_hub_lfs_put_begin(clo_hub_call *c);
+void clo_hub_lfs_put_run(clo_hub_call *c);
+void clo_hub_lfs_get(clo_hub_call *c);
+void clo_hub_lfs_verify_signed(clo_hub_call *c);
 /* hub_discussions.c */
 void clo_hub_discussions(clo_hub_call *c);
 void clo_hub_discussion(clo_hub_call *c);
@@ -61,5 +95,31 @@ void clo_hub_git_refs(clo_hub_call *c);
 void clo_hub_git_fetch(clo_hub_call *c);
 void clo_hub_git_push_begin(clo_hub_call *c);
 void clo_hub_git_push(clo_hub_call *c);
+
+/* hub_people.c */
+void clo_hub_whoami(clo_hub_call *c);
+void clo_hub_user_overview(clo_hub_call *c);
+void clo_hub_user_followers(clo_hub_call *c);
+void clo_hub_org_overview(clo_hub_call *c);
+void clo_hub_org_members(clo_hub_call *c);
+void clo_hub_org_followers(clo_hub_call *c);
+void clo_hub_validate_yaml(clo_hub_call *c);
+void clo_hub_agent_harnesses(clo_hub_call *c);
+void clo_hub_telemetry(clo_hub_call *c);
+void clo_hub_not_here(clo_hub_call *c);
+
+/* hub_gate.c */
+void clo_hub_gate_list(clo_hub_call *c);
+void clo_hub_gate_handle(clo_hub_call *c);
+void clo_hub_gate_grant(clo_hub_call *c);
+void clo_hub_gate_ask(clo_hub_call *c);
+
+/* hub_social.c */
+void clo_hub_like(clo_hub_call *c);
+void clo_hub_unlike(clo_hub_call *c);
+void clo_hub_likers(clo_hub_call *c);
+void clo_hub_user_likes(clo_hub_call *c);
+void clo_hub_user_storage(clo_hub_call *c);
+void clo_hub_org_storage(clo_hub_call *c);
 
 #endif

@@ -1,55 +1,13 @@
 /* Files of a revision, as bytes. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "hub/reader.h"
 #include "hub/revision.h"
 #include "hub/tree.h"
 #include "serve/hub_handlers.h"
+#include "serve/hub_send.h"
+#include "serve/hub_xet.h"
 #include "serve/json_out.h"
-
-/* --- ranges -------------------------------------------------------------------------------------------------------*/
-
-typedef struct {
-    uint64_t off, n; /* the stretch asked for */
-    bool part;       /* 206 */
-} stretch;
-
-static bool digits(uint64_t *out, clo_str s)
-{
-    *out = 0;
-    for (size_t i = 0; i < s.len; i++) {
-        if (s.ptr[i] < '0' || s.ptr[i] > '9' || *out > (UINT64_MAX - 9) / 10) return false;
-        *out = *out * 10 + (uint64_t)(s.ptr[i] - '0');
-    }
-    return s.len > 0;
-}
-
-/* `bytes=a-b`, `a-`, `-n` (RFC 9110 section 14.1.2); what is no single range of bytes asks for the whole. False: 416. */
-static bool parse_range(stretch *out, clo_str header, uint64_t size)
-{
-    uint64_t first = 0, last = 0;
-    *out = (stretch){.n = size};
-    if (!clo_str_starts_with(header, CLO_STR("bytes="))) return true;
-    clo_str spec = clo_str_from_off(header, 6);
-    size_t dash = clo_str_find(spec, 0, '-');
-    if (dash == spec.len || clo_str_find(spec, 0, ',') < spec.len) return true;
-    clo_str a = {spec.ptr, dash}, b = clo_str_from_off(spec, dash + 1);
-    if (a.len == 0) {
-        if (!digits(&last, b)) return true;
-        if (last == 0 || size == 0) return false;
-        first = last < size ? size - last : 0;
-        last = size - 1;
-    } else {
-        if (!digits(&first, a) || (b.len > 0 && (!digits(&last, b) || last < first))) return true;
-        if (first >= size) return false;
-        if (b.len == 0 || last >= size) last = size - 1;
-    }
-    *out = (stretch){.off = first, .n = last - first + 1, .part = true};
-    return true;
-}
 
 /* --- headers ------------------------------------------------------------------------------------------------------*/
 
@@ -98,8 +56,28 @@ static bool has_etag(const clo_request *r, const char *tag)
     return false;
 }
 
+#define TYPE_XET "application/vnd.xet-fileinfo+json"
+
+/* True when the file can be fetched by Xet; the answer's headers say how. */
+static bool add_xet(clo_hub_call *c, const clo_entry *e, const char *commit)
+{
+    clo_file_info info;
+    clo_err no = {0};
+    bool found = false;
+    if (!e->is_lfs || !clo_files_find(&info, &found, &c->files, &e->sha256, &no) || !found || !info.has_xet) return false;
+    clo_hub_xet_headers(c, &info, commit);
+    clo_reply_header(c->r, "Vary", "Accept");
+    return true;
+}
+
+/* Clients in JavaScript ask so, and need no bytes. */
+static bool wants_xet(const clo_request *r)
+{
+    return clo_str_starts_with(clo_request_header(r, "Accept"), CLO_STR(TYPE_XET));
+}
+
 /* What every answer about a file has; the stretch that is asked for. False: replied. */
-static bool begin_file(stretch *out, clo_hub_call *c, const clo_entry *e, const clo_oid *commit)
+static bool begin_file(clo_byte_range *out, clo_hub_call *c, const clo_entry *e, const clo_oid *commit)
 {
     char id[CLO_OID_HEX], tag[72], text[80], hex[65];
     clo_oid_hex(id, commit);
@@ -113,70 +91,25 @@ static bool begin_file(stretch *out, clo_hub_call *c, const clo_entry *e, const 
         snprintf(text, sizeof text, "%llu", (unsigned long long)e->size);
         clo_reply_header(c->r, "X-Linked-Size", text);
     }
-    clo_reply_header(c->r, "Accept-Ranges", "bytes");
+    bool xet = add_xet(c, e, id);
     clo_reply_header(c->r, "X-Content-Type-Options", "nosniff");
     clo_reply_header(c->r, "Content-Security-Policy", "default-src 'none'; sandbox");
     if (has_etag(c->r, tag)) {
         clo_reply(c->r, 304, NULL, CLO_STR(""));
         return false;
     }
-    clo_str range = clo_request_header(c->r, "Range");
-    if (!parse_range(out, range, e->size)) {
-        snprintf(text, sizeof text, "bytes */%llu", (unsigned long long)e->size);
-        clo_reply_header(c->r, "Content-Range", text);
-        return clo_hub_fail(c, 416, NULL, "the range begins after the end of the file, which has %llu bytes",
-                            (unsigned long long)e->size);
+    if (xet && wants_xet(c->r)) {
+        clo_reply(c->r, 200, TYPE_XET, CLO_STR("{}"));
+        return false;
     }
-    if (out->part) {
-        snprintf(text, sizeof text, "bytes %llu-%llu/%llu", (unsigned long long)out->off,
-                 (unsigned long long)(out->off + out->n - 1), (unsigned long long)e->size);
-        clo_reply_header(c->r, "Content-Range", text);
-    }
+    if (!clo_hub_range(out, c, e->size)) return false;
     add_disposition(c, clo_str_from(e->path));
     return true;
 }
 
 /* --- bodies -------------------------------------------------------------------------------------------------------*/
 
-static ssize_t read_some(void *ctx, char *to, size_t max)
-{
-    size_t got = 0;
-    clo_err err = {0};
-    return clo_reader_read((clo_reader *)ctx, to, max, &got, &err) ? (ssize_t)got : -1;
-}
-
-static void end_reader(void *ctx)
-{
-    clo_reader_close((clo_reader *)ctx);
-}
-
-static void send_large(clo_hub_call *c, const clo_entry *e, const stretch *s)
-{
-    clo_reader *reader = NULL;
-    clo_err err = {0};
-    int fd;
-    uint64_t off;
-    unsigned status = s->part ? 206 : 200;
-    if (s->n == 0) {
-        clo_reply(c->r, status, type_of(clo_str_from(e->path)), CLO_STR(""));
-        return;
-    }
-    if (!clo_reader_open(&reader, &c->files, &e->sha256, s->off, s->n, &err)) {
-        if (err.code == CLO_ERR_NOT_FOUND) clo_hub_fail(c, 404, "EntryNotFound", "the bytes of %s are not here", e->path);
-        else clo_hub_fail_err(c, &err);
-        return;
-    }
-    if (!clo_reader_plain(reader, &fd, &off)) {
-        clo_reply_reader(c->r, status, type_of(clo_str_from(e->path)), s->n, read_some, end_reader, reader);
-        return;
-    }
-    int own = dup(fd);
-    clo_reader_close(reader);
-    if (own < 0) clo_hub_fail(c, 503, NULL, "server busy, please try again.  too many open files");
-    else clo_reply_file(c->r, status, type_of(clo_str_from(e->path)), own, off, s->n);
-}
-
-static void send_small(clo_hub_call *c, const clo_entry *e, const stretch *s, const char *type)
+static void send_small(clo_hub_call *c, const clo_entry *e, const clo_byte_range *s, const char *type)
 {
     clo_buf b = {0};
     clo_err err = {0};
@@ -200,9 +133,9 @@ void clo_hub_resolve(clo_hub_call *c)
 {
     clo_entry e;
     clo_oid commit;
-    stretch s;
+    clo_byte_range s;
     if (!find_entry(&e, &commit, c) || !begin_file(&s, c, &e, &commit)) return;
-    if (e.is_lfs) send_large(c, &e, &s);
+    if (e.is_lfs) clo_hub_send_large(c, &e.sha256, &s, type_of(clo_str_from(e.path)));
     else send_small(c, &e, &s, type_of(clo_str_from(e.path)));
 }
 
@@ -210,7 +143,7 @@ void clo_hub_raw(clo_hub_call *c)
 {
     clo_entry e;
     clo_oid commit;
-    stretch s;
+    clo_byte_range s;
     if (!find_entry(&e, &commit, c)) return;
     if (e.is_lfs) e.size = e.pointer_size;
     e.is_lfs = false; /* what git has */

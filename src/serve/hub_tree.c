@@ -33,11 +33,28 @@ static json_t *entry_json(const clo_entry *e)
     return o;
 }
 
+/* By this clients know that a large file can be fetched by Xet. */
+static bool add_xet(json_t *o, const listing *l, const clo_entry *e, clo_err *err)
+{
+    clo_file_info info;
+    bool found = false;
+    char hash[65];
+    if (!e->is_lfs) return true;
+    if (!clo_files_find(&info, &found, &l->c->files, &e->sha256, err)) return false;
+    if (!found || !info.has_xet) return true;
+    clo_xet_hash_text(hash, &info.xet);
+    return json_object_set_new(o, "xetHash", json_string(hash)) == 0 || clo_fail(err, CLO_ERR_MEMORY, "listing");
+}
+
 static bool add_entry(void *ctx, const clo_entry *e, clo_err *err)
 {
     listing *l = (listing *)ctx;
     json_t *o = entry_json(e);
-    return (o && json_array_append_new(l->rows, o) == 0) || clo_fail(err, CLO_ERR_MEMORY, "listing");
+    if (!o || !add_xet(o, l, e, err)) {
+        json_decref(o);
+        return o ? false : clo_fail(err, CLO_ERR_MEMORY, "listing");
+    }
+    return json_array_append_new(l->rows, o) == 0 || clo_fail(err, CLO_ERR_MEMORY, "listing");
 }
 
 static bool fill_commit(void *ctx, const clo_commit_info *info, clo_err *err)

@@ -85,7 +85,7 @@ static bool fail_pull(clo_hub_call *c, const clo_err *err)
 }
 
 /* Who may write; who may propose where a pull request is to come of it, or where it is one's own. False: replied. */
-static bool may_upload(clo_hub_call *c)
+bool clo_hub_may_upload(clo_hub_call *c)
 {
     clo_err err = {0};
     if (clo_hub_flag(c, "create_pr")) return clo_hub_may(c, CLO_MAY_PROPOSE);
@@ -99,7 +99,7 @@ void clo_hub_preupload(clo_hub_call *c)
     json_t *body, *file, *rows = NULL;
     size_t i;
     clo_err err = {0};
-    if (!may_upload(c) || !clo_hub_body(&body, c)) return;
+    if (!clo_hub_may_upload(c) || !clo_hub_body(&body, c)) return;
     const json_t *files = json_object_get(body, "files");
     if (!json_is_array(files) || json_array_size(files) > PREUPLOAD_FILES_MAX) {
         clo_hub_fail(c, 400, NULL, "files: a list of at most %d is expected", PREUPLOAD_FILES_MAX);
@@ -156,7 +156,7 @@ static bool take_lines(void *data, clo_str bytes)
 void clo_hub_commit_begin(clo_hub_call *c)
 {
     clo_err err = {0};
-    if (!may_upload(c) || !clo_hub_git(c)) return;
+    if (!clo_hub_may_upload(c) || !clo_hub_git(c)) return;
     upload *u = (upload *)calloc(1, sizeof *u);
     if (!u) {
         clo_hub_fail(c, 503, NULL, "server busy, please try again.  no memory is left");

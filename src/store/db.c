@@ -57,7 +57,7 @@ static const char *const migrations[] = {
     " fields TEXT, PRIMARY KEY (repo, user)) STRICT, WITHOUT ROWID;",
     /* Repositories; see hub/repo.h and hub/git_db.h. An object's `data` is a zlib stream; `old` is ns/name. */
     "CREATE TABLE repos (id INTEGER PRIMARY KEY AUTOINCREMENT, oid TEXT NOT NULL UNIQUE, type TEXT NOT NULL,"
-    " namespace INTEGER NOT NULL, name TEXT NOT NULL COLLATE NOCASE, private INTEGER NOT NULL, gated TEXT NOT NULL,"
+    " namespace INTEGER NOT NULL REFERENCES accounts, name TEXT NOT NULL COLLATE NOCASE, private INTEGER NOT NULL, gated TEXT NOT NULL,"
     " disabled INTEGER NOT NULL, created INTEGER NOT NULL, modified INTEGER NOT NULL, downloads INTEGER NOT NULL,"
     " likes INTEGER NOT NULL, UNIQUE (type, namespace, name)) STRICT;"
     "CREATE TABLE repo_moves (type TEXT NOT NULL, old TEXT NOT NULL COLLATE NOCASE, repo INTEGER NOT NULL,"
@@ -81,6 +81,23 @@ static const char *const migrations[] = {
     "CREATE TABLE xet_chunks (hash BLOB PRIMARY KEY NOT NULL, xorb BLOB NOT NULL) STRICT, WITHOUT ROWID;"
     "CREATE TABLE xet_files (hash BLOB PRIMARY KEY NOT NULL, size INTEGER NOT NULL, terms BLOB NOT NULL,"
     " created INTEGER NOT NULL) STRICT;",
+    /* What lists of repositories are made from; see hub/index.h and hub/list.h. A tag's `type` is the number of the
+     * repository's. The indexes of repos have what a list asks of a row that it passes over, so that such a row is not read. */
+    "CREATE TABLE repo_cards (repo INTEGER PRIMARY KEY, sha BLOB NOT NULL, card TEXT, tags TEXT NOT NULL, config TEXT,"
+    " task TEXT NOT NULL, library TEXT NOT NULL) STRICT;"
+    "CREATE TABLE repo_tags (type INTEGER NOT NULL, tag TEXT NOT NULL, repo INTEGER NOT NULL, PRIMARY KEY (type, tag, repo))"
+    " STRICT, WITHOUT ROWID;"
+    "CREATE INDEX repo_tags_by_repo ON repo_tags (repo);"
+    "CREATE VIRTUAL TABLE repo_names USING fts5 (name, tokenize = 'trigram');"
+    "INSERT INTO repo_names (rowid, name) SELECT r.id, a.name || '/' || r.name FROM repos r JOIN accounts a ON a.id = r.namespace;"
+    "CREATE INDEX repos_by_created ON repos (type, created, id, private, disabled, gated, namespace);"
+    "CREATE INDEX repos_by_modified ON repos (type, modified, id, private, disabled, gated, namespace);"
+    "CREATE INDEX repos_by_downloads ON repos (type, downloads, id, private, disabled, gated, namespace);"
+    "CREATE INDEX repos_by_likes ON repos (type, likes, id, private, disabled, gated, namespace);"
+    "CREATE INDEX repos_by_namespace ON repos (namespace, type);"
+    "CREATE TABLE likes (user INTEGER NOT NULL REFERENCES accounts ON DELETE CASCADE, repo INTEGER NOT NULL,"
+    " time INTEGER NOT NULL, PRIMARY KEY (user, repo)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX likes_by_repo ON likes (repo, time);",
     /* Discussions and pull requests (hub/discussion.h); these have a `base`. `text` of an event is a comment, a status, a
      * commit's subject, the new title; `other` the commit's id, the old title. discussion_edits: earlier texts of comments. */
     "CREATE TABLE discussions (repo INTEGER NOT NULL REFERENCES repos ON DELETE CASCADE, num INTEGER NOT NULL,"
