@@ -63,7 +63,6 @@ void clo_hub_xet_file_head(clo_hub_call *c);
 void clo_hub_reconstruction_v1(clo_hub_call *c);
 void clo_hub_reconstruction_v2(clo_hub_call *c);
 void clo_hub_xorb_fetch(clo_hub_call *c);
-void clo_hub_telemetry(clo_hub_call *c);
 
 /* hub_lfs.c */
 void clo_hub_lfs_batch(clo_hub_call *c);
