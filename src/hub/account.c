@@ -230,6 +230,23 @@ bool clo_account_add(clo_account_info *out, clo_db *db, const clo_account_opts *
     return ok;
 }
 
+static bool run_on(bool *row, clo_db *db, const char *sql, int64_t id, clo_err *err)
+{
+    clo_stmt q = {0};
+    bool ok = clo_stmt_open(&q, db, sql, err) && clo_stmt_int(&q, 1, id, err) && clo_stmt_step(&q, row, err);
+    clo_stmt_close(&q);
+    return ok;
+}
+
+/* Its likes count no more, and repositories keep it from going. */
+static bool leave(clo_db *db, const clo_account_info *a, clo_err *err)
+{
+    bool row = false;
+    if (!run_on(&row, db, "SELECT 1 FROM repos WHERE namespace = ?1 LIMIT 1", a->id, err)) return false;
+    if (row) return clo_fail(err, CLO_ERR_DENIED, "'%s' has repositories: remove or move them first", a->name);
+    return run_on(&row, db, "UPDATE repos SET likes = likes - 1 WHERE id IN (SELECT repo FROM likes WHERE user = ?1)", a->id, err);
+}
+
 bool clo_account_remove(clo_db *db, clo_str name, bool is_org, int64_t now_s, clo_err *err)
 {
     clo_account_info a;
@@ -239,7 +256,7 @@ bool clo_account_remove(clo_db *db, clo_str name, bool is_org, int64_t now_s, cl
     if (!clo_account_find(&a, db, name, err)) return false;
     if (a.is_org != is_org)
         return clo_fail(err, CLO_ERR_NOT_FOUND, "'%s' is %s", a.name, a.is_org ? "an organisation" : "a user");
-    if (!clo_token_revoke_all(db, a.id, now_s, err)) return false;
+    if (!leave(db, &a, err) || !clo_token_revoke_all(db, a.id, now_s, err)) return false;
     /* Tables that hold what belongs to an account refer to it, so that the database refuses. */
     bool ok = clo_stmt_open(&q, db, "DELETE FROM accounts WHERE id = ?1", err) && clo_stmt_int(&q, 1, a.id, err);
     bool gone = ok && clo_stmt_step(&q, &row, &why);

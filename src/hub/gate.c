@@ -125,6 +125,7 @@ static json_t *request_json(clo_stmt *q)
     json_t *r = json_pack("{s:o, s:s, s:s, s:o}", "user", user, "status", clo_stmt_get_str(q, 3).ptr, "timestamp",
                           clo_stamp(time, clo_stmt_get_int(q, 4)), "fields", fields);
     if (r) set_text(r, "rejectionReason", q, 6);
+    if (r) set_text(r, "requestId", q, 7);
     return r;
 }
 
@@ -136,7 +137,7 @@ bool clo_gate_list(json_t **out, clo_db *db, int64_t repo, clo_gate_state state,
     bool ok = list || clo_fail(err, CLO_ERR_MEMORY, "list of requests");
     ok = ok &&
          clo_stmt_open(&q, db,
-                       "SELECT a.name, coalesce(a.fullname, a.name), a.email, r.status, r.time, r.fields, r.reason"
+                       "SELECT a.name, coalesce(a.fullname, a.name), a.email, r.status, r.time, r.fields, r.reason, a.oid"
                        " FROM gated_requests r JOIN accounts a ON a.id = r.user WHERE r.repo = ?1 AND r.status = ?2"
                        " ORDER BY r.time, a.name",
                        err) &&

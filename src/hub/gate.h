@@ -36,8 +36,9 @@ CLO_CHECK bool clo_gate_grant(clo_db *db, int64_t repo, int64_t user, int64_t no
 /* Ends all requests of a repository that is removed. */
 CLO_CHECK bool clo_gate_forget(clo_db *db, int64_t repo, clo_err *err);
 
-/* The requests in a state, oldest first, as clients read them: [{"user": {"user", "fullname", "email"}, "status", "timestamp",
- * "fields", "rejectionReason"}]; e-mail and reason only where there is one. */
+/* The requests in a state, oldest first, as clients read them: [{"user": {"user", "fullname", "email"}, "requestId", "status",
+ * "timestamp", "fields", "rejectionReason"}]; e-mail and reason only where there is one. A request's id is its user's, for a user has
+ * one request in a repository. */
 CLO_CHECK bool clo_gate_list(json_t **out, clo_db *db, int64_t repo, clo_gate_state state, clo_err *err);
 
 #endif

@@ -13,7 +13,7 @@ static bool open_commit(git_commit **out, clo_git *g, const clo_oid *oid, clo_er
     return rc == 0 || clo_git_fail(err, rc, "commit");
 }
 
-/* The merged files; NULL: there are conflicts. */
+/* The merged files, and the conflicts. */
 static bool merge_trees(git_index **out, clo_git *g, const clo_oid *into, const clo_oid *from, clo_err *err)
 {
     git_commit *a = NULL, *b = NULL;
@@ -28,10 +28,6 @@ static bool merge_trees(git_index **out, clo_git *g, const clo_oid *into, const 
     }
     git_commit_free(a);
     git_commit_free(b);
-    if (ok && git_index_has_conflicts(index)) {
-        git_index_free(index);
-        index = NULL;
-    }
     *out = index;
     return ok;
 }
@@ -50,9 +46,48 @@ bool clo_merge_check(bool *conflicts, clo_git *g, const clo_oid *into, const clo
     git_index *index = NULL;
     *conflicts = false;
     if (!merge_trees(&index, g, into, from, err)) return false;
-    *conflicts = index == NULL;
+    *conflicts = git_index_has_conflicts(index);
     git_index_free(index);
     return true;
+}
+
+static bool each_conflict(git_index *index, clo_conflict_fn *fn, void *ctx, clo_err *err)
+{
+    git_index_conflict_iterator *it = NULL;
+    const git_index_entry *base, *ours, *theirs;
+    int rc = git_index_conflict_iterator_new(&it, index);
+    bool ok = true;
+    while (ok && rc == 0 && (rc = git_index_conflict_next(&base, &ours, &theirs, it)) == 0)
+        ok = fn(ctx, clo_str_from(ours ? ours->path : theirs ? theirs->path : base->path), err);
+    git_index_conflict_iterator_free(it);
+    return ok && (rc == GIT_ITEROVER || clo_git_fail(err, rc, "conflicts"));
+}
+
+bool clo_merge_conflicts(clo_git *g, const clo_oid *into, const clo_oid *from, clo_conflict_fn *fn, void *ctx, clo_err *err)
+{
+    git_index *index = NULL;
+    bool ok = merge_trees(&index, g, into, from, err) && each_conflict(index, fn, ctx, err);
+    git_index_free(index);
+    return ok;
+}
+
+/* Paths after a comma, as many as fit. */
+static bool add_path(void *ctx, clo_str path, clo_err *err)
+{
+    clo_buf *b = ctx;
+    (void)err;
+    if (b->len + path.len + 2 <= b->max) clo_buf_addf(b, "%s%.*s", b->len ? ", " : "", (int)path.len, path.ptr);
+    return true;
+}
+
+static bool fail_conflicts(git_index *index, clo_str ref, clo_err *err)
+{
+    clo_buf names = {.max = 300};
+    if (each_conflict(index, add_path, &names, err))
+        clo_fail(err, CLO_ERR_MISMATCH, "the changes are in conflict with " CLO_STR_FMT ": %s", CLO_STR_ARG(ref),
+                 names.len ? names.ptr : "long paths");
+    clo_buf_free(&names);
+    return false;
 }
 
 bool clo_merge_into(clo_oid *out, clo_git *g, clo_str ref, const clo_oid *from, clo_str message, const clo_author *by,
@@ -67,7 +102,11 @@ bool clo_merge_into(clo_oid *out, clo_git *g, clo_str ref, const clo_oid *from, 
     *out = head;
     if (!has_all(&yes, g, &head, from, err) || yes) return yes;
     if (!merge_trees(&index, g, &head, from, err)) return false;
-    if (!index) return clo_fail(err, CLO_ERR_MISMATCH, "the changes are in conflict with " CLO_STR_FMT, CLO_STR_ARG(ref));
+    if (git_index_has_conflicts(index)) {
+        fail_conflicts(index, ref, err);
+        git_index_free(index);
+        return false;
+    }
     int rc = git_index_write_tree_to(&tree, index, g->git);
     git_index_free(index);
     if (rc < 0) return clo_git_fail(err, rc, "merge");

@@ -4,6 +4,8 @@
 #include <git2.h>
 #include <stdio.h>
 
+#include "hub/index.h"
+
 bool clo_ref_name_ok(clo_str name)
 {
     char text[CLO_REF_NAME_MAX];
@@ -87,7 +89,7 @@ bool clo_ref_set(clo_git *g, clo_str name, const clo_oid *target, const clo_oid 
                  name, err) &&
         clo_stmt_blob(&q, 3, (clo_bytes){target->b, CLO_OID_BYTES}, err) && clo_stmt_step(&q, &row, err);
     clo_stmt_close(&q);
-    return ok;
+    return ok && (!clo_str_eq(name, CLO_STR("refs/heads/main")) || clo_index_update(g, target, err));
 }
 
 bool clo_ref_delete(clo_git *g, clo_str name, const clo_oid *old, clo_err *err)

@@ -1,6 +1,7 @@
 /* Refs of a repository: full names such as refs/heads/main, each to one object. See git_db.h for the handle.
  *
- * Changes stand in a transaction; SQLite has one writer at a time, so a compare and a change in one are one step. */
+ * Changes stand in a transaction; SQLite has one writer at a time, so a compare and a change in one are one step. When
+ * refs/heads/main moves, what lists know of the repository is renewed in the same transaction (index.h), whoever moved it. */
 #ifndef CLO_HUB_REFS_H
 #define CLO_HUB_REFS_H
 

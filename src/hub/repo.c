@@ -7,7 +7,9 @@
 #include <sys/random.h>
 
 #include "hub/commit.h"
+#include "hub/index.h"
 #include "hub/refs.h"
+#include "hub/repo_impl.h"
 
 static const char *const type_names[] = {"model", "dataset", "space"};
 static const char *const gated_names[] = {"no", "auto", "manual"};
@@ -37,9 +39,7 @@ const char *clo_gated_name(clo_gated g)
 
 /* --- reading ------------------------------------------------------------------------------------------------------*/
 
-#define COLUMNS                                                                                                             \
-    "SELECT r.id, r.namespace, r.type, r.gated, r.private, r.disabled, r.created, r.modified, r.downloads, r.likes, r.oid," \
-    " a.name, r.name FROM repos r JOIN accounts a ON a.id = r.namespace "
+#define COLUMNS CLO_REPO_COLUMNS "FROM repos r JOIN accounts a ON a.id = r.namespace "
 
 static bool copy_text(char *out, size_t size, clo_str s, clo_err *err)
 {
@@ -49,7 +49,7 @@ static bool copy_text(char *out, size_t size, clo_str s, clo_err *err)
     return true;
 }
 
-static bool read_row(clo_repo *out, clo_stmt *q, clo_err *err)
+bool clo_repo_read_row(clo_repo *out, clo_stmt *q, clo_err *err)
 {
     clo_repo r = {.id = clo_stmt_get_int(q, 0), .owner = clo_stmt_get_int(q, 1)};
     clo_str gated = clo_stmt_get_str(q, 3);
@@ -75,7 +75,7 @@ static bool read_row(clo_repo *out, clo_stmt *q, clo_err *err)
 /* One row of a statement whose parameters are bound; *found. Closes it. */
 static bool read_one(clo_repo *out, bool *found, clo_stmt *q, clo_err *err)
 {
-    bool ok = clo_stmt_step(q, found, err) && (!*found || read_row(out, q, err));
+    bool ok = clo_stmt_step(q, found, err) && (!*found || clo_repo_read_row(out, q, err));
     clo_stmt_close(q);
     return ok;
 }
@@ -148,7 +148,7 @@ bool clo_repo_each(clo_db *db, const clo_repo_filter *f, clo_repo_fn *fn, void *
               (f->type == CLO_REPO_TYPES ? clo_stmt_null(&q, 3, err)
                                          : clo_stmt_text(&q, 3, clo_str_from(type_names[f->type]), err));
     while (ok && (f->limit == 0 || n < f->limit) && (ok = clo_stmt_step(&q, &row, err)) && row) {
-        ok = read_row(&r, &q, err);
+        ok = clo_repo_read_row(&r, &q, err);
         if (!ok || (f->search.len && !has_text(r.full, f->search))) continue;
         ok = fn(ctx, &r, err);
         n++;
@@ -212,7 +212,7 @@ static bool insert_row(int64_t *id, clo_db *db, const clo_repo_opts *o, int64_t 
         clo_stmt_int(&q, 5, o->is_private, err) && clo_stmt_int(&q, 6, now_s, err) && clo_stmt_step(&q, &row, err);
     if (ok) *id = clo_stmt_get_int(&q, 0);
     clo_stmt_close(&q);
-    return ok;
+    return ok && clo_index_name(db, *id, err);
 }
 
 /* The files of the first commit, and main at it. */
@@ -282,6 +282,12 @@ bool clo_repo_duplicate(clo_repo *out, clo_db *db, const clo_repo *from, const c
                      "INSERT INTO refs (repo, name, target) SELECT ?2, name, target FROM refs WHERE repo = ?1"
                      " AND (name >= 'refs/heads/' AND name < 'refs/heads0' OR name >= 'refs/tags/' AND name < 'refs/tags0')",
                      from->id, row, err) &&
+           copy_rows(db,
+                     "INSERT INTO repo_cards (repo, sha, card, tags, config, task, library)"
+                     " SELECT ?2, sha, card, tags, config, task, library FROM repo_cards WHERE repo = ?1",
+                     from->id, row, err) &&
+           copy_rows(db, "INSERT INTO repo_tags (type, tag, repo) SELECT type, tag, ?2 FROM repo_tags WHERE repo = ?1", from->id, row,
+                     err) &&
            clo_repo_get(out, db, row, err);
 }
 
@@ -305,7 +311,7 @@ bool clo_repo_delete(clo_db *db, int64_t repo, clo_err *err)
         "DELETE FROM repos WHERE id = ?1",
     };
     clo_repo r;
-    bool ok = clo_repo_get(&r, db, repo, err);
+    bool ok = clo_repo_get(&r, db, repo, err) && clo_index_forget(db, repo, err);
     for (size_t i = 0; ok && i < sizeof steps / sizeof steps[0]; i++) ok = run(db, steps[i], repo, err);
     return ok;
 }
@@ -333,7 +339,7 @@ static bool rename_row(clo_db *db, int64_t repo, int64_t owner, clo_str name, in
               clo_stmt_int(&q, 1, repo, err) && clo_stmt_int(&q, 2, owner, err) && clo_stmt_text(&q, 3, name, err) &&
               clo_stmt_int(&q, 4, now_s, err) && clo_stmt_step(&q, &row, err);
     clo_stmt_close(&q);
-    return ok;
+    return ok && clo_index_name(db, repo, err);
 }
 
 bool clo_repo_move(clo_repo *r, clo_db *db, int64_t new_owner, clo_str new_name, int64_t now_s, clo_err *err)

@@ -58,7 +58,7 @@ struct clo_hub_call {
 
 typedef void clo_hub_run(clo_hub_call *c);
 typedef struct {
-    const char *method, *pattern;
+    const char *method, *pattern; /* GET is HEAD too; "*": any */
     int action;                  /* clo_action, or CLO_HUB_OPEN: the handler asks itself, CLO_HUB_KNOWN: any valid token, CLO_HUB_SIGNED */
     clo_hub_run *run;
     clo_hub_run *begin;          /* for a body that comes in pieces: calls clo_hub_sink, or replies; NULL: none */

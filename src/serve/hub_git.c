@@ -9,6 +9,7 @@
 #include <zlib.h>
 
 #include "base/file.h"
+#include "hub/discussion.h"
 #include "hub/fetch.h"
 #include "hub/push.h"
 #include "serve/hub_handlers.h"
@@ -110,7 +111,7 @@ void clo_hub_git_refs(clo_hub_call *c)
         clo_hub_fail(c, 403, NULL, "the dumb protocol of git is not served: use a git that speaks smart HTTP");
         return;
     }
-    if ((push && !clo_hub_may(c, CLO_MAY_WRITE)) || !clo_hub_git(c)) return;
+    if ((push && !clo_hub_may(c, CLO_MAY_PROPOSE)) || !clo_hub_git(c)) return;
     bool ok = push ? clo_push_advertise(c->git, add_to_buf, &b, &err)
                    : clo_fetch_advertise(c->git, clo_git_protocol(clo_request_header(c->r, "Git-Protocol")), add_to_buf, &b, &err);
     no_cache(c);
@@ -170,6 +171,28 @@ static bool take_push(void *data, clo_str bytes)
     return add_piece(&p->g, clo_bytes_of(bytes), add_to_push, p, &p->err);
 }
 
+/* refs/pr/N gets what its author or a writer pushes, and says so in its discussion; all else is the writers'. */
+static bool may_update(void *ctx, clo_git *g, const clo_push_update *u, clo_err *err)
+{
+    clo_hub_call *c = ((pushing *)ctx)->c;
+    clo_denial no = {0};
+    clo_discussion d;
+    clo_oid at;
+    bool found = false;
+    clo_str ref = clo_str_from(u->name);
+    if (!clo_str_starts_with(ref, CLO_STR("refs/pr/")))
+        return clo_access(&no, &c->caller, &c->seen, CLO_MAY_WRITE) || clo_fail(err, CLO_ERR_DENIED, "%s", no.message);
+    if (!clo_hub_may_pull(c, ref, err) || !clo_ref_get(&at, &found, g, ref, err)) return false;
+    if (!found || !clo_oid_eq(&at, &u->old)) return true; /* refused for that */
+    return clo_discussion_of_ref(&d, c->db, c->repo.id, ref, err) &&
+           clo_discussion_add_commits(&d, g, c->who.account, &u->old, &u->now, clo_hub_now(), err);
+}
+
+static bool may_link(void *ctx, const clo_sha256 *sha256, int64_t *size, clo_err *err)
+{
+    return clo_hub_may_link(((pushing *)ctx)->c, sha256, size, err);
+}
+
 void clo_hub_git_push_begin(clo_hub_call *c)
 {
     clo_err err = {0};
@@ -184,7 +207,7 @@ void clo_hub_git_push_begin(clo_hub_call *c)
     c->free_data = free_pushing;
     if (!open_gunzip(&p->g, c)) return;
     bool ok = tmp_folder(p->tmp, c, &err);
-    clo_push_opts o = {.tmp_dir = p->tmp, .may_link = clo_hub_may_link, .ctx = c};
+    clo_push_opts o = {.tmp_dir = p->tmp, .may_link = may_link, .may_update = may_update, .ctx = p};
     if (ok && clo_push_open(&p->push, c->git, &o, &err)) clo_hub_sink(c, take_push);
     else clo_hub_fail_err(c, &err);
 }

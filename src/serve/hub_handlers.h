@@ -14,6 +14,13 @@ void clo_hub_auth_check(clo_hub_call *c);
 /* hub_info.c */
 void clo_hub_repo_info(clo_hub_call *c);
 
+/* hub_list.c */
+void clo_hub_models(clo_hub_call *c);
+void clo_hub_datasets(clo_hub_call *c);
+void clo_hub_spaces(clo_hub_call *c);
+void clo_hub_model_tags(clo_hub_call *c);
+void clo_hub_dataset_tags(clo_hub_call *c);
+
 /* hub_tree.c */
 void clo_hub_tree(clo_hub_call *c);
 void clo_hub_paths_info(clo_hub_call *c);
@@ -56,7 +63,6 @@ void clo_hub_xet_file_head(clo_hub_call *c);
 void clo_hub_reconstruction_v1(clo_hub_call *c);
 void clo_hub_reconstruction_v2(clo_hub_call *c);
 void clo_hub_xorb_fetch(clo_hub_call *c);
-void clo_hub_telemetry(clo_hub_call *c);
 
 /* hub_lfs.c */
 void clo_hub_lfs_batch(clo_hub_call *c);
@@ -68,11 +74,51 @@ void clo_hub_lfs_put_begin(clo_hub_call *c);
 void clo_hub_lfs_put_run(clo_hub_call *c);
 void clo_hub_lfs_get(clo_hub_call *c);
 void clo_hub_lfs_verify_signed(clo_hub_call *c);
+/* hub_discussions.c */
+void clo_hub_discussions(clo_hub_call *c);
+void clo_hub_discussion(clo_hub_call *c);
+void clo_hub_discussion_create(clo_hub_call *c);
+void clo_hub_discussion_comment(clo_hub_call *c);
+void clo_hub_discussion_title(clo_hub_call *c);
+void clo_hub_discussion_status(clo_hub_call *c);
+void clo_hub_discussion_merge(clo_hub_call *c);
+void clo_hub_discussion_revise(clo_hub_call *c);
+/* Whether who asks may change refs/pr/N: its author, writers, until it is merged. CLO_ERR_NOT_FOUND, CLO_ERR_DENIED,
+ * CLO_ERR_USAGE. */
+CLO_CHECK bool clo_hub_may_pull(const clo_hub_call *c, clo_str ref, clo_err *err);
+/* BASE/[datasets/]ns/name/discussions/N */
+void clo_hub_discussion_url(clo_buf *out, const clo_hub_call *c, int64_t num);
 
 /* hub_git.c */
 void clo_hub_git_refs(clo_hub_call *c);
 void clo_hub_git_fetch(clo_hub_call *c);
 void clo_hub_git_push_begin(clo_hub_call *c);
 void clo_hub_git_push(clo_hub_call *c);
+
+/* hub_people.c */
+void clo_hub_whoami(clo_hub_call *c);
+void clo_hub_user_overview(clo_hub_call *c);
+void clo_hub_user_followers(clo_hub_call *c);
+void clo_hub_org_overview(clo_hub_call *c);
+void clo_hub_org_members(clo_hub_call *c);
+void clo_hub_org_followers(clo_hub_call *c);
+void clo_hub_validate_yaml(clo_hub_call *c);
+void clo_hub_agent_harnesses(clo_hub_call *c);
+void clo_hub_telemetry(clo_hub_call *c);
+void clo_hub_not_here(clo_hub_call *c);
+
+/* hub_gate.c */
+void clo_hub_gate_list(clo_hub_call *c);
+void clo_hub_gate_handle(clo_hub_call *c);
+void clo_hub_gate_grant(clo_hub_call *c);
+void clo_hub_gate_ask(clo_hub_call *c);
+
+/* hub_social.c */
+void clo_hub_like(clo_hub_call *c);
+void clo_hub_unlike(clo_hub_call *c);
+void clo_hub_likers(clo_hub_call *c);
+void clo_hub_user_likes(clo_hub_call *c);
+void clo_hub_user_storage(clo_hub_call *c);
+void clo_hub_org_storage(clo_hub_call *c);
 
 #endif

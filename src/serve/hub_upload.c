@@ -1,10 +1,12 @@
 /* Uploads: what is sent how, and commits. Large files come another way before (hub_lfs.c, hub_xet.c). */
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "hub/attributes.h"
 #include "hub/commit_lines.h"
+#include "hub/discussion.h"
 #include "hub/revision.h"
 #include "hub/tree.h"
 #include "serve/hub_handlers.h"
@@ -75,10 +77,20 @@ static json_t *rule_of(clo_hub_call *c, const upload_rules *u, const json_t *fil
     return o;
 }
 
+/* The status that fits why refs/pr/N may not be changed; returns false. */
+static bool fail_pull(clo_hub_call *c, const clo_err *err)
+{
+    if (err->code == CLO_ERR_NOT_FOUND) return clo_hub_fail(c, 404, "RevisionNotFound", "%s", err->text);
+    return err->code == CLO_ERR_DENIED ? clo_hub_fail(c, 403, NULL, "%s", err->text) : clo_hub_fail_err(c, err);
+}
+
+/* Who may write; who may propose where a pull request is to come of it, or where it is one's own. False: replied. */
 bool clo_hub_may_upload(clo_hub_call *c)
 {
-    return clo_hub_may(c, clo_hub_flag(c, "create_pr") || clo_str_starts_with(c->a.rev, CLO_STR("refs/pr/")) ? CLO_MAY_PROPOSE
-                                                                                                                  : CLO_MAY_WRITE);
+    clo_err err = {0};
+    if (clo_hub_flag(c, "create_pr")) return clo_hub_may(c, CLO_MAY_PROPOSE);
+    if (!clo_str_starts_with(c->a.rev, CLO_STR("refs/pr/"))) return clo_hub_may(c, CLO_MAY_WRITE);
+    return clo_hub_may(c, CLO_MAY_PROPOSE) && (clo_hub_may_pull(c, c->a.rev, &err) || fail_pull(c, &err));
 }
 
 void clo_hub_preupload(clo_hub_call *c)
@@ -188,46 +200,93 @@ static bool fail_commit(clo_hub_call *c, clo_commit_fault why, const clo_err *er
     }
 }
 
-static void reply_commit(clo_hub_call *c, const clo_oid *commit)
+/* num: of the pull request that was made for it; 0: none. */
+static void reply_commit(clo_hub_call *c, const clo_oid *commit, int64_t num)
 {
     char id[CLO_OID_HEX];
-    clo_buf url = {0};
+    clo_buf url = {0}, pull = {0};
     clo_oid_hex(id, commit);
     clo_hub_repo_url(&url, c, &c->repo);
     clo_buf_addf(&url, "/commit/%s", id);
+    json_t *o = json_pack("{s:b, s:s, s:s%, s:s}", "success", 1, "commitOid", id, "commitUrl", url.ptr, url.len, "hookOutput", "");
+    if (num) {
+        clo_hub_discussion_url(&pull, c, num);
+        json_object_set_new(o, "pullRequestUrl", json_stringn(pull.ptr, pull.len));
+    }
     clo_reply_header(c->r, "X-Repo-Commit", id);
-    clo_hub_json(c, 200, json_pack("{s:b, s:s, s:s%, s:s}", "success", 1, "commitOid", id, "commitUrl", url.ptr, url.len, "hookOutput", ""));
+    clo_hub_json(c, 200, o);
     clo_buf_free(&url);
+    clo_buf_free(&pull);
+}
+
+static bool no_branch(clo_hub_call *c)
+{
+    return clo_hub_fail(c, 404, "RevisionNotFound", "Invalid rev id: %.*s", (int)(c->a.rev.len > 200 ? 200 : c->a.rev.len), c->a.rev.ptr);
+}
+
+/* A pull request for a commit that stands upon `parent`, or upon the branch. */
+static bool open_pull(clo_discussion *d, clo_hub_call *c, const char *base, const clo_commit_header *h, clo_err *err)
+{
+    char title[CLO_DISCUSSION_TITLE_BYTES];
+    clo_discussion_title_of(title, h->summary);
+    clo_discussion_opts o = {.title = clo_str_from(title), .text = h->description.len ? h->description : h->summary, .by = c->who.account,
+                             .is_pull = true, .is_open = true, .base = clo_str_from(base), .start = h->parent};
+    return clo_discussion_create(d, c->git, &o, clo_hub_now(), err);
+}
+
+/* In the transaction: the pull request where one is asked for, the commit, what its discussion says of it. *why: of the commit. */
+static bool write_commit(clo_commit_result *done, clo_commit_fault *why, clo_discussion *d, clo_hub_call *c, const char *base, clo_err *err)
+{
+    upload *u = (upload *)c->data;
+    char ref[CLO_REF_NAME_MAX];
+    clo_commit_header h = clo_commit_lines_header(u->lines);
+    bool opens = clo_hub_flag(c, "create_pr"), pull = opens;
+    snprintf(ref, sizeof ref, "%s", base);
+    *why = CLO_COMMIT_FAILED;
+    if (opens) {
+        if (!open_pull(d, c, base, &h, err)) return false;
+        snprintf(ref, sizeof ref, "refs/pr/%lld", (long long)d->num);
+    } else if (clo_str_starts_with(clo_str_from(ref), CLO_STR("refs/pr/"))) {
+        pull = true;
+        if (!clo_hub_may_pull(c, clo_str_from(ref), err) || !clo_discussion_of_ref(d, c->db, c->repo.id, clo_str_from(ref), err)) return false;
+    }
+    clo_commit_opts o = {.ref = clo_str_from(ref), .summary = h.summary, .description = h.description, .parent = h.parent,
+                         .author = clo_hub_author(c), .now_s = clo_hub_now(), .may_link = clo_hub_may_link, .may_link_ctx = c};
+    if (!clo_commit_write(done, u->commit, &o, err)) {
+        *why = clo_commit_why(u->commit);
+        return false;
+    }
+    return (!pull || clo_discussion_add_commits(d, c->git, c->who.account, &done->parent, &done->commit, o.now_s, err)) &&
+           clo_repo_touch(c->db, c->repo.id, o.now_s, err);
 }
 
 void clo_hub_commit_run(clo_hub_call *c)
 {
     upload *u = (upload *)c->data;
     clo_commit_result done;
+    clo_commit_fault why = CLO_COMMIT_FAILED;
+    clo_discussion d = {0};
     char ref[CLO_REF_NAME_MAX];
     clo_oid head;
     clo_err err = {0};
+    bool opens = clo_hub_flag(c, "create_pr");
     if (clo_request_body_fault(c->r) == CLO_BODY_REFUSED || !clo_commit_lines_end(u->lines, &u->err)) {
         fail_commit(c, clo_commit_why(u->commit), &u->err);
         return;
     }
-    if (!clo_revision_branch(ref, &head, c->git, c->a.rev, &err)) {
-        clo_hub_fail(c, 404, "RevisionNotFound", "Invalid rev id: %.*s", (int)(c->a.rev.len > 200 ? 200 : c->a.rev.len), c->a.rev.ptr);
+    if (!clo_revision_branch(ref, &head, c->git, c->a.rev, &err) || (opens && clo_str_starts_with(clo_str_from(ref), CLO_STR("refs/pr/")))) {
+        no_branch(c);
         return;
     }
-    clo_commit_header h = clo_commit_lines_header(u->lines);
-    clo_commit_opts o = {.ref = clo_str_from(ref), .summary = h.summary, .description = h.description, .parent = h.parent,
-                         .author = clo_hub_author(c), .now_s = clo_hub_now(), .may_link = clo_hub_may_link, .may_link_ctx = c};
     if (!clo_db_begin(c->db, &err)) {
         clo_hub_fail_err(c, &err);
         return;
     }
-    if (!clo_commit_write(&done, u->commit, &o, &err)) {
-        clo_commit_fault why = clo_commit_why(u->commit);
-        clo_db_rollback(c->db);
-        fail_commit(c, why, &err);
-    } else if (!clo_repo_touch(c->db, c->repo.id, o.now_s, &err) || !clo_db_commit(c->db, &err)) {
-        clo_db_rollback(c->db);
-        clo_hub_fail_err(c, &err);
-    } else reply_commit(c, &done.commit);
+    if (write_commit(&done, &why, &d, c, ref, &err) && clo_db_commit(c->db, &err)) {
+        reply_commit(c, &done.commit, opens ? d.num : 0);
+        return;
+    }
+    clo_db_rollback(c->db);
+    if (why != CLO_COMMIT_FAILED) fail_commit(c, why, &err);
+    else fail_pull(c, &err);
 }

@@ -205,8 +205,3 @@ void clo_hub_shard_run(clo_hub_call *c)
         clo_hub_fail(c, 413, NULL, "shard of more than %zu bytes", CLO_SHARD_BYTES_MAX);
     else clo_hub_aside(c, commit_shard, reply_shard);
 }
-
-void clo_hub_telemetry(clo_hub_call *c)
-{
-    clo_reply(c->r, 204, NULL, CLO_STR(""));
-}

@@ -28,7 +28,7 @@ static bool path_fits(const clo_route *route, clo_str path, clo_str *rest)
 static bool method_fits(const char *name, clo_str method)
 {
     clo_str want = clo_str_from(name);
-    return clo_str_eq(want, method) || (clo_str_eq(want, CLO_STR("GET")) && clo_str_eq(method, CLO_STR("HEAD")));
+    return clo_str_eq(want, method) || clo_str_eq(want, CLO_STR("*")) || (clo_str_eq(want, CLO_STR("GET")) && clo_str_eq(method, CLO_STR("HEAD")));
 }
 
 static void add_allowed(char allow[64], const char *method)

@@ -81,6 +81,42 @@ static const char *const migrations[] = {
     "CREATE TABLE xet_chunks (hash BLOB PRIMARY KEY NOT NULL, xorb BLOB NOT NULL) STRICT, WITHOUT ROWID;"
     "CREATE TABLE xet_files (hash BLOB PRIMARY KEY NOT NULL, size INTEGER NOT NULL, terms BLOB NOT NULL,"
     " created INTEGER NOT NULL) STRICT;",
+    /* What lists of repositories are made from; see hub/index.h and hub/list.h. A tag's `type` is the number of the
+     * repository's. The indexes of repos have what a list asks of a row that it passes over, so that such a row is not read. */
+    "CREATE TABLE repo_cards (repo INTEGER PRIMARY KEY, sha BLOB NOT NULL, card TEXT, tags TEXT NOT NULL, config TEXT,"
+    " task TEXT NOT NULL, library TEXT NOT NULL) STRICT;"
+    "CREATE TABLE repo_tags (type INTEGER NOT NULL, tag TEXT NOT NULL, repo INTEGER NOT NULL, PRIMARY KEY (type, tag, repo))"
+    " STRICT, WITHOUT ROWID;"
+    "CREATE INDEX repo_tags_by_repo ON repo_tags (repo);"
+    "CREATE VIRTUAL TABLE repo_names USING fts5 (name, tokenize = 'trigram');"
+    "INSERT INTO repo_names (rowid, name) SELECT r.id, a.name || '/' || r.name FROM repos r JOIN accounts a ON a.id = r.namespace;"
+    "CREATE INDEX repos_by_created ON repos (type, created, id, private, disabled, gated, namespace);"
+    "CREATE INDEX repos_by_modified ON repos (type, modified, id, private, disabled, gated, namespace);"
+    "CREATE INDEX repos_by_downloads ON repos (type, downloads, id, private, disabled, gated, namespace);"
+    "CREATE INDEX repos_by_likes ON repos (type, likes, id, private, disabled, gated, namespace);"
+    "CREATE INDEX repos_by_namespace ON repos (namespace, type);"
+    "CREATE TABLE likes (user INTEGER NOT NULL REFERENCES accounts ON DELETE CASCADE, repo INTEGER NOT NULL,"
+    " time INTEGER NOT NULL, PRIMARY KEY (user, repo)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX likes_by_repo ON likes (repo, time);",
+    /* Discussions and pull requests (hub/discussion.h); these have a `base`. `text` of an event is a comment, a status, a
+     * commit's subject, the new title; `other` the commit's id, the old title. discussion_edits: earlier texts of comments. */
+    "CREATE TABLE discussions (repo INTEGER NOT NULL REFERENCES repos ON DELETE CASCADE, num INTEGER NOT NULL,"
+    " title TEXT NOT NULL, author INTEGER REFERENCES accounts ON DELETE SET NULL,"
+    " status TEXT NOT NULL CHECK (status IN ('draft', 'open', 'closed', 'merged')), created INTEGER NOT NULL, base TEXT,"
+    " merged_from BLOB, merge_commit BLOB, PRIMARY KEY (repo, num)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX discussions_by_author ON discussions (author);"
+    "CREATE TABLE discussion_events (id INTEGER PRIMARY KEY AUTOINCREMENT, oid TEXT NOT NULL UNIQUE, repo INTEGER NOT NULL,"
+    " num INTEGER NOT NULL, kind TEXT NOT NULL CHECK (kind IN ('comment', 'status-change', 'commit', 'title-change')),"
+    " author INTEGER REFERENCES accounts ON DELETE SET NULL, time INTEGER NOT NULL, text TEXT NOT NULL, other TEXT,"
+    " hidden INTEGER NOT NULL DEFAULT 0, edited INTEGER, editor INTEGER REFERENCES accounts ON DELETE SET NULL,"
+    " FOREIGN KEY (repo, num) REFERENCES discussions ON DELETE CASCADE) STRICT;"
+    "CREATE INDEX discussion_events_by_discussion ON discussion_events (repo, num);"
+    "CREATE INDEX discussion_events_by_author ON discussion_events (author);"
+    "CREATE INDEX discussion_events_by_editor ON discussion_events (editor);"
+    "CREATE TABLE discussion_edits (event INTEGER NOT NULL REFERENCES discussion_events ON DELETE CASCADE,"
+    " i INTEGER NOT NULL, text TEXT NOT NULL, time INTEGER NOT NULL,"
+    " author INTEGER REFERENCES accounts ON DELETE SET NULL, PRIMARY KEY (event, i)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX discussion_edits_by_author ON discussion_edits (author);",
 };
 #define N_MIGRATIONS (int)(sizeof migrations / sizeof migrations[0])
 

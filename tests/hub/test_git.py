@@ -85,7 +85,7 @@ def test_who_may(hub, repo, tmp_path):
     name, clone = repo
     commit(clone, "mine", a__txt="x\n")
     assert "could not read Username" in git("push", hub.git_url(name), "HEAD:main", cwd=clone, ok=False), "nobody is asked who it is"
-    assert "403" in git("push", hub.git_url(name, "bob"), "HEAD:main", cwd=clone, ok=False)
+    assert "You have no right to write" in git("push", hub.git_url(name, "bob"), "HEAD:main", cwd=clone, ok=False), "only to pull requests"
     reading = hub.git_url(name, "alice").replace(hub.tokens["alice"], hub.read_tokens["alice"])
     assert "403" in git("push", reading, "HEAD:main", cwd=clone, ok=False), "a token that reads"
     hub.api("alice").update_repo_settings(name, visibility="private")

@@ -1,0 +1,199 @@
+/* Lists of repositories, and the tags that they can be asked by. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hub/index.h"
+#include "hub/list.h"
+#include "serve/hub_handlers.h"
+#include "serve/hub_props.h"
+
+#define PAGE 1000
+#define PAGE_WITH_FILES 100 /* each repository is opened */
+
+/* --- what is asked ------------------------------------------------------------------------------------------------*/
+
+/* All values of a parameter that are not empty. False: replied. */
+static bool take_terms(clo_str out[CLO_LIST_TERMS_MAX], size_t *n, clo_hub_call *c, const char *name)
+{
+    clo_str v;
+    for (size_t i = 0; clo_request_param(&v, c->r, clo_request_query(c->r), name, i); i++) {
+        if (v.len == 0) continue;
+        if (*n == CLO_LIST_TERMS_MAX) return clo_hub_fail(c, 400, NULL, "%s: at most %d of them", name, CLO_LIST_TERMS_MAX);
+        out[(*n)++] = v;
+    }
+    return true;
+}
+
+static bool take_order(clo_list_order *out, clo_hub_call *c)
+{
+    static const struct {
+        const char *name;
+        clo_list_order order;
+    } orders[] = {{"", CLO_LIST_LIKES}, {"trendingScore", CLO_LIST_LIKES}, {"likes", CLO_LIST_LIKES}, {"createdAt", CLO_LIST_CREATED},
+                  {"lastModified", CLO_LIST_MODIFIED}, {"downloads", CLO_LIST_DOWNLOADS}};
+    clo_str v = clo_hub_param(c, "sort"), direction = clo_hub_param(c, "direction");
+    if (direction.len && !clo_str_eq(direction, CLO_STR("-1"))) return clo_hub_fail(c, 400, NULL, "direction: only -1 is known");
+    for (size_t i = 0; i < sizeof orders / sizeof *orders; i++) {
+        if (!clo_str_eq(v, clo_str_from(orders[i].name))) continue;
+        *out = orders[i].order;
+        return true;
+    }
+    return clo_hub_fail(c, 400, NULL, "sort: createdAt, downloads, lastModified, likes or trendingScore is expected");
+}
+
+/* *nobody: the author is no account, so that nothing is found. False: replied. */
+static bool take_author(int64_t *out, bool *nobody, clo_hub_call *c)
+{
+    clo_account_info a;
+    clo_err err = {0};
+    clo_str v = clo_hub_param(c, "author");
+    *nobody = false;
+    if (v.len == 0) return true;
+    if (clo_account_find(&a, c->db, v, &err)) {
+        *out = a.id;
+        return true;
+    }
+    *nobody = true;
+    return err.code == CLO_ERR_NOT_FOUND || err.code == CLO_ERR_USAGE || clo_hub_fail_err(c, &err);
+}
+
+/* "key:id" of the last repository of the page before. */
+static bool take_place(clo_list_place *out, clo_hub_call *c)
+{
+    char text[48] = "", *end = NULL;
+    clo_str v = clo_hub_cursor(c);
+    if (clo_hub_param(c, "cursor").len == 0) return true;
+    if (v.len > 0 && v.len < sizeof text) memcpy(text, v.ptr, v.len);
+    out->key = strtoll(text, &end, 10);
+    out->set = end > text && *end == ':';
+    if (out->set) {
+        const char *id = end + 1;
+        out->id = strtoll(id, &end, 10);
+        out->set = end > id && *end == '\0';
+    }
+    return out->set || clo_hub_fail(c, 400, NULL, "cursor: none of this hub");
+}
+
+static bool take_task(clo_list_opts *o, clo_hub_call *c)
+{
+    clo_str task = clo_hub_param(c, "pipeline_tag");
+    clo_buf b = {0};
+    if (task.len == 0) return true;
+    if (o->n_tags == CLO_LIST_TERMS_MAX) return clo_hub_fail(c, 400, NULL, "filter: at most %d of them", CLO_LIST_TERMS_MAX - 1);
+    clo_buf_addf(&b, "pipeline_tag:%.*s", (int)(task.len > 200 ? 200 : task.len), task.ptr);
+    clo_str tag = clo_arena_copy_str(clo_request_arena(c->r), clo_buf_str(&b));
+    clo_buf_free(&b);
+    o->tags[o->n_tags++] = tag;
+    return tag.ptr != NULL || clo_hub_fail(c, 503, NULL, "server busy, please try again.  no memory is left");
+}
+
+/* False: replied. */
+static bool take_opts(clo_list_opts *o, bool *nobody, clo_hub_call *c)
+{
+    static const char *const unknown[] = {"apps", "num_parameters"};
+    for (size_t i = 0; i < 2; i++)
+        if (clo_hub_param(c, unknown[i]).len) return clo_hub_fail(c, 501, "NotImplemented", "This hub cannot list by '%s'", unknown[i]);
+    if (!take_terms(o->search, &o->n_search, c, "search") || !take_terms(o->tags, &o->n_tags, c, "filter") || !take_task(o, c) ||
+        !take_order(&o->order, c) || !take_author(&o->owner, nobody, c) || !take_place(&o->after, c))
+        return false;
+    if (clo_hub_param(c, "gated").len) o->gate = clo_hub_flag(c, "gated") ? CLO_LIST_GATED : CLO_LIST_NOT_GATED;
+    /* No model of the hub is served by anybody else. */
+    *nobody = *nobody || clo_hub_param(c, "inference").len || clo_hub_param(c, "inference_provider").len;
+    return true;
+}
+
+/* --- the page -----------------------------------------------------------------------------------------------------*/
+
+typedef struct {
+    clo_repo *repos; /* owned; [CLO_LIST_LIMIT_MAX] */
+    size_t n;
+} page;
+
+/* Kept until the statement ends, for the facts of each are read by others. */
+static bool add_repo(void *ctx, const clo_repo *r, clo_err *err)
+{
+    page *p = (page *)ctx;
+    (void)err;
+    p->repos[p->n++] = *r;
+    return true;
+}
+
+static json_t *page_json(clo_hub_call *c, const page *p, uint64_t want, clo_err *err)
+{
+    json_t *rows = json_array();
+    for (size_t i = 0; rows && i < p->n; i++) {
+        json_t *o = clo_hub_props_json(c, &p->repos[i], NULL, want, false, err);
+        if (o && json_array_append_new(rows, o) == 0) continue;
+        json_decref(rows);
+        return NULL;
+    }
+    return rows;
+}
+
+static void list(clo_hub_call *c, clo_repo_type type)
+{
+    clo_list_opts o = {.type = type};
+    clo_viewer v;
+    page p = {0};
+    clo_err err = {0};
+    uint64_t want;
+    char place[48];
+    bool nobody, more = false;
+    int places = CLO_PROPS_LIST | (clo_hub_flag(c, "full") ? CLO_PROPS_FULL | CLO_PROPS_CARD : 0) |
+                 (clo_hub_flag(c, "cardData") ? CLO_PROPS_CARD : 0) | (clo_hub_flag(c, "config") ? CLO_PROPS_CONFIG : 0);
+    if (!take_opts(&o, &nobody, c) || !clo_hub_props_wanted(&want, c, type, places)) return;
+    int64_t most = clo_hub_props_has_files(want) ? PAGE_WITH_FILES : PAGE;
+    o.limit = (size_t)clo_hub_number(c, "limit", 1, most, most);
+    if (nobody) {
+        clo_hub_json(c, 200, json_array());
+        return;
+    }
+    p.repos = (clo_repo *)calloc(o.limit, sizeof *p.repos);
+    bool ok = p.repos || clo_fail(&err, CLO_ERR_MEMORY, "list");
+    ok = ok && clo_viewer_of(&v, c->db, &c->who, &err) && clo_list_each(&more, c->db, &v, &o, add_repo, &p, &err);
+    json_t *rows = ok ? page_json(c, &p, want, &err) : NULL;
+    if (rows && more && p.n > 0) {
+        const clo_repo *last = &p.repos[p.n - 1];
+        snprintf(place, sizeof place, "%lld:%lld", (long long)clo_list_key(last, o.order), (long long)last->id);
+        clo_hub_link_next(c, clo_str_from(place));
+    }
+    free(p.repos);
+    if (rows) clo_hub_json(c, 200, rows);
+    else clo_hub_fail_err(c, &err);
+}
+
+void clo_hub_models(clo_hub_call *c)
+{
+    list(c, CLO_REPO_MODEL);
+}
+
+void clo_hub_datasets(clo_hub_call *c)
+{
+    list(c, CLO_REPO_DATASET);
+}
+
+void clo_hub_spaces(clo_hub_call *c)
+{
+    list(c, CLO_REPO_SPACE);
+}
+
+/* --- tags ---------------------------------------------------------------------------------------------------------*/
+
+static void tags(clo_hub_call *c, clo_repo_type type)
+{
+    json_t *out;
+    clo_err err = {0};
+    if (clo_index_tags_by_type(&out, c->db, type, &err)) clo_hub_json(c, 200, out);
+    else clo_hub_fail_err(c, &err);
+}
+
+void clo_hub_model_tags(clo_hub_call *c)
+{
+    tags(c, CLO_REPO_MODEL);
+}
+
+void clo_hub_dataset_tags(clo_hub_call *c)
+{
+    tags(c, CLO_REPO_DATASET);
+}

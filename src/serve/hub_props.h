@@ -1,0 +1,28 @@
+/* A repository as the clients read it: an object with `_id`, `id` and the properties that are wanted.
+ *
+ *   uint64_t want;
+ *   if (!clo_hub_props_wanted(&want, c, type, CLO_PROPS_INFO)) return;       // `expand` of the query; replied when false
+ *   json_t *o = clo_hub_props_json(c, &repo, &commit, want, blobs, &err);    // NULL: err
+ *
+ * One table (hub_props.c) says for each property whose it is, where it stands unasked and how it is made. */
+#ifndef CLO_SERVE_HUB_PROPS_H
+#define CLO_SERVE_HUB_PROPS_H
+
+#include "serve/hub.h"
+
+typedef enum {
+    CLO_PROPS_LIST = 1,   /* of each repository of a list */
+    CLO_PROPS_FULL = 2,   /* `full` */
+    CLO_PROPS_INFO = 4,   /* of one repository */
+    CLO_PROPS_CARD = 8,   /* `cardData` */
+    CLO_PROPS_CONFIG = 16 /* `config` */
+} clo_props_place;        /* or'ed */
+
+/* The properties that `expand` names, or, without any, those of the places. False: replied (400 for one that is not known). */
+bool clo_hub_props_wanted(uint64_t *out, clo_hub_call *c, clo_repo_type type, int places);
+/* Whether the files are wanted, for which a repository is opened. */
+bool clo_hub_props_has_files(uint64_t want);
+/* commit: the revision that is asked for; NULL: main's head. blobs: sizes and digests of the files too. */
+json_t *clo_hub_props_json(clo_hub_call *c, const clo_repo *r, const clo_oid *commit, uint64_t want, bool blobs, clo_err *err);
+
+#endif
