@@ -37,10 +37,12 @@ static bool check_title(clo_str title, clo_err *err)
     size_t n_chars = 0, n;
     for (size_t i = 0; i < title.len; i += n, n_chars++) {
         uint32_t cp = clo_utf8_decode(title, i, &n);
-        if (cp == CLO_UTF8_BAD || cp < ' ' || cp == 0x7f) return clo_fail(err, CLO_ERR_USAGE, "title: one line of UTF-8 is expected");
+        if (cp == CLO_UTF8_BAD || cp < ' ' || cp == 0x7f)
+            return clo_fail(err, CLO_ERR_USAGE, "title: one line of UTF-8 is expected");
     }
     return (!is_blank(title) && n_chars <= CLO_DISCUSSION_TITLE_MAX) ||
-           clo_fail(err, CLO_ERR_USAGE, "title: 1 to %d characters are expected, found %zu", CLO_DISCUSSION_TITLE_MAX, n_chars);
+           clo_fail(err, CLO_ERR_USAGE, "title: 1 to %d characters are expected, found %zu", CLO_DISCUSSION_TITLE_MAX,
+                    n_chars);
 }
 
 static bool check_text(clo_str text, clo_err *err)
@@ -48,13 +50,15 @@ static bool check_text(clo_str text, clo_err *err)
     if (is_blank(text)) return clo_fail(err, CLO_ERR_USAGE, "comment: it is empty");
     if (text.len > CLO_DISCUSSION_TEXT_MAX)
         return clo_fail(err, CLO_ERR_LIMIT, "comment: %zu bytes, at most %d", text.len, CLO_DISCUSSION_TEXT_MAX);
-    return (clo_utf8_valid(text) && !memchr(text.ptr, '\0', text.len)) || clo_fail(err, CLO_ERR_USAGE, "comment: UTF-8 is expected");
+    return (clo_utf8_valid(text) && !memchr(text.ptr, '\0', text.len)) ||
+           clo_fail(err, CLO_ERR_USAGE, "comment: UTF-8 is expected");
 }
 
 void clo_discussion_title_of(char out[CLO_DISCUSSION_TITLE_BYTES], clo_str text)
 {
     size_t len = 0, n;
-    while (text.len > 0 && (unsigned char)text.ptr[0] <= ' ') text = clo_str_from_off(text, 1);
+    while (text.len > 0 && (unsigned char)text.ptr[0] <= ' ')
+        text = clo_str_from_off(text, 1);
     text.len = clo_str_find(text, 0, '\n');
     for (size_t i = 0, n_chars = 0; i < text.len && n_chars < CLO_DISCUSSION_TITLE_MAX; i += n, n_chars++) {
         uint32_t cp = clo_utf8_decode(text, i, &n);
@@ -65,9 +69,9 @@ void clo_discussion_title_of(char out[CLO_DISCUSSION_TITLE_BYTES], clo_str text)
 
 /* --- rows ---------------------------------------------------------------------------------------------------------*/
 
-#define DISCUSSION_ROWS                                                                                                      \
-    "SELECT d.num, d.title, d.author, a.name, d.status, d.created, d.base, d.merged_from, d.merge_commit,"                   \
-    " (SELECT count(*) FROM discussion_events e WHERE e.repo = d.repo AND e.num = d.num AND e.kind = 'comment')"             \
+#define DISCUSSION_ROWS                                                                                                \
+    "SELECT d.num, d.title, d.author, a.name, d.status, d.created, d.base, d.merged_from, d.merge_commit,"             \
+    " (SELECT count(*) FROM discussion_events e WHERE e.repo = d.repo AND e.num = d.num AND e.kind = 'comment')"       \
     " FROM discussions d LEFT JOIN accounts a ON a.id = d.author"
 
 static bool copy(char *out, size_t cap, clo_str s)
@@ -107,19 +111,23 @@ bool clo_discussion_find(clo_discussion *out, clo_db *db, int64_t repo, int64_t 
 {
     clo_stmt q = {0};
     bool row = false;
-    bool ok = clo_stmt_open(&q, db, DISCUSSION_ROWS " WHERE d.repo = ?1 AND d.num = ?2", err) && clo_stmt_int(&q, 1, repo, err) &&
-              clo_stmt_int(&q, 2, num, err) && clo_stmt_step(&q, &row, err) &&
-              (row ? read_row(out, repo, &q, err) : clo_fail(err, CLO_ERR_NOT_FOUND, "no discussion %lld", (long long)num));
+    bool ok =
+        clo_stmt_open(&q, db, DISCUSSION_ROWS " WHERE d.repo = ?1 AND d.num = ?2", err) &&
+        clo_stmt_int(&q, 1, repo, err) && clo_stmt_int(&q, 2, num, err) && clo_stmt_step(&q, &row, err) &&
+        (row ? read_row(out, repo, &q, err) : clo_fail(err, CLO_ERR_NOT_FOUND, "no discussion %lld", (long long)num));
     clo_stmt_close(&q);
     return ok;
 }
 
-#define DISCUSSION_FITS                                                                                                      \
-    " WHERE d.repo = ?1 AND (?2 OR d.base IS NULL) AND (?3 OR d.base IS NOT NULL) AND (?4 = '' OR a.name = ?4 COLLATE NOCASE)"
+#define DISCUSSION_FITS                                                                                                \
+    " WHERE d.repo = ?1 AND (?2 OR d.base IS NULL) AND (?3 OR d.base IS NOT NULL) AND (?4 = '' OR a.name = ?4 "        \
+    "COLLATE NOCASE)"
 
-static bool open_filtered(clo_stmt *q, clo_db *db, const char *sql, int64_t repo, const clo_discussion_filter *f, clo_err *err)
+static bool open_filtered(clo_stmt *q, clo_db *db, const char *sql, int64_t repo, const clo_discussion_filter *f,
+                          clo_err *err)
 {
-    return clo_stmt_open(q, db, sql, err) && clo_stmt_int(q, 1, repo, err) && clo_stmt_int(q, 2, f->pulls || !f->discussions, err) &&
+    return clo_stmt_open(q, db, sql, err) && clo_stmt_int(q, 1, repo, err) &&
+           clo_stmt_int(q, 2, f->pulls || !f->discussions, err) &&
            clo_stmt_int(q, 3, f->discussions || !f->pulls, err) && clo_stmt_text(q, 4, f->author, err) &&
            clo_stmt_int(q, 5, f->open || !f->closed, err) && clo_stmt_int(q, 6, f->closed || !f->open, err);
 }
@@ -128,11 +136,12 @@ static bool count(int64_t *n, int64_t *n_closed, clo_db *db, int64_t repo, const
 {
     clo_stmt q = {0};
     bool row = false;
-    bool ok = open_filtered(&q, db,
-                            "SELECT count(*) FILTER (WHERE CASE WHEN open THEN ?5 ELSE ?6 END), count(*) FILTER (WHERE NOT open)"
-                            " FROM (SELECT d.status IN ('draft', 'open') AS open FROM discussions d"
-                            " LEFT JOIN accounts a ON a.id = d.author" DISCUSSION_FITS ")",
-                            repo, f, err) &&
+    bool ok = open_filtered(
+                  &q, db,
+                  "SELECT count(*) FILTER (WHERE CASE WHEN open THEN ?5 ELSE ?6 END), count(*) FILTER (WHERE NOT open)"
+                  " FROM (SELECT d.status IN ('draft', 'open') AS open FROM discussions d"
+                  " LEFT JOIN accounts a ON a.id = d.author" DISCUSSION_FITS ")",
+                  repo, f, err) &&
               clo_stmt_step(&q, &row, err);
     if (ok) {
         *n = clo_stmt_get_int(&q, 0);
@@ -142,19 +151,21 @@ static bool count(int64_t *n, int64_t *n_closed, clo_db *db, int64_t repo, const
     return ok;
 }
 
-bool clo_discussion_each(int64_t *n, int64_t *n_closed, clo_db *db, int64_t repo, const clo_discussion_filter *f, clo_discussion_fn *fn,
-                         void *ctx, clo_err *err)
+bool clo_discussion_each(int64_t *n, int64_t *n_closed, clo_db *db, int64_t repo, const clo_discussion_filter *f,
+                         clo_discussion_fn *fn, void *ctx, clo_err *err)
 {
     clo_stmt q = {0};
     clo_discussion d;
     bool row = false;
     if (!count(n, n_closed, db, repo, f, err)) return false;
-    bool ok = open_filtered(&q, db,
-                            DISCUSSION_ROWS DISCUSSION_FITS " AND CASE WHEN d.status IN ('draft', 'open') THEN ?5 ELSE ?6 END"
-                            " ORDER BY d.num DESC LIMIT ?7 OFFSET ?8",
-                            repo, f, err) &&
-              clo_stmt_int(&q, 7, (int64_t)f->limit, err) && clo_stmt_int(&q, 8, (int64_t)f->skip, err);
-    while (ok && (ok = clo_stmt_step(&q, &row, err)) && row) ok = read_row(&d, repo, &q, err) && fn(ctx, &d, err);
+    bool ok =
+        open_filtered(&q, db,
+                      DISCUSSION_ROWS DISCUSSION_FITS " AND CASE WHEN d.status IN ('draft', 'open') THEN ?5 ELSE ?6 END"
+                                                      " ORDER BY d.num DESC LIMIT ?7 OFFSET ?8",
+                      repo, f, err) &&
+        clo_stmt_int(&q, 7, (int64_t)f->limit, err) && clo_stmt_int(&q, 8, (int64_t)f->skip, err);
+    while (ok && (ok = clo_stmt_step(&q, &row, err)) && row)
+        ok = read_row(&d, repo, &q, err) && fn(ctx, &d, err);
     clo_stmt_close(&q);
     return ok;
 }
@@ -166,23 +177,28 @@ static bool check_room(clo_db *db, const clo_discussion *d, clo_str text, clo_er
 {
     clo_stmt q = {0};
     bool row = false;
-    bool ok = clo_stmt_open(&q, db,
-                            "SELECT count(*), coalesce(sum(length(CAST(e.text AS BLOB))), 0) + (SELECT coalesce(sum(length(CAST(x.text AS BLOB))), 0)"
-                            " FROM discussion_edits x JOIN discussion_events y ON y.id = x.event WHERE y.repo = ?1 AND y.num = ?2)"
-                            " FROM discussion_events e WHERE e.repo = ?1 AND e.num = ?2",
-                            err) &&
-              clo_stmt_int(&q, 1, d->repo, err) && clo_stmt_int(&q, 2, d->num, err) && clo_stmt_step(&q, &row, err);
+    bool ok =
+        clo_stmt_open(
+            &q, db,
+            "SELECT count(*), coalesce(sum(length(CAST(e.text AS BLOB))), 0) + (SELECT coalesce(sum(length(CAST(x.text "
+            "AS BLOB))), 0)"
+            " FROM discussion_edits x JOIN discussion_events y ON y.id = x.event WHERE y.repo = ?1 AND y.num = ?2)"
+            " FROM discussion_events e WHERE e.repo = ?1 AND e.num = ?2",
+            err) &&
+        clo_stmt_int(&q, 1, d->repo, err) && clo_stmt_int(&q, 2, d->num, err) && clo_stmt_step(&q, &row, err);
     int64_t n = ok && row ? clo_stmt_get_int(&q, 0) : 0, n_bytes = ok && row ? clo_stmt_get_int(&q, 1) : 0;
     clo_stmt_close(&q);
     if (ok && n >= CLO_DISCUSSION_EVENTS_MAX)
-        return clo_fail(err, CLO_ERR_LIMIT, "a discussion has at most %d events: open another one", CLO_DISCUSSION_EVENTS_MAX);
+        return clo_fail(err, CLO_ERR_LIMIT, "a discussion has at most %d events: open another one",
+                        CLO_DISCUSSION_EVENTS_MAX);
     if (ok && n_bytes + (int64_t)text.len > CLO_DISCUSSION_BYTES_MAX)
-        return clo_fail(err, CLO_ERR_LIMIT, "a discussion has at most %d bytes: open another one", CLO_DISCUSSION_BYTES_MAX);
+        return clo_fail(err, CLO_ERR_LIMIT, "a discussion has at most %d bytes: open another one",
+                        CLO_DISCUSSION_BYTES_MAX);
     return ok;
 }
 
-bool clo_discussion_add_event(char id[CLO_EVENT_ID_LEN + 1], clo_db *db, const clo_discussion *d, const char *kind, int64_t by,
-                              clo_str text, clo_str other, int64_t now_s, clo_err *err)
+bool clo_discussion_add_event(char id[CLO_EVENT_ID_LEN + 1], clo_db *db, const clo_discussion *d, const char *kind,
+                              int64_t by, clo_str text, clo_str other, int64_t now_s, clo_err *err)
 {
     clo_stmt q = {0};
     bool row;
@@ -192,17 +208,19 @@ bool clo_discussion_add_event(char id[CLO_EVENT_ID_LEN + 1], clo_db *db, const c
                             " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
                             err) &&
               clo_stmt_text(&q, 1, (clo_str){id, CLO_EVENT_ID_LEN}, err) && clo_stmt_int(&q, 2, d->repo, err) &&
-              clo_stmt_int(&q, 3, d->num, err) && clo_stmt_text(&q, 4, clo_str_from(kind), err) && clo_stmt_int(&q, 5, by, err) &&
-              clo_stmt_int(&q, 6, now_s, err) && clo_stmt_text(&q, 7, text, err) &&
-              (other.len ? clo_stmt_text(&q, 8, other, err) : clo_stmt_null(&q, 8, err)) && clo_stmt_step(&q, &row, err);
+              clo_stmt_int(&q, 3, d->num, err) && clo_stmt_text(&q, 4, clo_str_from(kind), err) &&
+              clo_stmt_int(&q, 5, by, err) && clo_stmt_int(&q, 6, now_s, err) && clo_stmt_text(&q, 7, text, err) &&
+              (other.len ? clo_stmt_text(&q, 8, other, err) : clo_stmt_null(&q, 8, err)) &&
+              clo_stmt_step(&q, &row, err);
     clo_stmt_close(&q);
     return ok;
 }
 
-bool clo_discussion_comment(char id[CLO_EVENT_ID_LEN + 1], clo_discussion *d, clo_db *db, int64_t by, clo_str text, int64_t now_s,
-                            clo_err *err)
+bool clo_discussion_comment(char id[CLO_EVENT_ID_LEN + 1], clo_discussion *d, clo_db *db, int64_t by, clo_str text,
+                            int64_t now_s, clo_err *err)
 {
-    if (!check_text(text, err) || !clo_discussion_add_event(id, db, d, "comment", by, text, (clo_str){0}, now_s, err)) return false;
+    if (!check_text(text, err) || !clo_discussion_add_event(id, db, d, "comment", by, text, (clo_str){0}, now_s, err))
+        return false;
     d->n_comments++;
     return true;
 }
@@ -211,14 +229,14 @@ static bool set_text(clo_db *db, const clo_discussion *d, const char *sql, clo_s
 {
     clo_stmt q = {0};
     bool row;
-    bool ok = clo_stmt_open(&q, db, sql, err) && clo_stmt_int(&q, 1, d->repo, err) && clo_stmt_int(&q, 2, d->num, err) &&
-              clo_stmt_text(&q, 3, text, err) && clo_stmt_step(&q, &row, err);
+    bool ok = clo_stmt_open(&q, db, sql, err) && clo_stmt_int(&q, 1, d->repo, err) &&
+              clo_stmt_int(&q, 2, d->num, err) && clo_stmt_text(&q, 3, text, err) && clo_stmt_step(&q, &row, err);
     clo_stmt_close(&q);
     return ok;
 }
 
-bool clo_discussion_rename(char id[CLO_EVENT_ID_LEN + 1], clo_discussion *d, clo_db *db, int64_t by, clo_str title, int64_t now_s,
-                           clo_err *err)
+bool clo_discussion_rename(char id[CLO_EVENT_ID_LEN + 1], clo_discussion *d, clo_db *db, int64_t by, clo_str title,
+                           int64_t now_s, clo_err *err)
 {
     if (!check_title(title, err) ||
         !clo_discussion_add_event(id, db, d, "title-change", by, title, clo_str_from(d->title), now_s, err) ||
@@ -227,8 +245,8 @@ bool clo_discussion_rename(char id[CLO_EVENT_ID_LEN + 1], clo_discussion *d, clo
     return copy(d->title, sizeof d->title, title);
 }
 
-bool clo_discussion_put_status(char id[CLO_EVENT_ID_LEN + 1], clo_discussion *d, clo_db *db, int64_t by, clo_discussion_status status,
-                               int64_t now_s, clo_err *err)
+bool clo_discussion_put_status(char id[CLO_EVENT_ID_LEN + 1], clo_discussion *d, clo_db *db, int64_t by,
+                               clo_discussion_status status, int64_t now_s, clo_err *err)
 {
     clo_str name = clo_str_from(status_names[status]);
     if (!clo_discussion_add_event(id, db, d, "status-change", by, name, (clo_str){0}, now_s, err) ||
@@ -238,8 +256,8 @@ bool clo_discussion_put_status(char id[CLO_EVENT_ID_LEN + 1], clo_discussion *d,
     return true;
 }
 
-bool clo_discussion_set_status(char id[CLO_EVENT_ID_LEN + 1], clo_discussion *d, clo_db *db, int64_t by, clo_discussion_status status,
-                               int64_t now_s, clo_err *err)
+bool clo_discussion_set_status(char id[CLO_EVENT_ID_LEN + 1], clo_discussion *d, clo_db *db, int64_t by,
+                               clo_discussion_status status, int64_t now_s, clo_err *err)
 {
     if (status != CLO_DISCUSSION_OPEN && status != CLO_DISCUSSION_CLOSED)
         return clo_fail(err, CLO_ERR_USAGE, "status: 'open' or 'closed' is expected");
@@ -293,14 +311,17 @@ static bool put_comment(clo_db *db, int64_t id, int64_t by, clo_str text, bool h
 {
     clo_stmt q = {0};
     bool row;
-    bool ok = clo_stmt_open(&q, db, "UPDATE discussion_events SET text = ?2, edited = ?3, editor = ?4, hidden = ?5 WHERE id = ?1", err) &&
+    bool ok = clo_stmt_open(
+                  &q, db, "UPDATE discussion_events SET text = ?2, edited = ?3, editor = ?4, hidden = ?5 WHERE id = ?1",
+                  err) &&
               clo_stmt_int(&q, 1, id, err) && clo_stmt_text(&q, 2, text, err) && clo_stmt_int(&q, 3, now_s, err) &&
               clo_stmt_int(&q, 4, by, err) && clo_stmt_int(&q, 5, hidden, err) && clo_stmt_step(&q, &row, err);
     clo_stmt_close(&q);
     return ok;
 }
 
-bool clo_comment_edit(clo_db *db, const clo_discussion *d, clo_str id, int64_t by, clo_str text, int64_t now_s, clo_err *err)
+bool clo_comment_edit(clo_db *db, const clo_discussion *d, clo_str id, int64_t by, clo_str text, int64_t now_s,
+                      clo_err *err)
 {
     comment c;
     if (!check_text(text, err) || !find_comment(&c, db, d, id, err) || !check_room(db, d, text, err)) return false;
@@ -343,7 +364,8 @@ static bool insert(clo_db *db, const clo_discussion *d, int64_t by, clo_err *err
                             err) &&
               clo_stmt_int(&q, 1, d->repo, err) && clo_stmt_int(&q, 2, d->num, err) &&
               clo_stmt_text(&q, 3, clo_str_from(d->title), err) && clo_stmt_int(&q, 4, by, err) &&
-              clo_stmt_text(&q, 5, clo_str_from(status_names[d->status]), err) && clo_stmt_int(&q, 6, d->created_s, err) &&
+              clo_stmt_text(&q, 5, clo_str_from(status_names[d->status]), err) &&
+              clo_stmt_int(&q, 6, d->created_s, err) &&
               (d->is_pull ? clo_stmt_text(&q, 7, clo_str_from(d->base), err) : clo_stmt_null(&q, 7, err)) &&
               clo_stmt_step(&q, &row, err);
     clo_stmt_close(&q);
@@ -363,6 +385,7 @@ bool clo_discussion_create(clo_discussion *out, clo_git *g, const clo_discussion
     if (!copy(d.title, sizeof d.title, o->title) || !copy(d.base, sizeof d.base, o->is_pull ? base : CLO_STR("")))
         return clo_fail(err, CLO_ERR_USAGE, "the name of a branch is too long");
     return next_num(&d.num, db, d.repo, err) && insert(db, &d, o->by, err) &&
-           (!o->is_pull || clo_pull_begin(&d, g, o->start, err)) && clo_discussion_comment(id, &d, db, o->by, o->text, now_s, err) &&
+           (!o->is_pull || clo_pull_begin(&d, g, o->start, err)) &&
+           clo_discussion_comment(id, &d, db, o->by, o->text, now_s, err) &&
            clo_discussion_find(out, db, d.repo, d.num, err);
 }

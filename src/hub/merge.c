@@ -63,7 +63,8 @@ static bool each_conflict(git_index *index, clo_conflict_fn *fn, void *ctx, clo_
     return ok && (rc == GIT_ITEROVER || clo_git_fail(err, rc, "conflicts"));
 }
 
-bool clo_merge_conflicts(clo_git *g, const clo_oid *into, const clo_oid *from, clo_conflict_fn *fn, void *ctx, clo_err *err)
+bool clo_merge_conflicts(clo_git *g, const clo_oid *into, const clo_oid *from, clo_conflict_fn *fn, void *ctx,
+                         clo_err *err)
 {
     git_index *index = NULL;
     bool ok = merge_trees(&index, g, into, from, err) && each_conflict(index, fn, ctx, err);

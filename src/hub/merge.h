@@ -16,7 +16,8 @@ CLO_CHECK bool clo_merge_check(bool *conflicts, clo_git *g, const clo_oid *into,
 
 /* Calls fn for each path of such, in git's order, until it returns false. */
 typedef bool clo_conflict_fn(void *ctx, clo_str path, clo_err *err);
-CLO_CHECK bool clo_merge_conflicts(clo_git *g, const clo_oid *into, const clo_oid *from, clo_conflict_fn *fn, void *ctx, clo_err *err);
+CLO_CHECK bool clo_merge_conflicts(clo_git *g, const clo_oid *into, const clo_oid *from, clo_conflict_fn *fn, void *ctx,
+                                   clo_err *err);
 
 /* In a transaction. The branch gets a commit with two parents, its head and `from`, and the merged files; when it has all of
  * `from` already, *out is its head and nothing is written. CLO_ERR_MISMATCH that names paths when there are conflicts;

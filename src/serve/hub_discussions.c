@@ -24,7 +24,8 @@ static bool find(clo_discussion *out, clo_hub_call *c)
     }
     if (!ok) return clo_hub_fail(c, 404, NULL, "Discussion not found");
     if (clo_discussion_find(out, c->db, c->repo.id, num, &err)) return true;
-    return err.code == CLO_ERR_NOT_FOUND ? clo_hub_fail(c, 404, NULL, "Discussion not found") : clo_hub_fail_err(c, &err);
+    return err.code == CLO_ERR_NOT_FOUND ? clo_hub_fail(c, 404, NULL, "Discussion not found")
+                                         : clo_hub_fail_err(c, &err);
 }
 
 static bool is_writer(const clo_hub_call *c)
@@ -49,9 +50,12 @@ bool clo_hub_may_pull(const clo_hub_call *c, clo_str ref, clo_err *err)
     clo_discussion d;
     if (!clo_discussion_of_ref(&d, c->db, c->repo.id, ref, err)) return false;
     if (!is_authors(c, d.author) && !is_writer(c))
-        return clo_fail(err, CLO_ERR_DENIED, "pull request %lld is of another user: its author and those who may write to the"
-                        " repository can change it", (long long)d.num);
-    return d.status != CLO_DISCUSSION_MERGED || clo_fail(err, CLO_ERR_USAGE, "pull request %lld was merged: open another one", (long long)d.num);
+        return clo_fail(err, CLO_ERR_DENIED,
+                        "pull request %lld is of another user: its author and those who may write to the"
+                        " repository can change it",
+                        (long long)d.num);
+    return d.status != CLO_DISCUSSION_MERGED ||
+           clo_fail(err, CLO_ERR_USAGE, "pull request %lld was merged: open another one", (long long)d.num);
 }
 
 /* --- lists --------------------------------------------------------------------------------------------------------*/
@@ -91,9 +95,11 @@ void clo_hub_discussions(clo_hub_call *c)
     f.skip = (size_t)clo_hub_number(c, "p", 0, PAGE_MAX, 0) * PAGE_ROWS;
     l.rows = json_array();
     if (clo_discussion_each(&n, &n_closed, c->db, c->repo.id, &f, add_row, &l, &err)) {
-        clo_hub_json(c, 200, json_pack("{s:O, s:I, s:I, s:I}", "discussions", l.rows, "count", (json_int_t)n, "start", (json_int_t)f.skip,
-                                       "numClosedDiscussions", (json_int_t)n_closed));
-    } else clo_hub_fail_err(c, &err);
+        clo_hub_json(c, 200,
+                     json_pack("{s:O, s:I, s:I, s:I}", "discussions", l.rows, "count", (json_int_t)n, "start",
+                               (json_int_t)f.skip, "numClosedDiscussions", (json_int_t)n_closed));
+    } else
+        clo_hub_fail_err(c, &err);
     json_decref(l.rows);
 }
 
@@ -128,7 +134,9 @@ static void reply_made(clo_hub_call *c, const clo_discussion *d)
 {
     clo_buf url = {0};
     clo_hub_discussion_url(&url, c, d->num);
-    clo_hub_json(c, 200, json_pack("{s:I, s:s%, s:b}", "num", (json_int_t)d->num, "url", url.ptr, url.len, "pullRequest", d->is_pull));
+    clo_hub_json(
+        c, 200,
+        json_pack("{s:I, s:s%, s:b}", "num", (json_int_t)d->num, "url", url.ptr, url.len, "pullRequest", d->is_pull));
     clo_buf_free(&url);
 }
 
@@ -142,9 +150,12 @@ void clo_hub_discussion_create(clo_hub_call *c)
                              .text = clo_json_str(body, "description", CLO_STR("")),
                              .by = c->who.account,
                              .is_pull = clo_json_bool(body, "pullRequest", false)};
-    if (!clo_db_begin(c->db, &err)) clo_hub_fail_err(c, &err);
-    else if (clo_discussion_create(&d, c->git, &o, clo_hub_now(), &err) && clo_db_commit(c->db, &err)) reply_made(c, &d);
-    else clo_hub_undo(c, &err);
+    if (!clo_db_begin(c->db, &err))
+        clo_hub_fail_err(c, &err);
+    else if (clo_discussion_create(&d, c->git, &o, clo_hub_now(), &err) && clo_db_commit(c->db, &err))
+        reply_made(c, &d);
+    else
+        clo_hub_undo(c, &err);
     json_decref(body);
 }
 
@@ -168,7 +179,8 @@ static bool begin(change *ch, clo_hub_call *c, bool needs_body)
         /* Once more, now that nobody else changes it. */
         if (clo_discussion_find(&ch->d, c->db, c->repo.id, ch->d.num, &ch->err)) return true;
         clo_hub_undo(c, &ch->err);
-    } else clo_hub_fail_err(c, &ch->err);
+    } else
+        clo_hub_fail_err(c, &ch->err);
     json_decref(ch->body);
     return false;
 }
@@ -177,12 +189,15 @@ static bool begin(change *ch, clo_hub_call *c, bool needs_body)
 static void end(change *ch, clo_hub_call *c, bool ok, const char *key)
 {
     json_t *event = NULL;
-    ok = ok && clo_discussion_event(&event, c->db, &ch->d, (clo_str){ch->id, CLO_EVENT_ID_LEN}, &ch->err) && clo_db_commit(c->db, &ch->err);
-    if (ok) clo_hub_json(c, 200, json_pack("{s:O}", key, event));
+    ok = ok && clo_discussion_event(&event, c->db, &ch->d, (clo_str){ch->id, CLO_EVENT_ID_LEN}, &ch->err) &&
+         clo_db_commit(c->db, &ch->err);
+    if (ok)
+        clo_hub_json(c, 200, json_pack("{s:O}", key, event));
     else if (ch->err.code == CLO_ERR_MISMATCH) {
         clo_db_rollback(c->db);
         clo_hub_fail(c, 409, NULL, "%s", ch->err.text);
-    } else clo_hub_undo(c, &ch->err);
+    } else
+        clo_hub_undo(c, &ch->err);
     json_decref(event);
     json_decref(ch->body);
 }
@@ -199,7 +214,8 @@ void clo_hub_discussion_comment(clo_hub_call *c)
     change ch;
     if (!begin(&ch, c, true)) return;
     clo_str text = clo_json_str(ch.body, "comment", CLO_STR(""));
-    end(&ch, c, clo_discussion_comment(ch.id, &ch.d, c->db, c->who.account, text, clo_hub_now(), &ch.err), "newMessage");
+    end(&ch, c, clo_discussion_comment(ch.id, &ch.d, c->db, c->who.account, text, clo_hub_now(), &ch.err),
+        "newMessage");
 }
 
 void clo_hub_discussion_title(clo_hub_call *c)
@@ -218,7 +234,8 @@ void clo_hub_discussion_title(clo_hub_call *c)
 static bool add_remark(change *ch, clo_hub_call *c)
 {
     clo_str text = clo_json_str(ch->body, "comment", CLO_STR(""));
-    return text.len == 0 || clo_discussion_comment(ch->id, &ch->d, c->db, c->who.account, text, clo_hub_now(), &ch->err);
+    return text.len == 0 ||
+           clo_discussion_comment(ch->id, &ch->d, c->db, c->who.account, text, clo_hub_now(), &ch->err);
 }
 
 void clo_hub_discussion_status(clo_hub_call *c)
@@ -232,8 +249,9 @@ void clo_hub_discussion_status(clo_hub_call *c)
     }
     bool ok = clo_discussion_status_parse(&status, clo_json_str(ch.body, "status", CLO_STR(""))) ||
               clo_fail(&ch.err, CLO_ERR_USAGE, "status: 'open' or 'closed' is expected");
-    end(&ch, c, ok && add_remark(&ch, c) &&
-                    clo_discussion_set_status(ch.id, &ch.d, c->db, c->who.account, status, clo_hub_now(), &ch.err),
+    end(&ch, c,
+        ok && add_remark(&ch, c) &&
+            clo_discussion_set_status(ch.id, &ch.d, c->db, c->who.account, status, clo_hub_now(), &ch.err),
         "newStatus");
 }
 
@@ -243,8 +261,9 @@ void clo_hub_discussion_merge(clo_hub_call *c)
     clo_author by = clo_hub_author(c);
     int64_t now_s = clo_hub_now();
     if (!begin(&ch, c, false)) return;
-    end(&ch, c, add_remark(&ch, c) && clo_discussion_merge(ch.id, &ch.d, c->git, c->who.account, &by, now_s, &ch.err) &&
-                    clo_repo_touch(c->db, c->repo.id, now_s, &ch.err),
+    end(&ch, c,
+        add_remark(&ch, c) && clo_discussion_merge(ch.id, &ch.d, c->git, c->who.account, &by, now_s, &ch.err) &&
+            clo_repo_touch(c->db, c->repo.id, now_s, &ch.err),
         "newStatus");
 }
 
@@ -264,13 +283,16 @@ void clo_hub_discussion_revise(clo_hub_call *c)
     snprintf(ch.id, sizeof ch.id, "%.*s", (int)id.len, id.ptr);
     bool ok = clo_comment_author(&author, c->db, &ch.d, id, &ch.err);
     if (ok && !is_authors(c, author) && (edits || !is_writer(c))) {
-        clo_hub_fail(c, 403, NULL, edits ? "Only its author can edit a comment"
-                                         : "Only its author and those who may write to the repository can hide a comment");
+        clo_hub_fail(c, 403, NULL,
+                     edits ? "Only its author can edit a comment"
+                           : "Only its author and those who may write to the repository can hide a comment");
         drop(&ch, c);
         return;
     }
     if (ok && edits)
-        ok = clo_comment_edit(c->db, &ch.d, id, c->who.account, clo_json_str(ch.body, "content", CLO_STR("")), clo_hub_now(), &ch.err);
-    else if (ok) ok = clo_comment_hide(c->db, &ch.d, id, c->who.account, clo_hub_now(), &ch.err);
+        ok = clo_comment_edit(c->db, &ch.d, id, c->who.account, clo_json_str(ch.body, "content", CLO_STR("")),
+                              clo_hub_now(), &ch.err);
+    else if (ok)
+        ok = clo_comment_hide(c->db, &ch.d, id, c->who.account, clo_hub_now(), &ch.err);
     end(&ch, c, ok, "updatedComment");
 }

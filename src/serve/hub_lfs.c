@@ -17,10 +17,10 @@
 #include "serve/hub_xet.h"
 
 #define OBJECTS_MAX 1000
-#define HREF_S 86400
 
-/* What an address is signed for, and its part after /_lfs/. */
+/* What an address is signed for, its part after /_lfs/, and for how long. */
 static const char *const purposes[] = {"lfs-put", "lfs-get", "lfs-verify"}, *const folders[] = {"put", "get", "verify"};
+static const int lives_s[] = {86400, 6 * 3600, 86400};
 enum { FOR_PUT, FOR_GET, FOR_VERIFY };
 
 /* --- batch --------------------------------------------------------------------------------------------------------*/
@@ -44,9 +44,9 @@ static json_t *signed_action(clo_hub_call *c, int purpose, const object *o)
     char hex[65], fields[CLO_SIGNED_FIELDS_MAX], text[CLO_SIGNED_MAX], url[CLO_HUB_BASE_MAX + CLO_SIGNED_MAX + 16];
     clo_sha256_hex(hex, &o->sha256);
     snprintf(fields, sizeof fields, "%s-%" PRIu64 "-%lld-%s", hex, o->size, (long long)c->repo.id, c->repo.oid);
-    if (!clo_sign(text, clo_hub_sign_key(c), purposes[purpose], fields, clo_hub_now() + HREF_S)) return NULL;
+    if (!clo_sign(text, clo_hub_sign_key(c), purposes[purpose], fields, clo_hub_now() + lives_s[purpose])) return NULL;
     snprintf(url, sizeof url, "%s/_lfs/%s/%s", c->base, folders[purpose], text);
-    return json_pack("{s:s, s:i}", "href", url, "expires_in", HREF_S);
+    return json_pack("{s:s, s:i}", "href", url, "expires_in", lives_s[purpose]);
 }
 
 /* An {"oid", "size"} of a client's, and whether the repository has it. False: *why says what is wrong with it, or err is set. */

@@ -208,7 +208,8 @@ static void reply_commit(clo_hub_call *c, const clo_oid *commit, int64_t num)
     clo_oid_hex(id, commit);
     clo_hub_repo_url(&url, c, &c->repo);
     clo_buf_addf(&url, "/commit/%s", id);
-    json_t *o = json_pack("{s:b, s:s, s:s%, s:s}", "success", 1, "commitOid", id, "commitUrl", url.ptr, url.len, "hookOutput", "");
+    json_t *o = json_pack("{s:b, s:s, s:s%, s:s}", "success", 1, "commitOid", id, "commitUrl", url.ptr, url.len,
+                          "hookOutput", "");
     if (num) {
         clo_hub_discussion_url(&pull, c, num);
         json_object_set_new(o, "pullRequestUrl", json_stringn(pull.ptr, pull.len));
@@ -221,7 +222,8 @@ static void reply_commit(clo_hub_call *c, const clo_oid *commit, int64_t num)
 
 static bool no_branch(clo_hub_call *c)
 {
-    return clo_hub_fail(c, 404, "RevisionNotFound", "Invalid rev id: %.*s", (int)(c->a.rev.len > 200 ? 200 : c->a.rev.len), c->a.rev.ptr);
+    return clo_hub_fail(c, 404, "RevisionNotFound", "Invalid rev id: %.*s",
+                        (int)(c->a.rev.len > 200 ? 200 : c->a.rev.len), c->a.rev.ptr);
 }
 
 /* A pull request for a commit that stands upon `parent`, or upon the branch. */
@@ -229,13 +231,20 @@ static bool open_pull(clo_discussion *d, clo_hub_call *c, const char *base, cons
 {
     char title[CLO_DISCUSSION_TITLE_BYTES];
     clo_discussion_title_of(title, h->summary);
-    clo_discussion_opts o = {.title = clo_str_from(title), .text = h->description.len ? h->description : h->summary, .by = c->who.account,
-                             .is_pull = true, .is_open = true, .base = clo_str_from(base), .start = h->parent};
+    clo_discussion_opts o = {.title = clo_str_from(title),
+                             .text = h->description.len ? h->description : h->summary,
+                             .by = c->who.account,
+                             .is_pull = true,
+                             .is_open = true,
+                             .base = clo_str_from(base),
+                             .start = h->parent};
     return clo_discussion_create(d, c->git, &o, clo_hub_now(), err);
 }
 
-/* In the transaction: the pull request where one is asked for, the commit, what its discussion says of it. *why: of the commit. */
-static bool write_commit(clo_commit_result *done, clo_commit_fault *why, clo_discussion *d, clo_hub_call *c, const char *base, clo_err *err)
+/* In the transaction: the pull request where one is asked for, the commit, what its discussion says of it. *why: of the
+ * commit. */
+static bool write_commit(clo_commit_result *done, clo_commit_fault *why, clo_discussion *d, clo_hub_call *c,
+                         const char *base, clo_err *err)
 {
     upload *u = (upload *)c->data;
     char ref[CLO_REF_NAME_MAX];
@@ -248,7 +257,9 @@ static bool write_commit(clo_commit_result *done, clo_commit_fault *why, clo_dis
         snprintf(ref, sizeof ref, "refs/pr/%lld", (long long)d->num);
     } else if (clo_str_starts_with(clo_str_from(ref), CLO_STR("refs/pr/"))) {
         pull = true;
-        if (!clo_hub_may_pull(c, clo_str_from(ref), err) || !clo_discussion_of_ref(d, c->db, c->repo.id, clo_str_from(ref), err)) return false;
+        if (!clo_hub_may_pull(c, clo_str_from(ref), err) ||
+            !clo_discussion_of_ref(d, c->db, c->repo.id, clo_str_from(ref), err))
+            return false;
     }
     clo_commit_opts o = {.ref = clo_str_from(ref), .summary = h.summary, .description = h.description, .parent = h.parent,
                          .author = clo_hub_author(c), .now_s = clo_hub_now(), .may_link = clo_hub_may_link, .may_link_ctx = c};
@@ -274,7 +285,8 @@ void clo_hub_commit_run(clo_hub_call *c)
         fail_commit(c, clo_commit_why(u->commit), &u->err);
         return;
     }
-    if (!clo_revision_branch(ref, &head, c->git, c->a.rev, &err) || (opens && clo_str_starts_with(clo_str_from(ref), CLO_STR("refs/pr/")))) {
+    if (!clo_revision_branch(ref, &head, c->git, c->a.rev, &err) ||
+        (opens && clo_str_starts_with(clo_str_from(ref), CLO_STR("refs/pr/")))) {
         no_branch(c);
         return;
     }

@@ -230,6 +230,8 @@ def test_basic_authorization(hub, repo):
     ("alice/lfs-hand", "alice", True, "download", 200),
     ("alice/lfs-public", None, False, "upload", 401),
     ("alice/lfs-public", None, False, "download", 200),
+    ("alice/lfs-public", "bob", False, "upload", 200),  # a pull request may come of it
+    ("alice/lfs-public", "bob", True, "upload", 403),
     ("alice/lfs-none", "alice", False, "upload", 404),
 ])
 def test_who_may(hub, repo, name, user, reading, operation, status):

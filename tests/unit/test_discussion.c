@@ -63,7 +63,13 @@ static void discussions_and_pull_requests_share_numbers(void **state)
     must(clo_ref_get(&at, &found, b->g, CLO_STR("refs/pr/2"), &b->err));
     assert_true(found && clo_oid_eq(&at, &head));
     must(clo_discussion_of_ref(&d, b->db, b->repo.id, CLO_STR("refs/pr/2"), &b->err));
-    const char *none[] = {"refs/pr/1", "refs/pr/3", "refs/pr/02", "refs/pr/", "refs/pr/2x", "refs/heads/2", "refs/pr/99999999999999999999"};
+    const char *none[] = {"refs/pr/1",
+                          "refs/pr/3",
+                          "refs/pr/02",
+                          "refs/pr/",
+                          "refs/pr/2x",
+                          "refs/heads/2",
+                          "refs/pr/99999999999999999999"};
     for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
         assert_false(clo_discussion_of_ref(&d, b->db, b->repo.id, clo_str_from(none[i]), &b->err));
         assert_int_equal(b->err.code, CLO_ERR_NOT_FOUND);
@@ -82,7 +88,8 @@ static void texts_that_do_not_do_are_refused(void **state)
     char id[CLO_EVENT_ID_LEN + 1];
     struct {
         const char *why, *title;
-    } rows[] = {{"empty", ""}, {"blank", " \t"}, {"two lines", "a\nb"}, {"no UTF-8", "\xff"}, {"201 characters", title}};
+    } rows[] = {
+        {"empty", ""}, {"blank", " \t"}, {"two lines", "a\nb"}, {"no UTF-8", "\xff"}, {"201 characters", title}};
     memset(title, 'x', 201);
     title[201] = '\0';
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -93,13 +100,16 @@ static void texts_that_do_not_do_are_refused(void **state)
     must(open_one(b, &d, title, false));
     assert_int_equal(d.num, 1);
     memset(text, 'x', sizeof text - 1);
-    assert_false(change(clo_discussion_comment(id, &d, b->db, BOB, (clo_str){text, CLO_DISCUSSION_TEXT_MAX + 1}, HUB_NOW, &b->err)));
+    assert_false(change(
+        clo_discussion_comment(id, &d, b->db, BOB, (clo_str){text, CLO_DISCUSSION_TEXT_MAX + 1}, HUB_NOW, &b->err)));
     assert_int_equal(b->err.code, CLO_ERR_LIMIT);
     assert_false(change(clo_discussion_comment(id, &d, b->db, BOB, CLO_STR("a\0b"), HUB_NOW, &b->err)));
     assert_int_equal(b->err.code, CLO_ERR_USAGE);
     /* As many as there is room for. */
     int n = 0;
-    while (change(clo_discussion_comment(id, &d, b->db, BOB, (clo_str){text, CLO_DISCUSSION_TEXT_MAX}, HUB_NOW, &b->err))) n++;
+    while (
+        change(clo_discussion_comment(id, &d, b->db, BOB, (clo_str){text, CLO_DISCUSSION_TEXT_MAX}, HUB_NOW, &b->err)))
+        n++;
     assert_int_equal(b->err.code, CLO_ERR_LIMIT);
     assert_int_equal(n, CLO_DISCUSSION_BYTES_MAX / CLO_DISCUSSION_TEXT_MAX - 1);
 }
@@ -108,7 +118,8 @@ static void a_title_is_made_of_any_text(void **state)
 {
     char out[CLO_DISCUSSION_TITLE_BYTES], long_text[1201] = "";
     (void)state;
-    for (int i = 0; i < 300; i++) memcpy(long_text + 4 * i, "\xf0\x9f\xa4\x97", 4);
+    for (int i = 0; i < 300; i++)
+        memcpy(long_text + 4 * i, "\xf0\x9f\xa4\x97", 4);
     struct {
         const char *text, *want;
     } rows[] = {{"one\ntwo", "one"}, {"\n\n a\tb", "a b"}, {"x\xffy", "x\xef\xbf\xbdy"}, {"", ""}, {" ", ""}};
@@ -125,7 +136,8 @@ static void lists_are_filtered(void **state)
     hub_box *b = *state;
     clo_discussion d;
     char id[CLO_EVENT_ID_LEN + 1];
-    for (int i = 0; i < 6; i++) must(open_one(b, &d, "t", i % 2));
+    for (int i = 0; i < 6; i++)
+        must(open_one(b, &d, "t", i % 2));
     must(clo_discussion_find(&d, b->db, b->repo.id, 3, &b->err));
     must(change(clo_discussion_set_status(id, &d, b->db, ALICE, CLO_DISCUSSION_CLOSED, HUB_NOW, &b->err)));
     struct {
@@ -166,7 +178,8 @@ static void comments_are_edited_and_hidden(void **state)
     assert_int_equal(who, BOB);
     assert_false(clo_comment_author(&who, b->db, &other, comment, &b->err));
     assert_int_equal(b->err.code, CLO_ERR_NOT_FOUND);
-    for (int i = 0; i < 2; i++) must(change(clo_comment_edit(b->db, &d, comment, ALICE, CLO_STR("b"), HUB_NOW + 1 + i, &b->err)));
+    for (int i = 0; i < 2; i++)
+        must(change(clo_comment_edit(b->db, &d, comment, ALICE, CLO_STR("b"), HUB_NOW + 1 + i, &b->err)));
     must(clo_discussion_event(&e, b->db, &d, comment, &b->err));
     const json_t *data = json_object_get(e, "data"), *history = json_object_get(data, "history");
     assert_true(json_is_true(json_object_get(data, "edited")));
@@ -174,7 +187,8 @@ static void comments_are_edited_and_hidden(void **state)
     const char *html = json_string_value(json_object_get(json_array_get(history, 0), "html"));
     assert_non_null(strstr(html, "<strong>a</strong>"));
     assert_null(strstr(html, "<script"));
-    assert_string_equal(json_string_value(json_object_get(json_object_get(data, "latest"), "updatedAt")), "2023-11-14T22:13:22.000Z");
+    assert_string_equal(json_string_value(json_object_get(json_object_get(data, "latest"), "updatedAt")),
+                        "2023-11-14T22:13:22.000Z");
     json_decref(e);
     must(change(clo_comment_hide(b->db, &d, comment, ALICE, HUB_NOW + 4, &b->err)));
     must(clo_discussion_event(&e, b->db, &d, comment, &b->err));
@@ -227,7 +241,8 @@ static void a_pull_request_is_merged_once(void **state)
     json_t *list = events(b, &d);
     const char *want[] = {"comment", "commit", "status-change", "status-change"};
     assert_int_equal(json_array_size(list), 4);
-    for (size_t i = 0; i < 4; i++) assert_string_equal(type_at(list, i), want[i]);
+    for (size_t i = 0; i < 4; i++)
+        assert_string_equal(type_at(list, i), want[i]);
     json_decref(list);
     hub_export(b, "m.git");
 }
@@ -236,7 +251,8 @@ static void conflicts_are_named_and_change_nothing(void **state)
 {
     hub_box *b = *state;
     clo_discussion d;
-    clo_op both[] = {hub_file("a/f", "0\n"), hub_file("g", "0\n")}, ours[] = {hub_file("a/f", "1\n"), hub_file("g", "1\n")},
+    clo_op both[] = {hub_file("a/f", "0\n"), hub_file("g", "0\n")},
+           ours[] = {hub_file("a/f", "1\n"), hub_file("g", "1\n")},
            theirs[] = {hub_file("a/f", "2\n"), hub_file("g", "2\n")};
     clo_oid main, after, pr;
     char id[CLO_EVENT_ID_LEN + 1];
@@ -294,8 +310,10 @@ static void they_go_with_their_repository(void **state)
     must(change(clo_discussion_comment(id, &d, b->db, BOB, CLO_STR("x"), HUB_NOW, &b->err)));
     must(change(clo_comment_edit(b->db, &d, clo_str_from(id), BOB, CLO_STR("y"), HUB_NOW, &b->err)));
     must(change(clo_repo_delete(b->db, b->repo.id, &b->err)));
-    must(clo_stmt_open(&q, b->db, "SELECT (SELECT count(*) FROM discussions) + (SELECT count(*) FROM discussion_events) +"
-                                  " (SELECT count(*) FROM discussion_edits)", &b->err));
+    must(clo_stmt_open(&q, b->db,
+                       "SELECT (SELECT count(*) FROM discussions) + (SELECT count(*) FROM discussion_events) +"
+                       " (SELECT count(*) FROM discussion_edits)",
+                       &b->err));
     must(clo_stmt_step(&q, &row, &b->err));
     assert_int_equal(clo_stmt_get_int(&q, 0), 0);
     clo_stmt_close(&q);
