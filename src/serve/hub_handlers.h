@@ -104,6 +104,7 @@ void clo_hub_org_members(clo_hub_call *c);
 void clo_hub_org_followers(clo_hub_call *c);
 void clo_hub_validate_yaml(clo_hub_call *c);
 void clo_hub_agent_harnesses(clo_hub_call *c);
+void clo_hub_telemetry(clo_hub_call *c);
 void clo_hub_not_here(clo_hub_call *c);
 
 /* hub_gate.c */
