@@ -227,7 +227,7 @@ static json_t *key_json(clo_stmt *q, int64_t now_s)
     "SELECT k.name, k.id, k.created, k.expires, k.revoked, k.tokens_per_day, k.concurrent, k.models," \
     " t.prompt, t.output, t.requests, sum(u.prompt), sum(u.output), sum(u.requests), k.admin FROM keys k" \
     " LEFT JOIN key_usage t ON t.name = k.name AND t.day = ?1 LEFT JOIN key_usage u ON u.name = k.name" \
-    " WHERE k.role IS NULL AND (?2 OR k.revoked IS NULL) GROUP BY k.id ORDER BY k.name, k.created, k.rowid"
+    " WHERE k.role IS NULL AND (?2 OR k.revoked IS NULL) GROUP BY k.id ORDER BY k.name, k.created, k.id"
 
 bool clo_key_list(json_t **out, clo_db *db, bool all, int64_t now_s, clo_err *err)
 {

@@ -150,7 +150,7 @@ bool clo_token_list(json_t **out, clo_db *db, int64_t account, bool all, int64_t
          clo_stmt_open(&q, db,
                        "SELECT k.id, a.name, k.name, k.role, k.scope, k.created, k.expires, k.revoked, k.last_used FROM keys k"
                        " LEFT JOIN accounts a ON a.id = k.account WHERE k.role IS NOT NULL AND (?1 = 0 OR k.account = ?1)"
-                       " AND (?2 OR k.revoked IS NULL) ORDER BY a.name, k.created, k.rowid",
+                       " AND (?2 OR k.revoked IS NULL) ORDER BY a.name, k.created, k.id",
                        err) &&
          clo_stmt_int(&q, 1, account, err) && clo_stmt_int(&q, 2, all, err);
     while (ok && (ok = clo_stmt_step(&q, &row, err)) && row)
