@@ -7,6 +7,7 @@
 #   tools/bootstrap.sh python   a Python environment with pytest in build/peers
 #   tools/bootstrap.sh peers    the same, with the reference implementations
 #   tools/bootstrap.sh clients  a Python environment in build/clients and packages of node in build/npm: the server's clients
+#   tools/bootstrap.sh hub      a Python environment in build/hub, git and git-lfs: the hub's clients
 #   tools/bootstrap.sh page     a browser, and packages of node in build/page that drive it: the server's web page
 #   tools/bootstrap.sh answer   a small model in the data folder, an answer, and a talk if this is a terminal
 # Debian's packages are installed with apt; elsewhere the missing ones are named and the step goes on.
@@ -173,6 +174,14 @@ clients() {
   (cd build/npm && npm install --silent --no-audit --no-fund)
 }
 
+hub() {
+  install_packages $peers_packages git git-lfs
+  python_env build/hub
+  cmp -s tests/hub/requirements.txt build/hub/installed.txt && return 0
+  build/hub/bin/pip install -q -r tests/hub/requirements.txt
+  cp tests/hub/requirements.txt build/hub/installed.txt
+}
+
 page() {
   install_packages $page_packages
   command -v npm >/dev/null || install_packages nodejs npm
@@ -190,7 +199,8 @@ case "${1:-}" in
   python) python_tests ;;
   peers) peers ;;
   clients) clients ;;
+  hub) hub ;;
   page) page ;;
   answer) answer ;;
-  *) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 2 ;;
+  *) sed -n '2,13s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac

@@ -12,7 +12,7 @@ _cloche() {
     local word=${COMP_WORDS[COMP_CWORD]} options=
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W 'run replay serve ps stop import list show rm inspect tokenize render embed logits quantize perplexity key user org token repo audit bench doctor version help' -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W 'run replay serve ps stop import list show rm inspect tokenize render embed logits quantize perplexity key user org token repo fsck gc audit bench doctor version help' -- "$word")
         return
     fi
     case ${COMP_WORDS[1]} in
@@ -37,6 +37,8 @@ _cloche() {
         org) options='--fullname --role --data --json --help' ;;
         token) options='--user --name --read --write --repo --expires --all -a --data --json --help' ;;
         repo) options='--type --private --owner --data --json --help' ;;
+        fsck) options='--data --json --help' ;;
+        gc) options='--dry-run -n --data --json --help' ;;
         audit) options='--expect --data --json --help' ;;
         bench) options='--prompt -p --decode -n --repeats -r --lookup --no-limits --threads -t --chunk --data --no-cache --json --help' ;;
         doctor) options='--airgap --sealed --threads -t --data --json --help' ;;
