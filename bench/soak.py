@@ -35,6 +35,7 @@ GROWTH_MAX = 1.05
 PAUSE_S = 5
 WAIT_S = 600
 FILL_AT_ONCE, FILL_WORDS = 16, 120  # prompts that fill the memory for contexts
+FILL_S = 240  # at most
 FILL_STEP, FILL_LEVEL = 2**17, 5    # it is full when so many rounds in turn add less than so many bytes
 SCHEMA = {"type": "object", "properties": {"name": {"type": "string", "maxLength": 12}, "age": {"type": "integer", "minimum": 0, "maximum": 150}},
           "required": ["name", "age"], "additionalProperties": False}
@@ -302,9 +303,10 @@ class Soak:
                 print(f"  minute {self.run_s / 60:5.1f}  memory {self.rss[-1][1] / 2**20:7.1f} MiB  requests {sum(self.counts.values())}", flush=True)
 
     async def fill(self):
-        """Prompts that no one sent before, until the memory for contexts of both models is full: from then on it is used again."""
-        rng, before, level = random.Random(self.args.seed), 0, 0
-        while level < FILL_LEVEL:
+        """Prompts that no one sent before, until the memory for contexts of both models is full: from then on it is used again.
+        (Under a sanitizer memory has no level: FILL_S is enough.)"""
+        rng, before, level, begin = random.Random(self.args.seed), 0, 0, time.monotonic()
+        while level < FILL_LEVEL and time.monotonic() - begin < FILL_S:
             for model in (self.server.model, "caller"):
                 bodies = [{"model": model, "prompt": " ".join(rng.choices(WORDS, k=FILL_WORDS)), "max_tokens": 1} for _ in range(FILL_AT_ONCE)]
                 replies = await asyncio.gather(*(load.post(self.server.address, "/v1/completions", b, self.keys.secret["anna"]) for b in bodies))
