@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "cli/cli.h"
+#include "hub/account.h"
 #include "hub/git_db.h"
 #include "hub/repo.h"
 
@@ -19,30 +20,6 @@ typedef struct {
 static int fail(const clo_err *err)
 {
     return clo_cli_fail(err, err->code == CLO_ERR_DAMAGED ? NEXT_IF_DAMAGED : NULL);
-}
-
-/* What commits of the command line are signed with: the account whose namespace it is. */
-typedef struct {
-    int64_t id;
-    char name[CLO_REPO_NAME_MAX], email[256];
-} account;
-
-static bool find_account(account *out, clo_db *db, clo_str name, clo_err *err)
-{
-    clo_stmt q = {0};
-    bool row = false;
-    *out = (account){0};
-    bool ok = clo_stmt_open(&q, db, "SELECT id, name, email FROM accounts WHERE name = ?1", err) &&
-              clo_stmt_text(&q, 1, name, err) && clo_stmt_step(&q, &row, err);
-    if (ok && row) {
-        clo_str s = clo_stmt_get_str(&q, 1), email = clo_stmt_get_str(&q, 2);
-        out->id = clo_stmt_get_int(&q, 0);
-        snprintf(out->name, sizeof out->name, CLO_STR_FMT, CLO_STR_ARG(s));
-        snprintf(out->email, sizeof out->email, CLO_STR_FMT, CLO_STR_ARG(email));
-    }
-    clo_stmt_close(&q);
-    if (!ok) return false;
-    return row || clo_fail(err, CLO_ERR_NOT_FOUND, "no account '" CLO_STR_FMT "'", CLO_STR_ARG(name));
 }
 
 static json_t *repo_json(const clo_repo *r)
@@ -72,9 +49,9 @@ static int create(const options *o, const char *id)
     clo_db *db = NULL;
     clo_repo r;
     clo_str ns, name;
-    account who;
+    clo_account_info who;
     bool ok = clo_repo_split(&ns, &name, clo_str_from(id), &err) && clo_db_open(&db, o->dir, &err) &&
-              clo_db_begin(db, &err) && find_account(&who, db, ns, &err);
+              clo_db_begin(db, &err) && clo_account_find(&who, db, ns, &err);
     if (ok) {
         clo_repo_opts opts = {
             .type = o->of, .owner = who.id, .name = name, .is_private = o->is_private, .author = {who.name, who.email}};
@@ -117,10 +94,10 @@ static int move(const options *o, const char *from, const char *to)
     clo_db *db = NULL;
     clo_repo r;
     clo_str ns, name;
-    account who;
+    clo_account_info who;
     bool ok = must_exist(o, &err) && clo_repo_split(&ns, &name, clo_str_from(to), &err) &&
               clo_db_open(&db, o->dir, &err) && clo_db_begin(db, &err) && find_as_it_is(&r, db, o, from, &err) &&
-              find_account(&who, db, ns, &err) && clo_repo_move(&r, db, who.id, name, (int64_t)time(NULL), &err);
+              clo_account_find(&who, db, ns, &err) && clo_repo_move(&r, db, who.id, name, (int64_t)time(NULL), &err);
     if (!end(db, ok, &err)) return fail(&err);
     if (o->json) return clo_cli_print_json(repo_json(&r));
     printf("%s is %s now; the old id leads there\n", from, r.full);
@@ -149,11 +126,11 @@ static int list(const options *o)
     clo_err err = {0};
     clo_db *db = NULL;
     json_t *all = json_array(), *r;
-    account who = {0};
+    clo_account_info who = {0};
     size_t i;
     bool ok = all != NULL || clo_fail(&err, CLO_ERR_MEMORY, "list of repositories");
     if (ok && clo_db_exists(o->dir)) {
-        ok = clo_db_open(&db, o->dir, &err) && (!o->owner || find_account(&who, db, clo_str_from(o->owner), &err));
+        ok = clo_db_open(&db, o->dir, &err) && (!o->owner || clo_account_find(&who, db, clo_str_from(o->owner), &err));
         clo_repo_filter f = {.type = o->type ? o->of : CLO_REPO_TYPES, .owner = who.id};
         ok = ok && clo_repo_each(db, &f, add_json, all, &err);
     }

@@ -307,6 +307,9 @@ bool clo_repo_delete(clo_db *db, int64_t repo, clo_err *err)
     static const char *const steps[] = {
         "DELETE FROM refs WHERE repo = ?1",
         "DELETE FROM repo_objects WHERE repo = ?1",
+        "DELETE FROM repo_files WHERE repo = ?1",
+        "DELETE FROM gated_requests WHERE repo = ?1",
+        "DELETE FROM likes WHERE repo = ?1",
         "DELETE FROM repo_moves WHERE repo = ?1",
         "DELETE FROM repos WHERE id = ?1",
     };

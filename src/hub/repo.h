@@ -81,7 +81,8 @@ CLO_CHECK bool clo_repo_create(clo_repo *out, clo_db *db, const clo_repo_opts *o
 /* A new repository with the objects, branches and tags of another; o->type is the other's, o->files are not looked at. */
 CLO_CHECK bool clo_repo_duplicate(clo_repo *out, clo_db *db, const clo_repo *from, const clo_repo_opts *o, int64_t now_s,
                                   clo_err *err);
-/* Its rows, refs, objects that no other repository has (clo_git_sweep takes those later) and the redirects to it. */
+/* All rows that name it: refs, requests, likes, redirects, and what it holds of git objects and large files, which clo_git_sweep
+ * and clo_files_sweep take later where no other repository has them. */
 CLO_CHECK bool clo_repo_delete(clo_db *db, int64_t repo, clo_err *err);
 /* Another name, another namespace, or both. The old id leads to it until somebody takes the old id. CLO_ERR_DENIED
  * "A model repository called ns/name already exists". */

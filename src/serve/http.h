@@ -91,6 +91,8 @@ void clo_request_sink(clo_request *r, bool (*take)(void *ctx, clo_str bytes), vo
 void *clo_request_sink_ctx(const clo_request *r); /* NULL: there is none */
 /* A header's value, or a NULL slice. In begin and handle only. */
 clo_str clo_request_header(const clo_request *r, const char *name);
+/* Whether If-None-Match has this tag, quotes included, or a star (RFC 9110 section 13.1.2). In begin and handle only. */
+bool clo_request_has_etag(const clo_request *r, const char *tag);
 const char *clo_request_id(const clo_request *r); /* X-Request-Id: the client's if it is a plain one, else a new one */
 /* For what lives as long as the request; used by one thread at a time. */
 clo_arena *clo_request_arena(clo_request *r);

@@ -1,4 +1,4 @@
-/* Percent signs and forms. See http.h. */
+/* What a request's texts say: percent signs, forms, lists of tags. See http.h. */
 #include <string.h>
 
 #include "serve/http_impl.h"
@@ -46,5 +46,15 @@ bool clo_request_param(clo_str *out, clo_request *r, clo_str form, const char *n
         *out = unescape(r, clo_str_from_off(pair, eq < pair.len ? eq + 1 : pair.len), true);
         return out->ptr != NULL;
     }
+    return false;
+}
+
+bool clo_request_has_etag(const clo_request *r, const char *tag)
+{
+    clo_str given = clo_request_header(r, "If-None-Match");
+    size_t n = strlen(tag);
+    if (clo_str_eq(given, CLO_STR("*"))) return true;
+    for (size_t i = 0; given.len >= n && i <= given.len - n; i++)
+        if (memcmp(given.ptr + i, tag, n) == 0) return true;
     return false;
 }

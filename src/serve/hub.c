@@ -105,17 +105,13 @@ static void find_base(clo_hub_call *c)
     else snprintf(c->base, sizeof c->base, "%s", url);
 }
 
-/* The repository of the pattern, and how it stands to who asks. A missing one is no error here: access.h says what it is. */
-static bool find_repo(clo_hub_call *c, bool *moved, clo_err *err)
+bool clo_hub_look_at(clo_hub_call *c, bool *moved, clo_repo_type type, clo_str id, clo_err *err)
 {
-    char id[CLO_REPO_ID_MAX];
     clo_err no = {0};
     *moved = false;
     c->caller = (clo_access_caller){.known = c->who.account != 0, .admin = c->who.admin, .may_write = c->who.may_write};
-    c->seen = (clo_access_repo){.type = clo_repo_type_name(c->a.type), .namespace_name = "", .name = ""};
-    if (c->a.ns.len + c->a.name.len + 2 > sizeof id) return true;
-    snprintf(id, sizeof id, "%.*s/%.*s", (int)c->a.ns.len, c->a.ns.ptr, (int)c->a.name.len, c->a.name.ptr);
-    if (!clo_repo_find(&c->repo, moved, c->db, c->a.type, clo_str_from(id), &no)) {
+    c->seen = (clo_access_repo){.type = clo_repo_type_name(type), .namespace_name = "", .name = ""};
+    if (!clo_repo_find(&c->repo, moved, c->db, type, id, &no)) {
         if (no.code == CLO_ERR_NOT_FOUND || no.code == CLO_ERR_USAGE) return true;
         *err = no;
         return false;
@@ -132,6 +128,17 @@ static bool find_repo(clo_hub_call *c, bool *moved, clo_err *err)
     return !c->caller.known ||
            (clo_member_role(&c->caller.role, c->db, c->repo.owner, c->who.account, err) &&
             (!c->seen.is_gated || clo_gate_state_of(&c->caller.gate, c->db, c->repo.id, c->who.account, err)));
+}
+
+/* The repository of the pattern. */
+static bool find_repo(clo_hub_call *c, bool *moved, clo_err *err)
+{
+    clo_buf id = {0};
+    clo_buf_addf(&id, "%.*s/%.*s", (int)c->a.ns.len, c->a.ns.ptr, (int)c->a.name.len, c->a.name.ptr);
+    bool ok = id.failed ? clo_fail(err, CLO_ERR_MEMORY, "id of a repository")
+                        : clo_hub_look_at(c, moved, c->a.type, clo_buf_str(&id), err);
+    clo_buf_free(&id);
+    return ok;
 }
 
 /* The same path with the repository's present id; relative, so that a client keeps its token. */
@@ -197,20 +204,18 @@ static bool prepare(clo_hub_call *c, const clo_hub_route *route)
     return !moved;
 }
 
-bool clo_hub_begin(clo_server *s, clo_request *r, const clo_hub_route *route)
+void clo_hub_begin(clo_server *s, clo_request *r, const clo_hub_route *route)
 {
-    if (!route->begin) return true;
+    if (!route->begin) return;
     clo_hub_call *c = (clo_hub_call *)calloc(1, sizeof *c);
     if (!c) {
         clo_reply(r, 503, NULL, CLO_STR(""));
-        return false;
+        return;
     }
     c->s = s;
     c->r = r;
     clo_request_attach(r, c, NULL, free_call);
-    if (!prepare(c, route)) return false;
-    route->begin(c);
-    return true;
+    if (prepare(c, route)) route->begin(c);
 }
 
 void clo_hub_run_route(clo_server *s, clo_request *r, const clo_hub_route *route)

@@ -73,8 +73,8 @@ const clo_hub_route *clo_hub_routes(size_t *n);
 /* True when the pattern fits a path as it came; parts are decoded into the request's arena. */
 bool clo_hub_match(clo_hub_args *out, const char *pattern, clo_request *r);
 
-/* The router's side. begin: true when the request goes on to run (else it was replied to). */
-bool clo_hub_begin(clo_server *s, clo_request *r, const clo_hub_route *route);
+/* The router's side. begin: when its headers are here; it may reply. */
+void clo_hub_begin(clo_server *s, clo_request *r, const clo_hub_route *route);
 void clo_hub_run_route(clo_server *s, clo_request *r, const clo_hub_route *route);
 
 /* --- for handlers -------------------------------------------------------------------------------------------------*/
@@ -86,6 +86,9 @@ void clo_hub_sink(clo_hub_call *c, bool (*take)(void *data, clo_str bytes));
  * then `then` replies. */
 void clo_hub_aside(clo_hub_call *c, clo_hub_run *work, clo_hub_run *then);
 
+/* Sets repo, caller and seen for a repository "ns/name". One that is not there is no error: access.h says what it is. *moved:
+ * the id is from before a rename. */
+CLO_CHECK bool clo_hub_look_at(clo_hub_call *c, bool *moved, clo_repo_type type, clo_str id, clo_err *err);
 /* The repository's git objects; NULL: replied. */
 clo_git *clo_hub_git(clo_hub_call *c);
 /* The commit of a.rev; false: replied (404 RevisionNotFound). */

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "hub/account.h"
-#include "hub/gate.h"
 #include "serve/hub_handlers.h"
 #include "serve/json_out.h"
 
@@ -109,24 +108,16 @@ done:
 
 /* --- remove, move, settings ---------------------------------------------------------------------------------------*/
 
-/* The repository that a body names, with the right to administer it. */
+/* The repository that a body names, with the right to administer it. An old id is not followed: something is about to be
+ * removed or renamed. */
 static bool find_named(clo_hub_call *c, const json_t *body, clo_str id, clo_action action)
 {
-    char full[CLO_REPO_ID_MAX];
-    bool moved;
+    bool moved = false;
     clo_err err = {0};
     clo_repo_type type;
     if (!take_type(&type, c, body)) return false;
-    snprintf(full, sizeof full, "%.*s", (int)(id.len < sizeof full ? id.len : 0), id.ptr);
-    c->caller = (clo_access_caller){.known = true, .admin = c->who.admin, .may_write = c->who.may_write};
-    c->seen = (clo_access_repo){.type = clo_repo_type_name(type), .namespace_name = "", .name = full};
-    if (clo_repo_find(&c->repo, &moved, c->db, type, clo_str_from(full), &err)) {
-        clo_repo *r = &c->repo;
-        c->seen = (clo_access_repo){.type = clo_repo_type_name(type), .namespace_name = r->ns, .name = r->name, .exists = true,
-                                    .is_private = r->is_private, .is_gated = r->gated != CLO_GATED_NO, .is_disabled = r->disabled};
-        c->caller.in_scope = clo_token_in_scope(&c->who, c->seen.type, clo_str_from(r->ns), clo_str_from(r->name));
-        if (!clo_member_role(&c->caller.role, c->db, r->owner, c->who.account, &err)) return clo_hub_fail_err(c, &err);
-    } else if (err.code != CLO_ERR_NOT_FOUND && err.code != CLO_ERR_USAGE) return clo_hub_fail_err(c, &err);
+    if (!clo_hub_look_at(c, &moved, type, id, &err)) return clo_hub_fail_err(c, &err);
+    if (moved) c->seen.exists = false;
     return clo_hub_may(c, action);
 }
 
@@ -141,8 +132,7 @@ void clo_hub_repo_remove(clo_hub_call *c)
     else snprintf(id, sizeof id, "%.*s/%.*s", (int)(org.len ? org.len > 96 ? 96 : org.len : strlen(c->who.user)),
                   org.len ? org.ptr : c->who.user, (int)(name.len > 96 ? 96 : name.len), name.ptr);
     if (find_named(c, body, clo_str_from(id), CLO_MAY_ADMINISTER)) {
-        if (clo_db_begin(c->db, &err) && clo_files_unlink_all(&c->files, c->repo.id, &err) &&
-            clo_gate_forget(c->db, c->repo.id, &err) && clo_repo_delete(c->db, c->repo.id, &err) && clo_db_commit(c->db, &err))
+        if (clo_db_begin(c->db, &err) && clo_repo_delete(c->db, c->repo.id, &err) && clo_db_commit(c->db, &err))
             clo_reply(c->r, 200, CLO_TYPE_TEXT, CLO_STR("OK"));
         else clo_hub_undo(c, &err);
     }

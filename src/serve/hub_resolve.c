@@ -47,15 +47,6 @@ static const char *type_of(clo_str path)
     return "application/octet-stream";
 }
 
-static bool has_etag(const clo_request *r, const char *tag)
-{
-    clo_str given = clo_request_header(r, "If-None-Match");
-    size_t n = strlen(tag);
-    for (size_t i = 0; given.len >= n && i <= given.len - n; i++)
-        if (memcmp(given.ptr + i, tag, n) == 0) return true;
-    return false;
-}
-
 #define TYPE_XET "application/vnd.xet-fileinfo+json"
 
 /* True when the file can be fetched by Xet; the answer's headers say how. */
@@ -94,7 +85,7 @@ static bool begin_file(clo_byte_range *out, clo_hub_call *c, const clo_entry *e,
     bool xet = add_xet(c, e, id);
     clo_reply_header(c->r, "X-Content-Type-Options", "nosniff");
     clo_reply_header(c->r, "Content-Security-Policy", "default-src 'none'; sandbox");
-    if (has_etag(c->r, tag)) {
+    if (clo_request_has_etag(c->r, tag)) {
         clo_reply(c->r, 304, NULL, CLO_STR(""));
         return false;
     }

@@ -245,7 +245,9 @@ static bool choose_route(clo_server *s, clo_request *r, clo_http_way *way, clo_a
     }
     if (hub) {
         *way = CLO_HTTP_WORKER;
-        return (hub->begin || check_length(r, e)) && (hub->any_coding || check_coding(r, e)) && (clo_hub_begin(s, r, hub) || true);
+        if (!(hub->begin || check_length(r, e)) || !(hub->any_coding || check_coding(r, e))) return false;
+        clo_hub_begin(s, r, hub);
+        return true;
     }
     if (!route && allow[0]) {
         clo_api_fail(e, CLO_API_NO_METHOD, NULL, "method not allowed; %s is expected", allow);

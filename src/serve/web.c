@@ -48,17 +48,6 @@ static const struct {
     ROW("store.js", "text/javascript; charset=utf-8", store_js),
 };
 
-/* If-None-Match: a list of tags, or a star. */
-static bool has_it(const clo_request *r, const char *tag)
-{
-    clo_str given = clo_request_header(r, "If-None-Match");
-    size_t n = strlen(tag);
-    if (clo_str_eq(given, CLO_STR("*"))) return true;
-    for (size_t i = 0; given.len >= n && i <= given.len - n; i++)
-        if (memcmp(given.ptr + i, tag, n) == 0) return true;
-    return false;
-}
-
 void clo_web_file(clo_server *s, clo_request *r, clo_str name)
 {
     size_t i = 0, n = sizeof files / sizeof *files;
@@ -80,7 +69,7 @@ void clo_web_file(clo_server *s, clo_request *r, clo_str name)
     clo_reply_header(r, "X-Content-Type-Options", "nosniff");
     clo_reply_header(r, "Referrer-Policy", "no-referrer");
     clo_reply_header(r, "Cross-Origin-Opener-Policy", "same-origin");
-    if (has_it(r, tag)) clo_reply(r, 304, NULL, CLO_STR(""));
+    if (clo_request_has_etag(r, tag)) clo_reply(r, 304, NULL, CLO_STR(""));
     else clo_reply(r, 200, files[i].type, body);
 }
 

@@ -173,6 +173,8 @@ def test_moved_and_removed(hub, name):
         api.move_repo(from_id="lab/moved-here", to_id="alice/in-the-way")
     with pytest.raises(HfHubHTTPError):
         hub.api("bob").delete_repo("lab/moved-here")
+    with pytest.raises(RepositoryNotFoundError):
+        api.delete_repo(name)  # the old id does not lead to what would be lost
     api.delete_repo("lab/moved-here")
     with pytest.raises(RepositoryNotFoundError):
         api.model_info("lab/moved-here")
