@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "hub/gate.h"
+#include "hub/index_sets.h"
 #include "hub/revision.h"
 #include "serve/hub_kept.h"
 #include "serve/json_out.h"
@@ -28,6 +29,14 @@ struct clo_hub {
     size_t n_aside; /* guarded by lock */
 };
 
+static bool build_sets(const char *data_dir, clo_err *err)
+{
+    clo_db *db = NULL;
+    bool ok = clo_db_open(&db, data_dir, err) && clo_index_build_sets(db, err);
+    clo_db_close(db);
+    return ok;
+}
+
 bool clo_hub_open(clo_hub **out, const char *data_dir, clo_err *err)
 {
     clo_hub *h = (clo_hub *)calloc(1, sizeof *h);
@@ -36,7 +45,7 @@ bool clo_hub_open(clo_hub **out, const char *data_dir, clo_err *err)
         free(h);
         return clo_fail(err, CLO_ERR_MEMORY, "hub");
     }
-    if (!clo_sign_key_open(&h->key, data_dir, err) || !clo_kept_open(&h->kept, data_dir, err)) {
+    if (!build_sets(data_dir, err) || !clo_sign_key_open(&h->key, data_dir, err) || !clo_kept_open(&h->kept, data_dir, err)) {
         free(h->data_dir);
         free(h);
         return false;

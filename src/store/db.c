@@ -120,6 +120,12 @@ static const char *const migrations[] = {
     " i INTEGER NOT NULL, text TEXT NOT NULL, time INTEGER NOT NULL,"
     " author INTEGER REFERENCES accounts ON DELETE SET NULL, PRIMARY KEY (event, i)) STRICT, WITHOUT ROWID;"
     "CREATE INDEX discussion_edits_by_author ON discussion_edits (author);",
+    /* What lists find repositories by; see hub/id_set.h. Filled by hub/index_sets.h. What is asked of a namespace's rows is in their index. */
+    "CREATE TABLE repo_sets (type INTEGER NOT NULL, name TEXT NOT NULL, block INTEGER NOT NULL, ids BLOB NOT NULL,"
+    " PRIMARY KEY (type, name, block)) STRICT, WITHOUT ROWID;"
+    "DROP TABLE repo_names;"
+    "DROP INDEX repos_by_namespace;"
+    "CREATE INDEX repos_by_namespace ON repos (namespace, type, id, private, disabled, gated, created, modified, downloads, likes);",
 };
 #define N_MIGRATIONS (int)(sizeof migrations / sizeof migrations[0])
 
@@ -327,6 +333,11 @@ void clo_stmt_reset(clo_stmt *q)
 {
     sqlite3_reset(q->stmt);
     sqlite3_clear_bindings(q->stmt);
+}
+
+void clo_stmt_rewind(clo_stmt *q)
+{
+    sqlite3_reset(q->stmt);
 }
 
 static bool bound(clo_stmt *q, int rc, clo_err *err)
