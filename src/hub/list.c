@@ -10,7 +10,7 @@
 #include "hub/list_impl.h"
 #include "hub/repo_impl.h"
 
-#define LIST_FEW 5000 /* rows that are fetched and sorted rather than looked for in order */
+#define LIST_FEW 2000 /* rows that are fetched and sorted rather than looked for in order */
 
 static const struct {
     const char *column, *index;

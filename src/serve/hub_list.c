@@ -151,8 +151,9 @@ static void list(clo_hub_call *c, clo_repo_type type)
     }
     p.repos = (clo_repo *)calloc(o.limit, sizeof *p.repos);
     bool ok = p.repos || clo_fail(&err, CLO_ERR_MEMORY, "list");
-    ok = ok && clo_viewer_of(&v, c->db, &c->who, &err) && clo_list_each(&more, c->db, &v, &o, add_repo, &p, &err);
+    ok = ok && clo_db_begin_read(c->db, &err) && clo_viewer_of(&v, c->db, &c->who, &err) && clo_list_each(&more, c->db, &v, &o, add_repo, &p, &err);
     json_t *rows = ok ? page_json(c, &p, want, &err) : NULL;
+    clo_db_rollback(c->db);
     if (rows && more && p.n > 0) {
         const clo_repo *last = &p.repos[p.n - 1];
         snprintf(place, sizeof place, "%lld:%lld", (long long)clo_list_key(last, o.order), (long long)last->id);
@@ -184,7 +185,9 @@ static void tags(clo_hub_call *c, clo_repo_type type)
 {
     json_t *out;
     clo_err err = {0};
-    if (clo_index_tags_by_type(&out, c->db, type, &err)) clo_hub_json(c, 200, out);
+    bool ok = clo_db_begin_read(c->db, &err) && clo_index_tags_by_type(&out, c->db, type, &err);
+    clo_db_rollback(c->db);
+    if (ok) clo_hub_json(c, 200, out);
     else clo_hub_fail_err(c, &err);
 }
 

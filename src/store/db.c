@@ -214,7 +214,7 @@ static bool open_file(clo_db *db, const char *path, clo_err *err)
     if (rc != SQLITE_OK) return fail(err, db->sql, rc);
     sqlite3_busy_timeout(db->sql, DB_BUSY_MS);
     return set_wal(db, err) &&
-           exec(db, "PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;"
+           exec(db, "PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16000; PRAGMA trusted_schema = OFF;"
                  " PRAGMA foreign_keys = ON;", err) &&
            migrate(db, err);
 }
@@ -256,6 +256,11 @@ bool clo_db_exists(const char *data_dir)
 bool clo_db_begin(clo_db *db, clo_err *err)
 {
     return exec(db, "BEGIN IMMEDIATE", err);
+}
+
+bool clo_db_begin_read(clo_db *db, clo_err *err)
+{
+    return exec(db, "BEGIN", err);
 }
 
 bool clo_db_commit(clo_db *db, clo_err *err)

@@ -37,6 +37,8 @@ bool clo_db_exists(const char *data_dir);
 
 /* One transaction that may write: begin takes the right to write at once, so that it cannot fail for it later. */
 CLO_CHECK bool clo_db_begin(clo_db *db, clo_err *err);
+/* Many statements that read: they see one state, and it is opened once. Ends with clo_db_rollback. */
+CLO_CHECK bool clo_db_begin_read(clo_db *db, clo_err *err);
 /* On disk when it returns true; else everything since begin is undone. */
 CLO_CHECK bool clo_db_commit(clo_db *db, clo_err *err);
 void clo_db_rollback(clo_db *db);
