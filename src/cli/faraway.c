@@ -65,6 +65,7 @@ int clo_faraway_fail(const clo_faraway *f, const clo_err *err)
     if (err->code == CLO_ERR_DENIED && strstr(err->text, "answers 40"))
         next = f->token ? "the token may not do that there" : "a token may be needed: --token, or $HF_TOKEN";
     if (err->code == CLO_ERR_NOT_FOUND && strstr(err->text, "answers 404")) next = "see the id and --type; a private repository needs a token";
+    if (strstr(err->text, "another way there")) next = "'cloche pull' shows what is there; --force replaces it";
     if (strstr(err->text, "another way here")) next = "--force takes what is there; what was here is then behind no branch any more";
     if (err->code == CLO_ERR_DAMAGED) next = "'cloche fsck' says what is damaged in the data folder";
     if (err->code == CLO_ERR_IO && err->sys == 0) next = "the same command goes on from what has come";

@@ -67,7 +67,7 @@ int clo_cmd_pull(int argc, char **argv)
     if (!clo_cli_parse(&args, &spec, argc, argv, &rc)) return rc;
     if (type && !clo_repo_type_parse(&o.remote.type, clo_str_from(type)))
         return clo_cli_fail_usage("'%s' is not model, dataset or space", type);
-    if (o.n_jobs > CLO_PULL_JOBS_MAX) return clo_cli_fail_usage("--jobs: at most %d", CLO_PULL_JOBS_MAX);
+    if (o.n_jobs > CLO_JOBS_MAX) return clo_cli_fail_usage("--jobs: at most %d", CLO_JOBS_MAX);
     if (!clo_cli_data_dir(dir, data, &err)) return clo_cli_fail(&err, NULL);
     o.data_dir = dir;
     o.note = clo_cli_note_account;

@@ -143,6 +143,7 @@ bool clo_file_put_restart(clo_file_put *p, clo_err *err)
 
 bool clo_file_put_add(clo_file_put *p, clo_bytes bytes, clo_err *err)
 {
+    if (bytes.len > p->size - p->file.n_written) p->kept = false; /* no rest would make it right */
     if (bytes.len > p->size - p->file.n_written)
         return clo_fail(err, CLO_ERR_MISMATCH, "more bytes than the %llu promised", (unsigned long long)p->size);
     clo_sha256_add(&p->sum, bytes.ptr, bytes.len);
@@ -158,7 +159,7 @@ static bool check_promise(clo_file_put *p, clo_err *err)
     clo_sha256 found = clo_sha256_end(&p->sum);
     p->sum_open = false;
     clo_sha256_hex(hex, &found);
-    if (!clo_sha256_eq(&found, &p->promised)) p->kept = false; /* no rest would make it right */
+    if (!clo_sha256_eq(&found, &p->promised)) p->kept = false;
     return clo_sha256_eq(&found, &p->promised) || clo_fail(err, CLO_ERR_MISMATCH, "the bytes have sha256 %s", hex);
 }
 

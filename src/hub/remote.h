@@ -23,6 +23,7 @@
 #define CLO_REMOTE_ENDPOINT_MAX 512
 #define CLO_REMOTE_URL_MAX 1024
 #define CLO_REMOTE_TRIES 5
+#define CLO_JOBS_MAX 32 /* large files at once */
 
 typedef struct {
     const char *endpoint; /* "https://huggingface.co" */

@@ -12,8 +12,6 @@
 #include "hub/intake.h"
 #include "hub/remote.h"
 
-#define CLO_PULL_JOBS_MAX 32
-
 typedef struct {
     clo_remote_opts remote;
     const char *data_dir;
