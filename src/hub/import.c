@@ -180,13 +180,15 @@ static bool open_plain(importing *m, bool is_file, clo_err *err)
     step *s = add_step(m, err);
     if (!s) return false;
     if (!realpath(m->o->source, real)) return clo_fail_sys(err, errno, "'%s'", m->o->source);
+    clo_import_place place = {.folder = real, .inside = real};
     if (!is_file)
-        return clo_import_folder_open(&s->folder, m->o, m->g, m->o->source, real, NULL, err) && add_attributes(m, &s->folder, err) &&
+        return clo_import_folder_open(&s->folder, m->o, m->g, &place, err) && add_attributes(m, &s->folder, err) &&
                drop_others(m, &s->folder, err);
     char *slash = strrchr(real, '/');
     *slash = '\0';
-    return clo_import_folder_open(&s->folder, m->o, m->g, slash == real ? "/" : real, slash == real ? "/" : real, slash + 1, err) &&
-           add_attributes(m, &s->folder, err);
+    place.only = slash + 1;
+    if (slash == real) place.folder = place.inside = "/";
+    return clo_import_folder_open(&s->folder, m->o, m->g, &place, err) && add_attributes(m, &s->folder, err);
 }
 
 static int by_time(const void *pa, const void *pb)
@@ -225,17 +227,18 @@ static bool list_snapshots(importing *m, clo_err *err)
     return ok;
 }
 
-/* Each snapshot is all that its commit has. */
+/* Each snapshot is all that its commit has. Blobs are the repository's, or links to those of the whole cache. */
 static bool open_cache(importing *m, clo_err *err)
 {
-    char path[4096], real[PATH_MAX];
+    char path[4096], shared[4096], real[PATH_MAX];
+    clo_import_place place = {.folder = path, .inside = real, .also = shared};
     if (m->found) return clo_fail(err, CLO_ERR_DENIED, "%s is there already: a cache becomes a new repository", m->out->repo.full);
     if (!realpath(m->o->source, real)) return clo_fail_sys(err, errno, "'%s'", m->o->source);
-    bool ok = list_snapshots(m, err);
+    bool ok = clo_path_join(shared, err, "%.*s/blobs", (int)(strrchr(real, '/') - real), real) && list_snapshots(m, err);
     for (size_t i = 0; ok && i < m->n; i++) {
         clo_import_folder *f = &m->steps[i].folder;
         ok = clo_path_join(path, err, "%s/snapshots/%s", real, m->steps[i].id) &&
-             clo_import_folder_open(f, m->o, m->g, path, real, NULL, err) && (i > 0 || add_attributes(m, f, err));
+             clo_import_folder_open(f, m->o, m->g, &place, err) && (i > 0 || add_attributes(m, f, err));
         for (size_t k = 0; ok && i > 0 && k < m->steps[i - 1].folder.n; k++)
             ok = clo_import_folder_drop(f, (const char *const[]){m->steps[i - 1].folder.rows[k].path}, 1, err);
     }

@@ -71,7 +71,7 @@ bool clo_import_large(clo_lfs_pointer *out, const clo_import_repo_opts *o, const
 typedef struct {
     clo_import_folder *f;
     const clo_import_repo_opts *o;
-    const char *folder, *inside;
+    const clo_import_place *place;
     clo_patterns attributes;
     uint64_t small_bytes;
 } walk;
@@ -82,21 +82,29 @@ static bool is_ours(const char *path)
     return strcmp(path, ".git") == 0 || strcmp(path, ".cache") == 0 || strcmp(path, "cloche-model.json") == 0;
 }
 
-/* The real path, which must lie inside. */
-static bool real_path(char out[PATH_MAX], const walk *w, const char *full, clo_err *err)
+static bool lies_in(const char *path, const char *folder)
 {
-    size_t n = strlen(w->inside);
-    if (!realpath(full, out)) return clo_fail_sys(err, errno, "'%s'", full);
-    return (strncmp(out, w->inside, n) == 0 && (out[n] == '/' || out[n] == '\0' || n == 1)) ||
-           clo_fail(err, CLO_ERR_DENIED, "'%s' leads out of '%s'", full, w->inside);
+    size_t n = folder ? strlen(folder) : 0;
+    return n && strncmp(path, folder, n) == 0 && (path[n] == '/' || n == 1);
 }
 
-/* A name of 64 hex digits in a Hugging Face cache is a large file's digest. */
-static bool named_by_digest(clo_sha256 *out, const char *real, const char *full)
+/* The real path, which must lie where links may lead. */
+static bool real_path(char out[PATH_MAX], const walk *w, const char *full, clo_err *err)
 {
-    struct stat st;
-    const char *name = strrchr(real, '/');
-    return name && lstat(full, &st) == 0 && S_ISLNK(st.st_mode) && clo_sha256_parse(out, name + 1, strlen(name + 1));
+    if (!realpath(full, out)) return clo_fail_sys(err, errno, "'%s'", full);
+    return lies_in(out, w->place->inside) || lies_in(out, w->place->also) ||
+           clo_fail(err, CLO_ERR_DENIED, "'%s' leads out of '%s'", full, w->place->inside);
+}
+
+/* In a Hugging Face cache a file is a link to a name, which for large files is their SHA-256; that may be a link again. */
+static bool named_by_digest(clo_sha256 *out, const char *full)
+{
+    char to[PATH_MAX];
+    ssize_t n = readlink(full, to, sizeof to - 1);
+    if (n <= 0) return false;
+    to[n] = '\0';
+    const char *name = strrchr(to, '/');
+    return name && clo_sha256_parse(out, name + 1, strlen(name + 1));
 }
 
 static bool read_small(clo_buf *out, const char *real, clo_err *err)
@@ -121,7 +129,7 @@ static bool add_op(walk *w, clo_import_file *row, const char *real, const char *
     clo_buf bytes = {.max = CLO_COMMIT_FILE_MAX + 65536};
     clo_sha256 digest;
     clo_str path = clo_str_from(row->path);
-    bool known = named_by_digest(&digest, real, full), large = known || size > CLO_UPLOAD_REGULAR_MAX;
+    bool known = named_by_digest(&digest, full), large = known || size > CLO_UPLOAD_REGULAR_MAX;
     bool ok = large || read_small(&bytes, real, err);
     clo_bytes sample = {(const uint8_t *)clo_buf_str(&bytes).ptr, bytes.len < SAMPLE_BYTES ? bytes.len : SAMPLE_BYTES};
     large = large || (size > 0 && clo_upload_is_lfs(&w->attributes, path, size, sample));
@@ -165,14 +173,14 @@ static bool walk_folder(walk *w, const char *path, int depth, clo_err *err)
     struct dirent **entries = NULL;
     struct stat st;
     if (depth > DEPTH_MAX) return clo_fail(err, CLO_ERR_LIMIT, "more than %d folders in each other", DEPTH_MAX);
-    if (!clo_path_join(full, err, "%s/%s", w->folder, path)) return false;
+    if (!clo_path_join(full, err, "%s/%s", w->place->folder, path)) return false;
     int n = scandir(full, &entries, NULL, by_name);
     if (n < 0) return clo_fail_sys(err, errno, "list '%s'", full);
     bool ok = true;
     for (int i = 0; i < n; i++) {
         const char *name = entries[i]->d_name;
         bool skip = !ok || strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || (!*path && is_ours(name));
-        if (!skip) ok = clo_path_join(inner, err, "%s%s%s", path, *path ? "/" : "", name) && clo_path_join(full, err, "%s/%s", w->folder, inner);
+        if (!skip) ok = clo_path_join(inner, err, "%s%s%s", path, *path ? "/" : "", name) && clo_path_join(full, err, "%s/%s", w->place->folder, inner);
         if (!skip && ok && lstat(full, &st) != 0) ok = clo_fail_sys(err, errno, "'%s'", full);
         if (!skip && ok) ok = S_ISDIR(st.st_mode) ? walk_folder(w, inner, depth + 1, err) : add_file(w, inner, full, err);
         free(entries[i]);
@@ -184,29 +192,29 @@ static bool walk_folder(walk *w, const char *path, int depth, clo_err *err)
 /* --- the folder ---------------------------------------------------------------------------------------------------*/
 
 /* The rules of the folder, else those of a new repository, which then come along. */
-static bool open_attributes(walk *w, const char *only, clo_err *err)
+static bool open_attributes(walk *w, clo_err *err)
 {
     char path[4096];
     clo_buf text = {.max = CLO_ATTRIBUTES_BYTES_MAX};
     clo_str standard = clo_repo_attributes(w->o->home.type);
-    if (!clo_path_join(path, err, "%s/.gitattributes", w->folder)) return false;
-    bool own = !only && access(path, R_OK) == 0;
+    if (!clo_path_join(path, err, "%s/.gitattributes", w->place->folder)) return false;
+    bool own = !w->place->only && access(path, R_OK) == 0;
     bool ok = (!own || read_small(&text, path, err)) && clo_attributes_parse(&w->attributes, own ? clo_buf_str(&text) : standard, err);
     clo_buf_free(&text);
     return ok;
 }
 
-bool clo_import_folder_open(clo_import_folder *out, const clo_import_repo_opts *o, clo_git *g, const char *folder, const char *inside,
-                            const char *only, clo_err *err)
+bool clo_import_folder_open(clo_import_folder *out, const clo_import_repo_opts *o, clo_git *g, const clo_import_place *place,
+                            clo_err *err)
 {
     char full[4096];
-    walk w = {.f = out, .o = o, .folder = folder, .inside = inside};
+    walk w = {.f = out, .o = o, .place = place};
     *out = (clo_import_folder){0};
-    bool ok = clo_commit_open(&out->commit, g, err) && open_attributes(&w, only, err);
-    if (ok && only) ok = clo_path_join(full, err, "%s/%s", folder, only) && add_file(&w, only, full, err);
+    bool ok = clo_commit_open(&out->commit, g, err) && open_attributes(&w, err);
+    if (ok && place->only) ok = clo_path_join(full, err, "%s/%s", place->folder, place->only) && add_file(&w, place->only, full, err);
     else if (ok) ok = walk_folder(&w, "", 0, err);
     clo_patterns_free(&w.attributes);
-    if (ok && out->n == 0) ok = clo_fail(err, CLO_ERR_NOT_FOUND, "'%s' has no files", folder);
+    if (ok && out->n == 0) ok = clo_fail(err, CLO_ERR_NOT_FOUND, "'%s' has no files", place->folder);
     if (!ok) clo_import_folder_close(out);
     return ok;
 }

@@ -26,9 +26,13 @@ typedef struct {
     clo_commit *commit;    /* owned: the operations */
 } clo_import_folder;
 
-/* Reads `folder` (symbolic links may lead into `inside`, a real path). NULL `only`: all of it; else that one file. */
-CLO_CHECK bool clo_import_folder_open(clo_import_folder *out, const clo_import_repo_opts *o, clo_git *g, const char *folder,
-                                      const char *inside, const char *only, clo_err *err);
+typedef struct {
+    const char *folder;
+    const char *inside, *also; /* real paths into which symbolic links may lead; also may be NULL */
+    const char *only;          /* NULL: all of the folder; else that one file */
+} clo_import_place;
+CLO_CHECK bool clo_import_folder_open(clo_import_folder *out, const clo_import_repo_opts *o, clo_git *g, const clo_import_place *place,
+                                      clo_err *err);
 /* Files of an earlier commit that are not in the folder go; those of a .gitattributes that was not the folder's stay. */
 CLO_CHECK bool clo_import_folder_drop(clo_import_folder *f, const char *const *paths, size_t n, clo_err *err);
 bool clo_import_folder_has(const clo_import_folder *f, const char *path);
