@@ -120,7 +120,9 @@ isa_flags = $(if $(findstring /avx2/,$1),-mavx2 -mfma -mf16c)$(if $(findstring /
 # them (58 s a file); the accesses themselves are asan's.
 comma := ,
 SAN_KERNEL := $(if $(filter asan ubsan,$(CONFIG)),-fno-sanitize=null$(comma)object-size$(comma)pointer-overflow)
-san_flags = $(if $(filter $(ISA_DIRS:%=src/tensor/%/%),$1),$(SAN_KERNEL))
+san_flags = $(if $(filter $(ISA_DIRS:%=src/tensor/%/%),$1),$(SAN_KERNEL))$(if $(filter fuzz-src/base/blake3.c,$(CONFIG)-$1),$(FUZZ_HASH))
+# Hashing has no branch that its input decides, and instrumented it is nearly all the time of a xorb's target.
+FUZZ_HASH := -fno-sanitize=all -O2 -UCLO_SCALAR_ONLY
 
 ISA_OUT  := $(filter-out $(ISA_DIRS),avx2 avx512 neon)
 # TLS has no static libraries, so that a static program has no server; keys, the audit log and the seal it has.

@@ -9,6 +9,7 @@
 
 #include "hub/gate.h"
 #include "hub/revision.h"
+#include "serve/hub_kept.h"
 #include "serve/json_out.h"
 #include "serve/server_impl.h"
 
@@ -20,6 +21,7 @@
 struct clo_hub {
     char *data_dir; /* owned */
     clo_sign_key key;
+    clo_kept *kept; /* owned */
     pthread_mutex_t lock;
     clo_db *idle[IDLE_MAX]; /* owned; guarded by lock */
     size_t n_idle;
@@ -34,7 +36,7 @@ bool clo_hub_open(clo_hub **out, const char *data_dir, clo_err *err)
         free(h);
         return clo_fail(err, CLO_ERR_MEMORY, "hub");
     }
-    if (!clo_sign_key_open(&h->key, data_dir, err)) {
+    if (!clo_sign_key_open(&h->key, data_dir, err) || !clo_kept_open(&h->kept, data_dir, err)) {
         free(h->data_dir);
         free(h);
         return false;
@@ -49,6 +51,7 @@ void clo_hub_close(clo_hub *h)
     if (!h) return;
     while (h->n_idle > 0)
         clo_db_close(h->idle[--h->n_idle]);
+    clo_kept_close(h->kept);
     pthread_mutex_destroy(&h->lock);
     free(h->data_dir);
     free(h);
@@ -186,7 +189,9 @@ static bool prepare(clo_hub_call *c, const clo_hub_route *route)
     char authorization[512] = "";
     clo_str given = clo_request_header(c->r, "Authorization");
     find_base(c);
+    c->route = route;
     c->lfs = route->lfs;
+    c->state = route->kept ? clo_kept_state(c->s->hub->kept) : -1;
     if (!clo_hub_match(&c->a, route->pattern, c->r)) return clo_hub_fail(c, 400, NULL, "the address cannot be decoded");
     if (given.len < sizeof authorization) snprintf(authorization, sizeof authorization, "%.*s", (int)given.len, given.ptr);
     if (route->action != CLO_HUB_SIGNED && !clo_token_who(&c->who, c->s->keys, given.ptr ? authorization : NULL, clo_hub_now(), &no)) {
@@ -202,6 +207,18 @@ static bool prepare(clo_hub_call *c, const clo_hub_route *route)
     if (route->action >= 0 && !clo_hub_may(c, (clo_action)route->action)) return false;
     if (moved) redirect(c);
     return !moved;
+}
+
+bool clo_hub_reply_kept(clo_server *s, clo_request *r)
+{
+    return clo_kept_reply(s->hub->kept, s->keys, r);
+}
+
+/* What anybody may read is read again. */
+static void keep(const clo_hub_call *c)
+{
+    const clo_access_caller nobody = {0};
+    if (clo_access(NULL, &nobody, &c->seen, CLO_MAY_READ)) clo_kept_put(c->s->hub->kept, c->r, c->route, c->state);
 }
 
 void clo_hub_begin(clo_server *s, clo_request *r, const clo_hub_route *route)
@@ -233,7 +250,10 @@ void clo_hub_run_route(clo_server *s, clo_request *r, const clo_hub_route *route
     }
     c->s = s;
     c->r = r;
-    if (prepare(c, route)) route->run(c);
+    if (prepare(c, route)) {
+        route->run(c);
+        if (route->kept) keep(c);
+    }
     free_call(c);
 }
 
