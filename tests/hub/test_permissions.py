@@ -149,6 +149,8 @@ TABLE = {
     ("POST", R + "/tag/{rev}"): (WRITE, "/api/models/{id}/tag/main", {"json": {"tag": "v2"}}),
     ("DELETE", R + "/tag/*"): (WRITE, "/api/models/{id}/tag/v1", {}),
     ("GET", R + "/commits/{rev}"): (SEE, "/api/models/{id}/commits/main", {}),
+    ("GET", R + "/diff/{rev}"): (READ, "/api/models/{id}/diff/main", {}),
+    ("GET", R + "/compare/*"): (READ, "/api/models/{id}/compare/main..side", {}),
     ("POST", R + "/super-squash/*"): (WRITE, "/api/models/{id}/super-squash/main", {"json": {}}),
     ("POST", R + "/preupload/{rev}"): (WRITE, "/api/models/{id}/preupload/main", {"json": {"files": [{"path": "b", "size": 1, "sample": ""}]}}),
     ("POST", R + "/commit/{rev}"): (WRITE, "/api/models/{id}/commit/main",
@@ -197,6 +199,7 @@ TABLE = {
     ("POST", "/{R}/{ns}/{git}/git-upload-pack"): (READ, "/{id}.git/git-upload-pack", FETCH),
     ("POST", "/{R}/{ns}/{git}/git-receive-pack"): (PROPOSE, "/{id}.git/git-receive-pack", PUSH),
     ("GET", "/{R}/{ns}/{name}/resolve/{rev}/*"): (READ, "/{id}/resolve/main/a.txt", {}),
+    ("GET", "/{R}/{ns}/{name}/commit/{rev}"): (READ, "/{id}/commit/main.diff", {}),
     ("GET", "/{R}/{ns}/{name}/raw/{rev}/*"): (READ, "/{id}/raw/main/a.txt", {}),
 }
 
