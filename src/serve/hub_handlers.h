@@ -3,6 +3,7 @@
 #define CLO_SERVE_HUB_HANDLERS_H
 
 #include "hub/revision.h"
+#include "hub/tree.h"
 #include "serve/hub.h"
 
 /* hub_repos.c */
@@ -48,6 +49,11 @@ void clo_hub_commit_text(clo_hub_call *c);
 /* hub_resolve.c */
 void clo_hub_resolve(clo_hub_call *c);
 void clo_hub_raw(clo_hub_call *c);
+/* The file a.rest of the commit of a.rev; false: replied. */
+bool clo_hub_find_entry(clo_entry *e, clo_oid *commit, clo_hub_call *c);
+
+/* hub_inspect.c */
+void clo_hub_inspect(clo_hub_call *c);
 
 /* hub_upload.c */
 void clo_hub_preupload(clo_hub_call *c);

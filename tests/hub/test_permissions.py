@@ -149,6 +149,7 @@ TABLE = {
     ("POST", R + "/tag/{rev}"): (WRITE, "/api/models/{id}/tag/main", {"json": {"tag": "v2"}}),
     ("DELETE", R + "/tag/*"): (WRITE, "/api/models/{id}/tag/v1", {}),
     ("GET", R + "/commits/{rev}"): (SEE, "/api/models/{id}/commits/main", {}),
+    ("GET", R + "/inspect/{rev}/*"): (READ, "/api/models/{id}/inspect/main/w.safetensors", {}),
     ("GET", R + "/diff/{rev}"): (READ, "/api/models/{id}/diff/main", {}),
     ("GET", R + "/compare/*"): (READ, "/api/models/{id}/compare/main..side", {}),
     ("POST", R + "/super-squash/*"): (WRITE, "/api/models/{id}/super-squash/main", {"json": {}}),
@@ -222,7 +223,8 @@ def make(hub, kind):
 
     send("POST", "/api/repos/create", json={"name": repo[4:], "organization": "lab", "private": kind == "private"})
     files = [{"key": "header", "value": {"summary": "files"}}] + [
-        {"key": "file", "value": {"path": p, "encoding": "utf-8", "content": "x"}} for p in ("a.txt", "folder/b.txt")]
+        {"key": "file", "value": {"path": p, "encoding": "utf-8", "content": c}}
+        for p, c in (("a.txt", "x"), ("folder/b.txt", "x"), ("t.csv", "a\n1\n"), ("w.safetensors", "\2" + "\0" * 7 + "{}"))]
     HEADS[repo] = send("POST", f"/api/models/{repo}/commit/main", content="\n".join(map(json.dumps, files)),
                        headers={"Content-Type": "application/x-ndjson"}).json()["commitOid"]
     send("POST", f"/api/models/{repo}/branch/side", json={})

@@ -92,3 +92,86 @@ def test_a_diff_has_limits(hub, request):
     assert len(text_of(files["long.txt"])) == 3000 and files["long.txt"]["added"] == 5000 and files["long.txt"]["truncated"]
     assert text_of(files["wide.txt"]) == ["+" + "é" * 2000] and files["wide.txt"]["truncated"]
     assert files["large.txt"]["hunks"] == [] and files["large.txt"]["truncated"] and not files["large.txt"]["binary"]
+
+
+# --- headers of model files ---------------------------------------------------------------------------------------------
+
+def make_weights(path, big=0):
+    import torch
+    from safetensors.torch import save_file
+    tensors = {"model.embed.weight": torch.zeros(100, 8, dtype=torch.bfloat16), "model.norm.weight": torch.ones(8), "scalar": torch.tensor(3)}
+    tensors |= {f"layer.{i}.weight": torch.zeros(2, 3, dtype=torch.float16) for i in range(big)}
+    save_file(tensors, path, metadata={"format": "pt", "note": "<b>caf\u00e9</b>"})
+    return tensors
+
+
+@pytest.mark.parametrize("big", [0, 3000])
+def test_a_safetensors_header(hub, request, tmp_path, big):
+    """The same by the hub's route, by Hugging Face's client that reads ranges, and from the file."""
+    name = make(hub, request)
+    tensors = make_weights(tmp_path / "model.safetensors", big)
+    hub.api("alice").upload_file(path_or_fileobj=tmp_path / "model.safetensors", path_in_repo="model.safetensors", repo_id=name)
+    d = get(hub, f"/api/models/{name}/inspect/main/model.safetensors")
+    assert d["format"] == "safetensors" and d["metadata"] == {"format": "pt", "note": "<b>caf\u00e9</b>"} and not d["truncated"]
+    assert {t["name"]: (t["shape"], t["bytes"]) for t in d["tensors"]} == {k: (list(v.shape), v.numel() * v.element_size()) for k, v in tensors.items()}
+    assert d["parameters"] == sum(v.numel() for v in tensors.values())
+    theirs = hub.api("alice").get_safetensors_metadata(name)
+    info = hub.api("alice").model_info(name)
+    assert {t["name"]: t["dtype"] for t in d["tensors"]} == {k: v.dtype for f in theirs.files_metadata.values() for k, v in f.tensors.items()}
+    assert info.safetensors.parameters == theirs.parameter_count and info.safetensors.total == d["parameters"]
+    assert hub.api("alice").model_info(name, expand=["safetensors"]).safetensors.total == d["parameters"]
+
+
+def test_shards_and_classes(hub, request, tmp_path):
+    name = make(hub, request)
+    for i in (1, 2):
+        make_weights(tmp_path / f"model-0000{i}-of-00002.safetensors", big=i)
+    (tmp_path / "other.safetensors").write_bytes(b"no header")
+    (tmp_path / "config.json").write_text('{"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 8}')
+    hub.api("alice").upload_folder(folder_path=tmp_path, repo_id=name)
+    info = hub.api("alice").model_info(name)
+    assert info.safetensors.parameters == {"BF16": 1600, "F32": 16, "I64": 2, "F16": 18} and info.safetensors.total == 1636
+    assert (info.transformers_info.auto_model, info.transformers_info.pipeline_tag, info.transformers_info.processor) == (
+        "AutoModelForCausalLM", "text-generation", "AutoTokenizer")
+    assert info.config == {"architectures": ["LlamaForCausalLM"], "model_type": "llama"}
+    get(hub, f"/api/models/{name}/inspect/main/other.safetensors", 413)
+    get(hub, f"/api/models/{name}/inspect/main/config.json", 400)
+    get(hub, f"/api/models/{name}/inspect/main/none.safetensors", 404)
+    before = info.sha
+    hub.api("alice").delete_file("model-00002-of-00002.safetensors", name)
+    assert hub.api("alice").model_info(name).safetensors.total == 814
+    assert hub.api("alice").model_info(name, revision=before).safetensors.total == 1636
+
+
+def make_gguf(path, n_tokens=20000):
+    import gguf
+    import numpy
+    w = gguf.GGUFWriter(path, "llama")
+    w.add_context_length(2048)
+    w.add_token_list([f"<token {i}>" for i in range(n_tokens)])
+    w.add_token_scores([0.5] * n_tokens)
+    w.add_bos_token_id(1)
+    w.add_eos_token_id(2)
+    w.add_chat_template("{{ messages }}")
+    w.add_tensor("token_embd.weight", numpy.zeros((10, 32), dtype=numpy.float32))
+    w.add_tensor("output_norm.weight", numpy.zeros(32, dtype=numpy.float16))
+    w.write_header_to_file()
+    w.write_kv_data_to_file()
+    w.write_tensors_to_file()
+    w.close()
+
+
+def test_a_gguf_header(hub, request, tmp_path):
+    """Its vocabulary is far longer than what is read at first."""
+    pytest.importorskip("gguf")
+    name = make(hub, request)
+    make_gguf(tmp_path / "m.gguf")
+    hub.api("alice").upload_file(path_or_fileobj=tmp_path / "m.gguf", path_in_repo="m.gguf", repo_id=name)
+    d = get(hub, f"/api/models/{name}/inspect/main/m.gguf")
+    assert d["format"] == "gguf" and d["metadata"]["general.architecture"] == "llama" and d["metadata"]["llama.context_length"] == 2048
+    assert d["metadata"]["tokenizer.ggml.tokens"] == {"elements": "str", "n": 20000, "first": [f"<token {i}>" for i in range(6)]}
+    assert {t["name"]: (t["dtype"], t["shape"], t["bytes"]) for t in d["tensors"]} == {
+        "token_embd.weight": ("F32", [10, 32], 1280), "output_norm.weight": ("F16", [32], 64)}
+    assert d["parameters"] == 352
+    assert hub.api("alice").model_info(name).gguf == {"total": 352, "architecture": "llama", "context_length": 2048,
+                                                      "chat_template": "{{ messages }}", "bos_token": "<token 1>", "eos_token": "<token 2>"}
