@@ -10,6 +10,7 @@
 #include "hub/gate.h"
 #include "hub/revision.h"
 #include "serve/hub_kept.h"
+#include "serve/hub_weights.h"
 #include "serve/json_out.h"
 #include "serve/server_impl.h"
 
@@ -22,6 +23,7 @@ struct clo_hub {
     char *data_dir; /* owned */
     clo_sign_key key;
     clo_kept *kept; /* owned */
+    clo_weights_cache *weights; /* owned */
     pthread_mutex_t lock;
     clo_db *idle[IDLE_MAX]; /* owned; guarded by lock */
     size_t n_idle;
@@ -36,7 +38,10 @@ bool clo_hub_open(clo_hub **out, const char *data_dir, clo_err *err)
         free(h);
         return clo_fail(err, CLO_ERR_MEMORY, "hub");
     }
-    if (!clo_sign_key_open(&h->key, data_dir, err) || !clo_kept_open(&h->kept, data_dir, err)) {
+    h->weights = clo_weights_cache_new();
+    if ((!h->weights && !clo_fail(err, CLO_ERR_MEMORY, "hub")) || !clo_sign_key_open(&h->key, data_dir, err) ||
+        !clo_kept_open(&h->kept, data_dir, err)) {
+        clo_weights_cache_free(h->weights);
         free(h->data_dir);
         free(h);
         return false;
@@ -53,6 +58,7 @@ void clo_hub_close(clo_hub *h)
         clo_db_close(h->idle[--h->n_idle]);
     clo_kept_close(h->kept);
     pthread_mutex_destroy(&h->lock);
+    clo_weights_cache_free(h->weights);
     free(h->data_dir);
     free(h);
 }
@@ -80,6 +86,11 @@ static void give_db(clo_hub *h, clo_db *db)
 int64_t clo_hub_now(void)
 {
     return (int64_t)time(NULL);
+}
+
+clo_weights_cache *clo_hub_weights_cache(const clo_hub_call *c)
+{
+    return c->s->hub->weights;
 }
 
 const clo_sign_key *clo_hub_sign_key(const clo_hub_call *c)
