@@ -69,7 +69,7 @@ HARDEN := -fstack-protector-strong $(if $(findstring clang,$(CC)),,-U_FORTIFY_SO
 LDHARD := -pie -Wl,-z,relro,-z,now
 LIBS := -ljansson -lcrypto -lpcre2-8 -lutf8proc -lm -pthread
 LIBS_HUB := -lsqlite3 -lcrypt -lyaml -llz4 -lcmark-gfm-extensions -lcmark-gfm
-LIBS_SERVE := -lmicrohttpd -lseccomp -lgit2 -lz $(LIBS_HUB)
+LIBS_SERVE := -lmicrohttpd -lseccomp -lgit2 -lcurl -lz $(LIBS_HUB)
 SAN  :=
 
 ifeq ($(CONFIG),release)
@@ -136,10 +136,10 @@ ifneq ($(CROSS),)
   BASE += -DCLO_NO_SERVE
   LIBS_SERVE := -lseccomp $(LIBS_HUB)
 endif
-LIB_SRC := $(filter-out src/cli/% src/serve/% src/store/% src/hub/% $(ISA_OUT:%=src/tensor/%/%) $(SKIP),$(wildcard src/*/*.c src/tensor/*/*.c))
+LIB_SRC := $(filter-out src/cli/% src/serve/% src/store/% src/net/% src/hub/% $(ISA_OUT:%=src/tensor/%/%) $(SKIP),$(wildcard src/*/*.c src/tensor/*/*.c))
 CLI_SRC := $(filter-out $(SKIP),$(wildcard src/cli/*.c))
 # The server belongs to the program, not to the library.
-SERVE_SRC := $(filter-out $(SKIP),$(wildcard src/serve/*.c src/hub/*.c src/store/*.c))
+SERVE_SRC := $(filter-out $(SKIP),$(wildcard src/serve/*.c src/hub/*.c src/net/*.c src/store/*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
 CLI_OBJ := $(CLI_SRC:%.c=$(B)/%.o)
 SERVE_OBJ := $(SERVE_SRC:%.c=$(B)/%.o)
