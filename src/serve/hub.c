@@ -9,6 +9,7 @@
 
 #include "hub/gate.h"
 #include "hub/revision.h"
+#include "serve/hub_weights.h"
 #include "serve/json_out.h"
 #include "serve/server_impl.h"
 
@@ -20,6 +21,7 @@
 struct clo_hub {
     char *data_dir; /* owned */
     clo_sign_key key;
+    clo_weights_cache *weights; /* owned */
     pthread_mutex_t lock;
     clo_db *idle[IDLE_MAX]; /* owned; guarded by lock */
     size_t n_idle;
@@ -35,7 +37,9 @@ bool clo_hub_open(clo_hub **out, const char *data_dir, clo_err *err)
         free(h);
         return clo_fail(err, CLO_ERR_MEMORY, "hub");
     }
-    if (!clo_sign_key_open(&h->key, data_dir, err)) {
+    h->weights = clo_weights_cache_new();
+    if (!clo_sign_key_open(&h->key, data_dir, err) || (!h->weights && !clo_fail(err, CLO_ERR_MEMORY, "hub"))) {
+        clo_weights_cache_free(h->weights);
         free(h->data_dir);
         free(h);
         return false;
@@ -51,6 +55,7 @@ void clo_hub_close(clo_hub *h)
     while (h->n_idle > 0)
         clo_db_close(h->idle[--h->n_idle]);
     pthread_mutex_destroy(&h->lock);
+    clo_weights_cache_free(h->weights);
     free(h->data_dir);
     free(h);
 }
@@ -97,6 +102,11 @@ bool clo_hub_in_use(clo_hub *h)
 int64_t clo_hub_now(void)
 {
     return (int64_t)time(NULL);
+}
+
+clo_weights_cache *clo_hub_weights_cache(const clo_hub_call *c)
+{
+    return c->s->hub->weights;
 }
 
 const clo_sign_key *clo_hub_sign_key(const clo_hub_call *c)

@@ -111,6 +111,7 @@ bool clo_hub_flag(clo_hub_call *c, const char *name); /* true, True, 1 */
 int64_t clo_hub_number(clo_hub_call *c, const char *name, int64_t min, int64_t max, int64_t fallback);
 /* Whether a user is signed in by name and password, in a browser: not by a token, however good. */
 bool clo_hub_has_session(const clo_hub_call *c);
+struct clo_weights_cache *clo_hub_weights_cache(const clo_hub_call *c); /* hub_weights.h */
 const clo_sign_key *clo_hub_sign_key(const clo_hub_call *c);
 int64_t clo_hub_now(void); /* seconds since 1970 */
 clo_author clo_hub_author(const clo_hub_call *c);

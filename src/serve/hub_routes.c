@@ -54,6 +54,9 @@ static const clo_hub_route routes[] = {
     {"POST", "/api/{T}/{ns}/{name}/tag/{rev}", CLO_MAY_WRITE, .run = clo_hub_tag_create},
     {"DELETE", "/api/{T}/{ns}/{name}/tag/*", CLO_MAY_WRITE, .run = clo_hub_tag_delete},
     {"GET", "/api/{T}/{ns}/{name}/commits/{rev}", CLO_MAY_SEE, .run = clo_hub_commits},
+    {"GET", "/api/{T}/{ns}/{name}/inspect/{rev}/*", CLO_MAY_READ, .run = clo_hub_inspect},
+    {"GET", "/api/{T}/{ns}/{name}/diff/{rev}", CLO_MAY_READ, .run = clo_hub_diff},
+    {"GET", "/api/{T}/{ns}/{name}/compare/*", CLO_MAY_READ, .run = clo_hub_compare},
     {"POST", "/api/{T}/{ns}/{name}/super-squash/*", CLO_MAY_WRITE, .run = clo_hub_squash},
     {"POST", "/api/{T}/{ns}/{name}/preupload/{rev}", CLO_MAY_READ, .run = clo_hub_preupload},
     {"POST", "/api/{T}/{ns}/{name}/commit/{rev}", CLO_MAY_READ, .run = clo_hub_commit_run, .begin = clo_hub_commit_begin},
@@ -105,6 +108,7 @@ static const clo_hub_route routes[] = {
 
     {"POST", "/{R}/{ns}/{name}/ask-access", CLO_MAY_SEE, .run = clo_hub_gate_ask},
     {"GET", "/{R}/{ns}/{name}/resolve/{rev}/*", CLO_MAY_READ, .run = clo_hub_resolve},
+    {"GET", "/{R}/{ns}/{name}/commit/{rev}", CLO_MAY_READ, .run = clo_hub_commit_text},
     {"GET", "/{R}/{ns}/{name}/raw/{rev}/*", CLO_MAY_READ, .run = clo_hub_raw},
 };
 

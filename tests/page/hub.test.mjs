@@ -117,7 +117,7 @@ test("addresses of the pages: a browser gets the shell, programs get what they g
     assert.match(r.headers.get("content-security-policy"), /^default-src 'none'; script-src 'self'; .*require-trusted-types-for 'script'/);
     assert.equal(r.headers.get("vary"), "Accept");
   }
-  assert.ok((await (await fetch(`${server.url}/models`)).json()).data, "the list of models that answer");
+  assert.ok((await (await fetch(`${server.url}/models`, {headers: {Authorization: `Bearer ${tokens.bob}`}})).json()).data, "the list of models that answer");
   assert.equal((await fetch(`${server.url}/lab/flowers`)).status, 404);
   for (const path of ["/v1/nothing", "/lab/flowers/other", "/-x/y", "/lab/flowers/blob/../../x", "/api/nothing"]) assert.notEqual((await fetch(server.url + path, html)).headers.get("content-type"), "text/html; charset=utf-8", path);
   assert.equal((await fetch(`${server.url}/lab/flowers`, {method: "POST", ...html})).status, 404);
@@ -186,7 +186,7 @@ test("files, their last commits, branches and tags, history, a diff", async () =
   await follow(main().getByRole("link", {name: "v1"}));
   assert.equal(at(), "/lab/flowers/tree/v1");
   await follow(main().getByRole("link", {name: "src/"}));
-  await follow(main().getByRole("link", {name: "main.py"}));
+  await follow(main().getByRole("link", {name: "main.py", exact: true}));
   assert.match(await main().locator("table.text").innerText(), /print\('three'\)/);
   await page.goto(`${page.url()}#L2`);
   await follow(main().getByRole("link", {name: "History"}));
