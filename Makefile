@@ -179,7 +179,7 @@ $(B)/tests/%.o: tests/%.c $(B)/flags
 	$(Q)$(CC) $(ALL_CFLAGS) $(OPT) -Itests -MMD -MP -c $< -o $@
 
 # The page's files are put into it by the assembler.
-$(B)/src/serve/web.o: $(wildcard web/*)
+$(B)/src/serve/web.o: $(wildcard web/*.* web/hub/*)
 
 # The list of objects is a prerequisite too, so that a removed source leaves the archive.
 $(B)/objects: FORCE
