@@ -10,7 +10,9 @@ int clo_cmd_import(int argc, char **argv)
 {
     const char *name = NULL, *sha256 = NULL, *data = NULL;
     bool json = false;
+#ifndef CLO_NO_SERVE
     clo_import_repo_args repo = {0};
+#endif
     const clo_opt opts[] = {
         {"name", NULL, CLO_OPT_STR, &name, "NAME", "name or org/name (default: the file's or folder's)"},
         {"sha256", NULL, CLO_OPT_STR, &sha256, "HEX", "refuse a file with another digest"},

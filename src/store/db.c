@@ -121,8 +121,8 @@ static const char *const migrations[] = {
     " author INTEGER REFERENCES accounts ON DELETE SET NULL, PRIMARY KEY (event, i)) STRICT, WITHOUT ROWID;"
     "CREATE INDEX discussion_edits_by_author ON discussion_edits (author);",
     /* Large files that a repository's history names and that were not brought along from where it came (hub/intake.h). */
-    "CREATE TABLE absent_files (repo INTEGER NOT NULL REFERENCES repos ON DELETE CASCADE, sha256 BLOB NOT NULL,"
-    " size INTEGER NOT NULL, PRIMARY KEY (repo, sha256)) STRICT, WITHOUT ROWID;",
+    ("CREATE TABLE absent_files (repo INTEGER NOT NULL REFERENCES repos ON DELETE CASCADE, sha256 BLOB NOT NULL,"
+    " size INTEGER NOT NULL, PRIMARY KEY (repo, sha256)) STRICT, WITHOUT ROWID;"),
 };
 #define N_MIGRATIONS (int)(sizeof migrations / sizeof migrations[0])
 
