@@ -75,7 +75,8 @@ def cases(n=N):
             table = plain(n) if columns is None else plain(n).select(columns)
             yield f"{encoding}-{version}", table, {"use_dictionary": False, "column_encoding": {c: encoding for c in table.column_names}, "data_page_size": 600,
                                                    "write_batch_size": 100, **v}
-    yield "old", every_type(n).select(["i32", "u8", "text", "day", "ms", "dec9"]), {"version": "1.0", "use_deprecated_int96_timestamps": True}
+    old = every_type(n).select(["i32", "u8", "text", "day", "ms", "dec9"])
+    yield "old", old.set_column(4, "ms", old["ms"].cast(pa.timestamp("ns"))), {"version": "1.0", "use_deprecated_int96_timestamps": True}
     yield "empty", plain(0), {}
     yield "two-level", nested(n).select(["list", "deep"]), {"use_compliant_nested_type": False}
 
@@ -96,7 +97,7 @@ def stamp(v, kind):
     whole = v.strftime("%Y-%m-%dT%H:%M:%S")
     whole = "0" * (19 - len(whole)) + whole
     if v.microsecond:
-        whole += f".{v.microsecond // 1000:03d}" if kind.unit == "ms" else f".{v.microsecond:06d}"
+        whole += f".{v.microsecond * 1000:09d}" if kind.unit == "ns" else f".{v.microsecond // 1000:03d}" if kind.unit == "ms" else f".{v.microsecond:06d}"
     return whole + ("Z" if kind.tz else "")
 
 
