@@ -130,6 +130,17 @@ void clo_hub_gate_handle(clo_hub_call *c);
 void clo_hub_gate_grant(clo_hub_call *c);
 void clo_hub_gate_ask(clo_hub_call *c);
 
+/* hub_card.c */
+void clo_hub_card(clo_hub_call *c);
+void clo_hub_markdown(clo_hub_call *c);
+
+/* hub_login.c */
+void clo_hub_login(clo_hub_call *c);
+void clo_hub_logout(clo_hub_call *c);
+void clo_hub_tokens(clo_hub_call *c);
+void clo_hub_token_create(clo_hub_call *c);
+void clo_hub_token_revoke(clo_hub_call *c);
+
 /* hub_social.c */
 void clo_hub_like(clo_hub_call *c);
 void clo_hub_unlike(clo_hub_call *c);

@@ -12,6 +12,11 @@ static const clo_hub_route routes[] = {
     {"GET", "/api/organizations/{x}/overview", CLO_HUB_OPEN, .run = clo_hub_org_overview},
     {"GET", "/api/organizations/{x}/members", CLO_HUB_OPEN, .run = clo_hub_org_members},
     {"GET", "/api/organizations/{x}/followers", CLO_HUB_OPEN, .run = clo_hub_org_followers},
+    {"POST", "/api/login", CLO_HUB_OPEN, .run = clo_hub_login},
+    {"POST", "/api/logout", CLO_HUB_OPEN, .run = clo_hub_logout},
+    {"GET", "/api/settings/tokens", CLO_HUB_KNOWN, .run = clo_hub_tokens},
+    {"POST", "/api/settings/tokens", CLO_HUB_KNOWN, .run = clo_hub_token_create},
+    {"DELETE", "/api/settings/tokens/{x}", CLO_HUB_KNOWN, .run = clo_hub_token_revoke},
     {"POST", "/api/validate-yaml", CLO_HUB_OPEN, .run = clo_hub_validate_yaml},
 
     {"GET", "/api/models", CLO_HUB_OPEN, .run = clo_hub_models},
@@ -99,10 +104,13 @@ static const clo_hub_route routes[] = {
     {"DELETE", "/api/{T}/{ns}/{name}/like", CLO_MAY_SEE, .run = clo_hub_unlike},
     {"GET", "/api/{T}/{ns}/{name}/likers", CLO_MAY_SEE, .run = clo_hub_likers},
 
+    {"GET", "/api/{T}/{ns}/{name}/card/{rev}", CLO_MAY_SEE, .run = clo_hub_card},
+    {"GET", "/api/{T}/{ns}/{name}/markdown/{rev}/*", CLO_MAY_READ, .run = clo_hub_markdown},
+
     {"POST", "/{R}/{ns}/{name}/ask-access", CLO_MAY_SEE, .run = clo_hub_gate_ask},
-    {"GET", "/{R}/{ns}/{name}/resolve/{rev}/*", CLO_MAY_READ, .run = clo_hub_resolve},
+    {"GET", "/{R}/{ns}/{name}/resolve/{rev}/*", CLO_MAY_READ, .run = clo_hub_resolve, .kept = true},
+    {"GET", "/{R}/{ns}/{name}/raw/{rev}/*", CLO_MAY_READ, .run = clo_hub_raw, .kept = true},
     {"GET", "/{R}/{ns}/{name}/commit/{rev}", CLO_MAY_READ, .run = clo_hub_commit_text},
-    {"GET", "/{R}/{ns}/{name}/raw/{rev}/*", CLO_MAY_READ, .run = clo_hub_raw},
 };
 
 const clo_hub_route *clo_hub_routes(size_t *n)
