@@ -129,7 +129,7 @@ ISA_OUT  := $(filter-out $(ISA_DIRS),avx2 avx512 neon)
 ifneq ($(CROSS),)
   BOOKS := $(wildcard $(addprefix src/serve/,audit*.c ledger.c receipt_files.c address.c ask.c seal*.c airgap*.c notify.c))
   SKIP += src/cli/serve.c $(filter-out $(BOOKS),$(wildcard src/serve/*.c)) tests/unit/test_serve.c tests/fuzz/fuzz_request.c
-  SKIP += $(wildcard src/table/*.c) tests/unit/test_parquet.c tests/fuzz/fuzz_parquet.c # only the server shows rows
+  SKIP += $(wildcard src/table/*.c) tests/unit/test_parquet.c tests/fuzz/fuzz_parquet.c tests/fuzz/fuzz_rows.c src/hub/content.c # only the server shows rows
   SKIP += src/cli/repo.c src/cli/fsck.c src/cli/gc.c $(wildcard $(addprefix src/hub/,git_*.c refs.c repo*.c index*.c list.c like.c diff.c discussion*.c merge.c pull.c revision.c history.c tree.c edit.c commit*.c pack*.c)) # nor has libgit2
   SKIP += tests/unit/test_seal.c # the emulator has no filters of system calls
   SKIP += $(patsubst %,tests/unit/test_%.c,attributes commit discussion git_db list merge pack repo revision smart tree)
@@ -240,7 +240,7 @@ includes:
 
 check-build: all $(UNIT_BIN) $(REPLAY_BIN)
 # A race needs two threads: what has one alone is left out under TSan, which it would tell nothing.
-ONE_THREAD := attributes blake3 chat dtype gguf grammar grapheme half identity pack pick pooling pretoken quant requantize rows \
+ONE_THREAD := attributes blake3 chat dtype gguf grammar grapheme half identity pack parquet pick pooling pretoken quant requantize rows \
     safetensors sampler smart spec template tokenizer tool_call tree xet yaml
 ifeq ($(CONFIG),tsan)
   SKIP_RUN := $(ONE_THREAD:%=$(B)/tests/unit/test_%) $(REPLAY_BIN)

@@ -35,6 +35,8 @@ static uint64_t varint(const uint8_t **at, const uint8_t *end, bool *bad)
 
 void pq_rle_open(pq_rle *r, clo_bytes in, unsigned width)
 {
+    static const uint8_t nothing = 0;
+    if (in.len == 0) in.ptr = &nothing;
     *r = (pq_rle){.at = in.ptr, .end = in.ptr + in.len, .width = width, .bad = width > 32};
 }
 
