@@ -140,7 +140,7 @@ def test_shards_and_classes(hub, request, tmp_path):
     get(hub, f"/api/models/{name}/inspect/main/none.safetensors", 404)
     before = info.sha
     hub.api("alice").delete_file("model-00002-of-00002.safetensors", name)
-    assert hub.api("alice").model_info(name).safetensors.total == 814
+    assert hub.api("alice").model_info(name).safetensors.total == 815
     assert hub.api("alice").model_info(name, revision=before).safetensors.total == 1636
 
 
