@@ -3,6 +3,7 @@
 
 #include "hub/git_impl.h"
 #include "hub/refs.h"
+#include "hub/revision.h"
 
 static bool open_commit(git_commit **out, clo_git *g, const clo_oid *oid, clo_err *err)
 {
@@ -28,15 +29,6 @@ static bool merge_trees(git_index **out, clo_git *g, const clo_oid *into, const 
     git_commit_free(b);
     *out = index;
     return ok;
-}
-
-/* Whether `head` has all of `from`. */
-static bool has_all(bool *yes, clo_git *g, const clo_oid *head, const clo_oid *from, clo_err *err)
-{
-    git_oid a = clo_git_oid(head), b = clo_git_oid(from);
-    int rc = git_oid_equal(&a, &b) ? 1 : git_graph_descendant_of(g->git, &a, &b);
-    *yes = rc == 1;
-    return rc >= 0 || clo_git_fail(err, rc, "history");
 }
 
 bool clo_merge_check(bool *conflicts, clo_git *g, const clo_oid *into, const clo_oid *from, clo_err *err)
@@ -99,7 +91,7 @@ bool clo_merge_into(clo_oid *out, clo_git *g, clo_str ref, const clo_oid *from, 
     if (!clo_ref_get(&head, &found, g, ref, err)) return false;
     if (!found) return clo_fail(err, CLO_ERR_NOT_FOUND, "Invalid rev id: " CLO_STR_FMT, CLO_STR_ARG(ref));
     *out = head;
-    if (!has_all(&yes, g, &head, from, err) || yes) return yes;
+    if (!clo_revision_has(&yes, g, &head, from, err) || yes) return yes;
     if (!merge_trees(&index, g, &head, from, err)) return false;
     if (git_index_has_conflicts(index)) {
         fail_conflicts(index, ref, err);

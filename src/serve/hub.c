@@ -9,6 +9,7 @@
 
 #include "hub/gate.h"
 #include "hub/revision.h"
+#include "serve/hub_kept.h"
 #include "serve/hub_weights.h"
 #include "serve/json_out.h"
 #include "serve/server_impl.h"
@@ -21,6 +22,7 @@
 struct clo_hub {
     char *data_dir; /* owned */
     clo_sign_key key;
+    clo_kept *kept; /* owned */
     clo_weights_cache *weights; /* owned */
     pthread_mutex_t lock;
     clo_db *idle[IDLE_MAX]; /* owned; guarded by lock */
@@ -38,7 +40,8 @@ bool clo_hub_open(clo_hub **out, const char *data_dir, clo_err *err)
         return clo_fail(err, CLO_ERR_MEMORY, "hub");
     }
     h->weights = clo_weights_cache_new();
-    if (!clo_sign_key_open(&h->key, data_dir, err) || (!h->weights && !clo_fail(err, CLO_ERR_MEMORY, "hub"))) {
+    if ((!h->weights && !clo_fail(err, CLO_ERR_MEMORY, "hub")) || !clo_sign_key_open(&h->key, data_dir, err) ||
+        !clo_kept_open(&h->kept, data_dir, err)) {
         clo_weights_cache_free(h->weights);
         free(h->data_dir);
         free(h);
@@ -54,6 +57,7 @@ void clo_hub_close(clo_hub *h)
     if (!h) return;
     while (h->n_idle > 0)
         clo_db_close(h->idle[--h->n_idle]);
+    clo_kept_close(h->kept);
     pthread_mutex_destroy(&h->lock);
     clo_weights_cache_free(h->weights);
     free(h->data_dir);
@@ -213,7 +217,9 @@ static bool prepare(clo_hub_call *c, const clo_hub_route *route)
     clo_err err = {0};
     bool moved = false;
     find_base(c);
+    c->route = route;
     c->lfs = route->lfs;
+    c->state = route->kept ? clo_kept_state(c->s->hub->kept) : -1;
     if (!clo_hub_match(&c->a, route->pattern, c->r)) return clo_hub_fail(c, 400, NULL, "the address cannot be decoded");
     if (route->action != CLO_HUB_SIGNED && !clo_hub_find_who(c)) return false;
     if (route->action == CLO_HUB_KNOWN && c->who.account == 0)
@@ -225,6 +231,18 @@ static bool prepare(clo_hub_call *c, const clo_hub_route *route)
     if (route->action >= 0 && !clo_hub_may(c, (clo_action)route->action)) return false;
     if (moved) redirect(c);
     return !moved;
+}
+
+bool clo_hub_reply_kept(clo_server *s, clo_request *r)
+{
+    return clo_kept_reply(s->hub->kept, s->keys, r);
+}
+
+/* What anybody may read is read again. */
+static void keep(const clo_hub_call *c)
+{
+    const clo_access_caller nobody = {0};
+    if (clo_access(NULL, &nobody, &c->seen, CLO_MAY_READ)) clo_kept_put(c->s->hub->kept, c->r, c->route, c->state);
 }
 
 void clo_hub_begin(clo_server *s, clo_request *r, const clo_hub_route *route)
@@ -256,7 +274,10 @@ void clo_hub_run_route(clo_server *s, clo_request *r, const clo_hub_route *route
     }
     c->s = s;
     c->r = r;
-    if (prepare(c, route)) route->run(c);
+    if (prepare(c, route)) {
+        route->run(c);
+        if (route->kept) keep(c);
+    }
     free_call(c);
 }
 

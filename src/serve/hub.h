@@ -40,9 +40,12 @@ typedef struct {
 } clo_hub_args;
 
 typedef struct clo_hub_call clo_hub_call;
+typedef struct clo_hub_route clo_hub_route;
 struct clo_hub_call {
     clo_server *s;
     clo_request *r;
+    const clo_hub_route *route;
+    int64_t state;               /* of a route that is kept: the database's, before anything was read */
     clo_db *db;                  /* this call's alone */
     clo_files files;             /* over db */
     clo_git *git;                /* opened by clo_hub_git */
@@ -60,14 +63,15 @@ struct clo_hub_call {
 };
 
 typedef void clo_hub_run(clo_hub_call *c);
-typedef struct {
+struct clo_hub_route {
     const char *method, *pattern; /* GET is HEAD too; "*": any */
     int action;                  /* clo_action, or CLO_HUB_OPEN: the handler asks itself, CLO_HUB_KNOWN: any valid token, CLO_HUB_SIGNED */
     clo_hub_run *run;
     clo_hub_run *begin;          /* for a body that comes in pieces: calls clo_hub_sink, or replies; NULL: none */
     bool any_coding;             /* the handler knows Content-Encoding */
     bool lfs;                    /* errors are told as git-lfs reads them */
-} clo_hub_route;
+    bool kept;                   /* a small answer that anybody may have is kept (hub_kept.h) */
+};
 #define CLO_HUB_OPEN (-1)
 #define CLO_HUB_KNOWN (-2)
 #define CLO_HUB_SIGNED (-3) /* no account is looked for: what the handler was given is signed (hub_sign.h) */
@@ -76,7 +80,9 @@ const clo_hub_route *clo_hub_routes(size_t *n);
 /* True when the pattern fits a path as it came; parts are decoded into the request's arena. */
 bool clo_hub_match(clo_hub_args *out, const char *pattern, clo_request *r);
 
-/* The router's side. begin: when its headers are here; it may reply. */
+/* The router's side. Before a route is looked for: true when the reply was ready. */
+bool clo_hub_reply_kept(clo_server *s, clo_request *r);
+/* begin: when its headers are here; it may reply. */
 void clo_hub_begin(clo_server *s, clo_request *r, const clo_hub_route *route);
 void clo_hub_run_route(clo_server *s, clo_request *r, const clo_hub_route *route);
 

@@ -107,9 +107,9 @@ static const clo_hub_route routes[] = {
     {"GET", "/api/{T}/{ns}/{name}/markdown/{rev}/*", CLO_MAY_READ, .run = clo_hub_markdown},
 
     {"POST", "/{R}/{ns}/{name}/ask-access", CLO_MAY_SEE, .run = clo_hub_gate_ask},
-    {"GET", "/{R}/{ns}/{name}/resolve/{rev}/*", CLO_MAY_READ, .run = clo_hub_resolve},
+    {"GET", "/{R}/{ns}/{name}/resolve/{rev}/*", CLO_MAY_READ, .run = clo_hub_resolve, .kept = true},
+    {"GET", "/{R}/{ns}/{name}/raw/{rev}/*", CLO_MAY_READ, .run = clo_hub_raw, .kept = true},
     {"GET", "/{R}/{ns}/{name}/commit/{rev}", CLO_MAY_READ, .run = clo_hub_commit_text},
-    {"GET", "/{R}/{ns}/{name}/raw/{rev}/*", CLO_MAY_READ, .run = clo_hub_raw},
 };
 
 const clo_hub_route *clo_hub_routes(size_t *n)

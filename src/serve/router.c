@@ -245,12 +245,14 @@ static bool choose_route(clo_server *s, clo_request *r, clo_http_way *way, clo_a
 {
     char allow[64];
     clo_str method = clo_request_method(r);
+    bool may = check_host(s, r, e) && check_origin(s, r, e);
+    if (may && s->hub && clo_hub_reply_kept(s, r)) return true;
     const clo_route *route = find_route(method, clo_request_path(r), allow);
     const clo_hub_route *hub = route || !s->hub ? NULL : find_hub_route(r, allow);
     const clo_route *page = find_page(s, r, route || hub || allow[0]);
     if (page) route = page;
     clo_request_set_route(r, route ? (const void *)route : (const void *)hub);
-    if (!check_host(s, r, e) || !check_origin(s, r, e)) return false;
+    if (!may) return false;
     if (clo_str_eq(method, CLO_STR("OPTIONS"))) {
         reply_options(r);
         return true;
