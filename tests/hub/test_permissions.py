@@ -170,7 +170,7 @@ TABLE = {
     ("POST", R + "/like"): (KNOWN_SEES, "/api/models/{id}/like", {}),
     ("DELETE", R + "/like"): (KNOWN_SEES, "/api/models/{id}/like", {}),
     ("GET", R + "/likers"): (SEE, "/api/models/{id}/likers", {}),
-    ("GET", R + "/card/{rev}"): (SEE, "/api/models/{id}/card/main", {}),
+    ("GET", R + "/card/{rev}"): (instead(SEE, 404), "/api/models/{id}/card/main", {}),
     ("GET", R + "/markdown/{rev}/*"): (READ, "/api/models/{id}/markdown/main/a.txt", {}),
     ("POST", "/{R}/{ns}/{name}/ask-access"): (ASK, "/{id}/ask-access", {}),
     ("GET", R + "/discussions"): (SEE, "/api/models/{id}/discussions", {}),
