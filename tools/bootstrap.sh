@@ -15,7 +15,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 build_packages="gcc libc6-dev make libjansson-dev libssl-dev libpcre2-dev libutf8proc-dev libmicrohttpd-dev libsqlite3-dev
-  libseccomp-dev libcrypt-dev libyaml-dev libcmark-gfm-dev libcmark-gfm-extensions-dev libgit2-dev zlib1g-dev liblz4-dev"
+  libseccomp-dev libcrypt-dev libyaml-dev libcmark-gfm-dev libcmark-gfm-extensions-dev libgit2-dev zlib1g-dev liblz4-dev libsnappy-dev libzstd-dev"
 check_packages="$build_packages libcmocka-dev python3 git"
 cross_packages="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user libjansson-dev:arm64 libssl-dev:arm64
   libpcre2-dev:arm64 libutf8proc-dev:arm64 libsqlite3-dev:arm64 libseccomp-dev:arm64 libcrypt-dev:arm64

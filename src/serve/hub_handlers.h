@@ -55,6 +55,9 @@ bool clo_hub_find_entry(clo_entry *e, clo_oid *commit, clo_hub_call *c);
 /* hub_inspect.c */
 void clo_hub_inspect(clo_hub_call *c);
 
+/* hub_rows.c */
+void clo_hub_rows(clo_hub_call *c);
+
 /* hub_upload.c */
 void clo_hub_preupload(clo_hub_call *c);
 void clo_hub_commit_begin(clo_hub_call *c);

@@ -55,6 +55,7 @@ static const clo_hub_route routes[] = {
     {"DELETE", "/api/{T}/{ns}/{name}/tag/*", CLO_MAY_WRITE, .run = clo_hub_tag_delete},
     {"GET", "/api/{T}/{ns}/{name}/commits/{rev}", CLO_MAY_SEE, .run = clo_hub_commits},
     {"GET", "/api/{T}/{ns}/{name}/inspect/{rev}/*", CLO_MAY_READ, .run = clo_hub_inspect},
+    {"GET", "/api/{T}/{ns}/{name}/rows/{rev}/*", CLO_MAY_READ, .run = clo_hub_rows},
     {"GET", "/api/{T}/{ns}/{name}/diff/{rev}", CLO_MAY_READ, .run = clo_hub_diff},
     {"GET", "/api/{T}/{ns}/{name}/compare/*", CLO_MAY_READ, .run = clo_hub_compare},
     {"POST", "/api/{T}/{ns}/{name}/super-squash/*", CLO_MAY_WRITE, .run = clo_hub_squash},

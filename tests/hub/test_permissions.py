@@ -156,6 +156,7 @@ TABLE = {
     ("DELETE", R + "/tag/*"): (WRITE, "/api/models/{id}/tag/v1", {}),
     ("GET", R + "/commits/{rev}"): (SEE, "/api/models/{id}/commits/main", {}),
     ("GET", R + "/inspect/{rev}/*"): (READ, "/api/models/{id}/inspect/main/w.safetensors", {}),
+    ("GET", R + "/rows/{rev}/*"): (READ, "/api/models/{id}/rows/main/t.csv", {}),
     ("GET", R + "/diff/{rev}"): (READ, "/api/models/{id}/diff/main", {}),
     ("GET", R + "/compare/*"): (READ, "/api/models/{id}/compare/main..side", {}),
     ("POST", R + "/super-squash/*"): (WRITE, "/api/models/{id}/super-squash/main", {"json": {}}),

@@ -4,6 +4,7 @@ import json
 import subprocess
 
 import pytest
+import tables as parquet
 from conftest import repo_name
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
@@ -175,3 +176,87 @@ def test_a_gguf_header(hub, request, tmp_path):
     assert d["parameters"] == 352
     assert hub.api("alice").model_info(name).gguf == {"total": 352, "architecture": "llama", "context_length": 2048,
                                                       "chat_template": "{{ messages }}", "bos_token": "<token 1>", "eos_token": "<token 2>"}
+
+
+# --- rows: tests/hub/tables.py has the files ------------------------------------------------------------------------------
+
+def put(hub, name, path, content, repo_type="dataset"):
+    hub.api("alice").upload_file(path_or_fileobj=content, path_in_repo=path, repo_id=name, repo_type=repo_type)
+
+
+@pytest.fixture(scope="module")
+def tables(hub, tmp_path_factory):
+    """All files in one repository, by one commit: name -> table of pyarrow."""
+    hub.api("alice").create_repo("alice/tables", repo_type="dataset")
+    folder = tmp_path_factory.mktemp("tables")
+    out = parquet.write_all(folder)
+    hub.api("alice").upload_folder(folder_path=folder, repo_id="alice/tables", repo_type="dataset")
+    return out
+
+
+def rows(hub, path, name="alice/tables", status=200, **params):
+    return get(hub, f"/api/datasets/{name}/rows/main/{path}", status, **params)
+
+
+@pytest.mark.parametrize("path", parquet.names())
+def test_parquet_rows_are_pyarrow_s(hub, tables, path):
+    table = tables[path]
+    for offset, limit in ((0, 1000), (0, 7), (101, 50), (len(table) - 3, 100), (len(table), 5), (10 ** 12, 5)):
+        offset = max(offset, 0)
+        d = rows(hub, path, offset=offset, limit=limit)
+        assert d["format"] == "parquet" and d["total"] == len(table) and not d["truncated"]
+        assert [c["name"] for c in d["columns"]] == table.column_names
+        want = parquet.rows_of(table.slice(min(offset, len(table)), limit))
+        assert d["rows"] == want, (path, offset, limit)
+
+
+def test_files_of_datasets(hub, request, tmp_path):
+    """As push_to_hub and to_parquet write them: images are their size, texts and lists are whole."""
+    datasets = pytest.importorskip("datasets")
+    name = repo_name(request)
+    png = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
+    features = datasets.Features({"text": datasets.Value("string"), "ids": datasets.Sequence(datasets.Value("int32")), "image": {"bytes": datasets.Value("binary"), "path": datasets.Value("string")},
+                                  "deep": [[datasets.Value("float32")]], "turns": [{"role": datasets.Value("string"), "n": datasets.Value("int8")}]})
+    data = {"text": [f"row {i}" if i % 5 else None for i in range(300)], "ids": [list(range(i % 4)) for i in range(300)],
+            "image": [{"bytes": png, "path": None}] * 300, "deep": [[[0.5] * (i % 3), []] for i in range(300)],
+            "turns": [[{"role": "user", "n": k} for k in range(i % 3)] for i in range(300)]}
+    ds = datasets.Dataset.from_dict(data, features=features)
+    ds.to_parquet(tmp_path / "d.parquet")
+    hub.api("alice").create_repo(name, repo_type="dataset")
+    put(hub, name, "d.parquet", tmp_path / "d.parquet")
+    d = rows(hub, "d.parquet", name, offset=120, limit=30)
+    assert [c["name"] for c in d["columns"]] == list(data) and d["total"] == 300
+    assert {c["name"]: c["type"] for c in d["columns"]} == {"text": "string", "ids": "list<int32>", "image": "struct<bytes: binary, path: string>",
+                                                            "deep": "list<list<float32>>", "turns": "list<struct<role: string, n: int8>>"}
+    for i, row in enumerate(d["rows"], 120):
+        assert row == [data["text"][i], data["ids"][i], {"bytes": {"bytes": len(png)}, "path": None}, data["deep"][i], data["turns"][i]]
+
+
+def test_csv_and_json_rows(hub, request):
+    name = repo_name(request)
+    hub.api("alice").create_repo(name, repo_type="dataset")
+    put(hub, name, "a.csv", b'\xef\xbb\xbfname,"a ""quoted"" one",n\r\nx,"line\r\nbreak, and ""more""",1\r\n\r\ny,,2\r\nz\r\n')
+    d = rows(hub, "a.csv", name)
+    assert [c["name"] for c in d["columns"]] == ["name", 'a "quoted" one', "n"] and d["total"] == 3
+    assert d["rows"] == [["x", 'line\r\nbreak, and "more"', "1"], ["y", "", "2"], ["z", None, None]]
+    put(hub, name, "b.tsv", b"a\tb\n" + b"".join(b"%d\t%d\n" % (i, i * i) for i in range(5000)))
+    d = rows(hub, "b.tsv", name, offset=4000, limit=10)
+    assert d["rows"] == [[str(i), str(i * i)] for i in range(4000, 4010)] and d["total"] is None
+    assert rows(hub, "b.tsv", name, offset=4990, limit=100)["total"] == 5000
+    records = [{"a": i, "b": {"c": [i, None, "\u00e9]}\""]}, "s": "x" * (i % 7)} for i in range(3000)]
+    records[1500]["new"] = 1.5
+    put(hub, name, "c.jsonl", "\n".join(map(json.dumps, records)).encode())
+    put(hub, name, "d.json", json.dumps(records, indent=1).encode())
+    for path, kind in (("c.jsonl", "jsonl"), ("d.json", "json")):
+        d = rows(hub, path, name, offset=1495, limit=10)
+        assert d["format"] == kind and [(c["name"], c["type"]) for c in d["columns"]] == [("a", "int64"), ("b", "struct"), ("s", "string"), ("new", "float64")]
+        assert d["rows"] == [[r["a"], r["b"], r["s"], r.get("new")] for r in records[1495:1505]] and d["total"] is None
+        assert rows(hub, path, name, offset=2999)["total"] == 3000
+    put(hub, name, "bad.json", b'[{"a": 1}, {"a": ')
+    rows(hub, "bad.json", name, 400)
+    put(hub, name, "bad.csv", b'a,b\n"x')
+    rows(hub, "bad.csv", name, 400)
+    put(hub, name, "bad.parquet", b"PAR1 no table PAR1")
+    assert "footer" in rows(hub, "bad.parquet", name, 400)["error"]
+    rows(hub, "none.csv", name, 404)
+    rows(hub, ".gitattributes", name, 400)
