@@ -232,7 +232,7 @@ static bool check_key(clo_server *s, const clo_route *route, const clo_request *
 
 /* --- the application's three calls --------------------------------------------------------------------------------*/
 
-/* The pages' route where a browser asks for one: at an address that is nothing else, or the list of models, which is. */
+/* The pages' route where a browser asks for one: at an address that is nothing else of ours, or the list of models, which is. */
 static const clo_route *find_page(const clo_server *s, clo_request *r, bool taken)
 {
     char allow[64];
@@ -249,7 +249,7 @@ static bool choose_route(clo_server *s, clo_request *r, clo_http_way *way, clo_a
     if (may && s->hub && clo_hub_reply_kept(s, r)) return true;
     const clo_route *route = find_route(method, clo_request_path(r), allow);
     const clo_hub_route *hub = route || !s->hub ? NULL : find_hub_route(r, allow);
-    const clo_route *page = find_page(s, r, route || hub || allow[0]);
+    const clo_route *page = find_page(s, r, route || (!hub && allow[0]));
     if (page) route = page;
     clo_request_set_route(r, route ? (const void *)route : (const void *)hub);
     if (!may) return false;

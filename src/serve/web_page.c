@@ -32,6 +32,7 @@ bool clo_web_is_page(const clo_request *r)
     if (path.len == 0) return is_one_of(first, alone) || clo_account_name_check(first, NULL);
     if (is_one_of(first, kinds)) first = next(&path);
     clo_str name = next(&path), view = next(&path);
+    if (clo_str_eq(view, CLO_STR("commit")) && clo_str_ends_with(path, CLO_STR(".diff"))) return false; /* the text of what it changed */
     return clo_account_name_check(first, NULL) && clo_account_name_fits(name, CLO_REPO_NAME_MAX - 1) && is_one_of(view, views);
 }
 

@@ -114,6 +114,12 @@ TABLE = {
     ("GET", "/api/organizations/{x}/overview"): (same(200), "/api/organizations/lab/overview", {}),
     ("GET", "/api/organizations/{x}/members"): (same(200), "/api/organizations/lab/members", {}),
     ("GET", "/api/organizations/{x}/followers"): (same(200), "/api/organizations/lab/followers", {}),
+    ("POST", "/api/login"): (same(401), "/api/login", {"json": {"name": "alice", "token": "hf_" + "x" * 51}}),
+    ("POST", "/api/logout"): (same(200), "/api/logout", {}),
+    # Tokens are managed in a session of a browser, whatever a token may do.
+    ("GET", "/api/settings/tokens"): (same(403, anonymous=401), "/api/settings/tokens", {}),
+    ("POST", "/api/settings/tokens"): (same(403, anonymous=401), "/api/settings/tokens", {"json": {"name": "more"}}),
+    ("DELETE", "/api/settings/tokens/{x}"): (same(403, anonymous=401), "/api/settings/tokens/00000000", {}),
     ("POST", "/api/validate-yaml"): (same(200), "/api/validate-yaml", {"json": {"content": "", "repoType": "model"}}),
     ("GET", "/api/models"): (same(200), "/api/models", {}),
     ("GET", "/api/datasets"): (same(200), "/api/datasets", {}),
@@ -165,6 +171,8 @@ TABLE = {
     ("POST", R + "/like"): (KNOWN_SEES, "/api/models/{id}/like", {}),
     ("DELETE", R + "/like"): (KNOWN_SEES, "/api/models/{id}/like", {}),
     ("GET", R + "/likers"): (SEE, "/api/models/{id}/likers", {}),
+    ("GET", R + "/card/{rev}"): (instead(SEE, 404), "/api/models/{id}/card/main", {}),
+    ("GET", R + "/markdown/{rev}/*"): (READ, "/api/models/{id}/markdown/main/a.txt", {}),
     ("POST", "/{R}/{ns}/{name}/ask-access"): (ASK, "/{id}/ask-access", {}),
     ("GET", R + "/discussions"): (SEE, "/api/models/{id}/discussions", {}),
     ("POST", R + "/discussions"): (PROPOSE, "/api/models/{id}/discussions", {"json": {"title": "t", "description": "d"}}),
@@ -327,7 +335,7 @@ def test_a_push_to_a_branch_is_refused_in_its_answer(own_hub, fresh):
             fresh.used(kind)
 
 
-READING_POSTS = {"/api/validate-yaml", "/{R}/{ns}/{git}/git-upload-pack", "/{R}/{ns}/{git}/info/lfs/objects/batch",
+READING_POSTS = {"/api/validate-yaml", "/api/login", "/api/logout", "/{R}/{ns}/{git}/git-upload-pack", "/{R}/{ns}/{git}/info/lfs/objects/batch",
                  "/{R}/{ns}/{git}/info/lfs/verify", "/{R}/{ns}/{git}/info/lfs/locks/verify", "/{R}/{ns}/{git}/info/lfs/locks", R + "/paths-info/{rev}", R + "/ask-access", "/{R}/{ns}/{name}/ask-access"}
 
 
