@@ -19,6 +19,12 @@ clo_arena clo_arena_make(size_t limit_bytes)
     return (clo_arena){.limit_bytes = limit_bytes};
 }
 
+void clo_arena_lend(clo_arena *a, void *memory, size_t n_bytes)
+{
+    a->base = memory;
+    a->cap = n_bytes;
+}
+
 void clo_arena_free(clo_arena *a)
 {
     clo_arena_chunk *c = a->chunk;

@@ -28,6 +28,9 @@ typedef struct {
 /* An empty arena that may hold up to limit_bytes. The zeroed struct is one too. */
 clo_arena clo_arena_make(size_t limit_bytes);
 
+/* Memory of the caller's, zeroed, aligned to 16, which outlives the arena and is used first. On an empty arena. */
+void clo_arena_lend(clo_arena *a, void *memory, size_t n_bytes);
+
 /* Gives everything back. Valid on a zeroed arena. */
 void clo_arena_free(clo_arena *a);
 

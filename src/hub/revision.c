@@ -226,3 +226,11 @@ bool clo_revision_each(clo_git *g, clo_str prefix, clo_revision_fn *fn, void *ct
     peeling p = {g, fn, ctx};
     return clo_ref_each(g, prefix, peel_one, &p, err);
 }
+
+bool clo_revision_has(bool *yes, clo_git *g, const clo_oid *head, const clo_oid *from, clo_err *err)
+{
+    git_oid a = clo_git_oid(head), b = clo_git_oid(from);
+    int rc = git_oid_equal(&a, &b) ? 1 : git_graph_descendant_of(g->git, &a, &b);
+    *yes = rc == 1;
+    return rc >= 0 || clo_git_fail(err, rc, "history");
+}

@@ -17,6 +17,8 @@ CLO_CHECK bool clo_revision_find(clo_oid *out, clo_git *g, clo_str rev, clo_err 
 /* The full name of the ref that a commit to `rev` would move: a branch, or refs/pr/N. CLO_ERR_NOT_FOUND when there is
  * none (an object id, a tag, nothing). `head` is its commit. */
 CLO_CHECK bool clo_revision_branch(char ref[CLO_REF_NAME_MAX], clo_oid *head, clo_git *g, clo_str rev, clo_err *err);
+/* Whether all that the commit `from` leads to is behind the commit `head`. */
+CLO_CHECK bool clo_revision_has(bool *yes, clo_git *g, const clo_oid *head, const clo_oid *from, clo_err *err);
 /* Follows tag objects. */
 CLO_CHECK bool clo_revision_peel(clo_oid *out, clo_git *g, const clo_oid *oid, clo_err *err);
 

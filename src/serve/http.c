@@ -369,9 +369,10 @@ void clo_reply_header(clo_request *r, const char *name, const char *value)
     if (n.ptr && v.ptr && r->n_fields < CLO_REPLY_FIELDS_MAX) r->fields[r->n_fields++] = (clo_reply_field){n.ptr, v.ptr};
 }
 
-static void set_ready(clo_request *r)
+void clo_request_reply(clo_request *r, unsigned status)
 {
     pthread_mutex_lock(&r->lock);
+    r->status = status;
     r->ready = true;
     clo_request_wake_locked(r);
     pthread_mutex_unlock(&r->lock);
@@ -386,9 +387,8 @@ void clo_reply_buf(clo_request *r, unsigned status, const char *type, clo_buf *b
         clo_buf_free(&r->out);
         status = MHD_HTTP_INTERNAL_SERVER_ERROR;
     }
-    r->status = status;
     r->type = type;
-    set_ready(r);
+    clo_request_reply(r, status);
 }
 
 void clo_reply(clo_request *r, unsigned status, const char *type, clo_str body)
@@ -423,22 +423,20 @@ void clo_reply_stream(clo_request *r, unsigned status, const char *type,
 
 void clo_reply_file(clo_request *r, unsigned status, const char *type, int fd, uint64_t off, uint64_t n)
 {
-    r->status = status;
     r->type = type;
     r->fd = fd;
     r->fd_off = off;
     r->n_bytes = n;
-    set_ready(r);
+    clo_request_reply(r, status);
 }
 
 void clo_reply_reader(clo_request *r, unsigned status, const char *type, uint64_t n,
                       ssize_t (*read)(void *ctx, char *to, size_t max), void (*end)(void *ctx), void *ctx)
 {
-    r->status = status;
     r->type = type;
     r->n_bytes = n;
     r->read = read;
     r->read_end = end;
     r->reply_ctx = ctx;
-    set_ready(r);
+    clo_request_reply(r, status);
 }

@@ -124,6 +124,16 @@ void clo_reply(clo_request *r, unsigned status, const char *type, clo_str body);
 /* A buffer becomes the body, its memory is taken over. A failed buffer gives status 500. */
 void clo_reply_buf(clo_request *r, unsigned status, const char *type, clo_buf *body);
 
+/* What was replied by clo_reply or clo_reply_buf, headers and all, for other requests. Many may be given the same one at once. */
+typedef struct clo_answer clo_answer;
+/* A copy, held once; NULL: no memory, or it was another kind of reply. */
+clo_answer *clo_answer_of(const clo_request *r);
+void clo_answer_hold(clo_answer *a);
+void clo_answer_drop(clo_answer *a); /* accepts NULL */
+size_t clo_answer_bytes(const clo_answer *a);
+/* The request takes over one hold. */
+void clo_reply_answer(clo_request *r, clo_answer *a);
+
 /* The body is bytes [off, off + n) of a file; fd is taken over. The kernel sends it. */
 void clo_reply_file(clo_request *r, unsigned status, const char *type, int fd, uint64_t off, uint64_t n);
 /* The body is n bytes that read gives in order, at most max (> 0) at a time, on a connection's thread; a negative number

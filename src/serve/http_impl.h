@@ -15,6 +15,7 @@
 
 #define CLO_HTTP_THREADS_MAX 64
 #define CLO_HTTP_URI_BYTES_MAX 8192
+#define CLO_REQUEST_BYTES 3072
 
 /* A connection's place: what the watching thread knows about it. Guarded by the lock of clo_places. */
 typedef struct {
@@ -64,11 +65,21 @@ typedef struct {
 } clo_reply_field;
 #define CLO_REPLY_FIELDS_MAX 24
 
+struct clo_answer {
+    atomic_uint n_holds;
+    unsigned status;
+    const char *type;          /* static */
+    size_t n_fields, n_bytes;  /* bytes: of all this */
+    clo_str body;
+    clo_reply_field fields[];  /* and then the texts and the body */
+};
+
 struct clo_request {
     clo_http *h;
     struct MHD_Connection *conn;
     uint32_t i_place;
     clo_arena arena;
+    _Alignas(16) uint8_t first[CLO_REQUEST_BYTES]; /* of the arena */
     clo_str method, path, target, query;
     char id[65];
     double begin_s, last_sent_s;
@@ -93,6 +104,7 @@ struct clo_request {
     size_t n_fields;
     unsigned status;           /* 0: none yet */
     const char *type;
+    clo_answer *answer;        /* held: the reply is this one; NULL: it is not */
     clo_buf out;               /* body, or what of the stream is not sent yet */
     size_t n_out_sent;
     void (*build)(void *ctx, clo_request *r);
@@ -116,6 +128,8 @@ double clo_http_now(void);
 /* --- http.c ---*/
 /* With r->lock held: lets the connection's thread go on if it should. */
 void clo_request_wake_locked(clo_request *r);
+/* The reply is there. */
+void clo_request_reply(clo_request *r, unsigned status);
 /* The client is gone, or the server stops. From the watching thread. */
 void clo_request_lose(clo_request *r);
 bool clo_workers_open(clo_workers *w, size_t n, clo_err *err);

@@ -11,6 +11,7 @@
 #define POOL_BYTES 32768         /* of a connection: its request line and headers */
 #define STREAM_PIECE_BYTES 16384 /* of a stream in one go */
 #define READ_PIECE_BYTES 262144  /* of a reader in one go */
+#define ID_BYTES 12              /* random ones, in the name of a request */
 #define REQUEST_ARENA_BYTES ((size_t)256 << 20)
 #define DROPPED_BYTES_MAX ((size_t)64 << 20) /* of a body that is refused, read so that the client sees the answer */
 #define SERVER_NAME "cloche/" CLO_VERSION
@@ -41,6 +42,7 @@ static void *begin_request(void *cls, const char *uri, struct MHD_Connection *co
     r->fd = -1;
     r->i_place = (uint32_t)((uintptr_t)info->socket_context - 1);
     r->arena = clo_arena_make(REQUEST_ARENA_BYTES);
+    clo_arena_lend(&r->arena, r->first, sizeof r->first);
     r->begin_s = r->last_sent_s = clo_http_now();
     r->body.max = h->o.body_bytes_max;
     pthread_mutex_init(&r->lock, NULL);
@@ -51,6 +53,19 @@ static void *begin_request(void *cls, const char *uri, struct MHD_Connection *co
     if (!decode_path(r, (clo_str){raw.ptr, q})) r->path = r->target = CLO_STR("");
     clo_places_set_request(&h->places, r->i_place, r);
     return r;
+}
+
+/* From a store of the thread's own: the generator costs a system call each time. */
+static void take_random(uint8_t out[ID_BYTES])
+{
+    static _Thread_local uint8_t store[64 * ID_BYTES];
+    static _Thread_local size_t left;
+    if (left == 0) {
+        RAND_bytes(store, sizeof store);
+        left = sizeof store;
+    }
+    left -= ID_BYTES;
+    memcpy(out, store + left, ID_BYTES);
 }
 
 static void make_id(clo_request *r)
@@ -65,8 +80,8 @@ static void make_id(clo_request *r)
         memcpy(r->id, given.ptr, given.len);
         return;
     }
-    uint8_t random[12] = {0};
-    RAND_bytes(random, sizeof random);
+    uint8_t random[ID_BYTES];
+    take_random(random);
     memcpy(r->id, "req_", 4);
     for (size_t i = 0; i < sizeof random; i++) {
         r->id[4 + 2 * i] = "0123456789abcdef"[random[i] >> 4];
@@ -129,6 +144,8 @@ static struct MHD_Response *make_response(clo_request *r)
     }
     if (r->read) return MHD_create_response_from_callback(r->n_bytes, READ_PIECE_BYTES, read_bytes, r, NULL);
     if (r->fill) return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_PIECE_BYTES, read_stream, r, NULL);
+    if (r->answer)
+        return MHD_create_response_from_buffer(r->answer->body.len, (void *)(uintptr_t)r->answer->body.ptr, MHD_RESPMEM_PERSISTENT);
     /* The request, which owns the bytes, outlives the response: it ends in end_request. */
     return MHD_create_response_from_buffer(r->out.len, r->out.ptr ? r->out.ptr : (void *)(uintptr_t)"",
                                            MHD_RESPMEM_PERSISTENT);
@@ -147,6 +164,8 @@ static enum MHD_Result send_reply(clo_request *r)
     MHD_add_response_header(resp, "X-Request-Id", r->id);
     if (r->type) MHD_add_response_header(resp, "Content-Type", r->type);
     for (size_t i = 0; i < r->n_fields; i++) MHD_add_response_header(resp, r->fields[i].name, r->fields[i].value);
+    for (size_t i = 0; r->answer && i < r->answer->n_fields; i++)
+        MHD_add_response_header(resp, r->answer->fields[i].name, r->answer->fields[i].value);
     r->queued = true;
     enum MHD_Result rc = MHD_queue_response(r->conn, r->status, resp);
     MHD_destroy_response(resp);
@@ -263,6 +282,7 @@ static void end_request(void *cls, struct MHD_Connection *conn, void **req_cls, 
     if (r->sink_end) r->sink_end(r->sink_ctx);
     if (r->read_end) r->read_end(r->reply_ctx);
     if (r->fd >= 0) close(r->fd);
+    clo_answer_drop(r->answer);
     atomic_fetch_sub(&h->bodies_bytes, r->n_counted);
     clo_buf_free(&r->body);
     clo_buf_free(&r->out);

@@ -30,6 +30,8 @@
 typedef struct clo_hub clo_hub; /* the server's pool of connections */
 CLO_CHECK bool clo_hub_open(clo_hub **out, const char *data_dir, clo_err *err);
 void clo_hub_close(clo_hub *h);
+/* Whether there is a repository. */
+bool clo_hub_in_use(clo_hub *h);
 
 typedef struct {
     clo_repo_type type;
@@ -38,9 +40,12 @@ typedef struct {
 } clo_hub_args;
 
 typedef struct clo_hub_call clo_hub_call;
+typedef struct clo_hub_route clo_hub_route;
 struct clo_hub_call {
     clo_server *s;
     clo_request *r;
+    const clo_hub_route *route;
+    int64_t state;               /* of a route that is kept: the database's, before anything was read */
     clo_db *db;                  /* this call's alone */
     clo_files files;             /* over db */
     clo_git *git;                /* opened by clo_hub_git */
@@ -50,6 +55,7 @@ struct clo_hub_call {
     clo_access_caller caller;    /* as the repository sees who asks */
     clo_access_repo seen;
     bool lfs;                    /* of the route */
+    bool by_cookie;              /* who it is was told by a page's cookie (cookie.h) */
     char base[CLO_HUB_BASE_MAX]; /* "http://host:port", as the client calls this server */
     void *data;                  /* the handler's own, from begin to run; free with free_data */
     void (*free_data)(void *data);
@@ -57,14 +63,15 @@ struct clo_hub_call {
 };
 
 typedef void clo_hub_run(clo_hub_call *c);
-typedef struct {
+struct clo_hub_route {
     const char *method, *pattern; /* GET is HEAD too; "*": any */
     int action;                  /* clo_action, or CLO_HUB_OPEN: the handler asks itself, CLO_HUB_KNOWN: any valid token, CLO_HUB_SIGNED */
     clo_hub_run *run;
     clo_hub_run *begin;          /* for a body that comes in pieces: calls clo_hub_sink, or replies; NULL: none */
     bool any_coding;             /* the handler knows Content-Encoding */
     bool lfs;                    /* errors are told as git-lfs reads them */
-} clo_hub_route;
+    bool kept;                   /* a small answer that anybody may have is kept (hub_kept.h) */
+};
 #define CLO_HUB_OPEN (-1)
 #define CLO_HUB_KNOWN (-2)
 #define CLO_HUB_SIGNED (-3) /* no account is looked for: what the handler was given is signed (hub_sign.h) */
@@ -73,11 +80,17 @@ const clo_hub_route *clo_hub_routes(size_t *n);
 /* True when the pattern fits a path as it came; parts are decoded into the request's arena. */
 bool clo_hub_match(clo_hub_args *out, const char *pattern, clo_request *r);
 
-/* The router's side. begin: when its headers are here; it may reply. */
+/* The router's side. Before a route is looked for: true when the reply was ready. */
+bool clo_hub_reply_kept(clo_server *s, clo_request *r);
+/* begin: when its headers are here; it may reply. */
 void clo_hub_begin(clo_server *s, clo_request *r, const clo_hub_route *route);
 void clo_hub_run_route(clo_server *s, clo_request *r, const clo_hub_route *route);
 
 /* --- for handlers -------------------------------------------------------------------------------------------------*/
+
+/* Sets who: by the token of the header; without one by the page's cookie, where one that is no longer valid is none. False:
+ * replied. Every call's, before its handler. */
+bool clo_hub_find_who(clo_hub_call *c);
 
 /* In begin: the body goes to `take`; false refuses it, run is called and tells why. */
 void clo_hub_sink(clo_hub_call *c, bool (*take)(void *data, clo_str bytes));
@@ -102,6 +115,9 @@ clo_str clo_hub_param(clo_hub_call *c, const char *name);
 bool clo_hub_flag(clo_hub_call *c, const char *name); /* true, True, 1 */
 /* A number within [min, max]; fallback when it is not there or none. */
 int64_t clo_hub_number(clo_hub_call *c, const char *name, int64_t min, int64_t max, int64_t fallback);
+/* Whether a user is signed in by name and password, in a browser: not by a token, however good. */
+bool clo_hub_has_session(const clo_hub_call *c);
+struct clo_weights_cache *clo_hub_weights_cache(const clo_hub_call *c); /* hub_weights.h */
 const clo_sign_key *clo_hub_sign_key(const clo_hub_call *c);
 int64_t clo_hub_now(void); /* seconds since 1970 */
 clo_author clo_hub_author(const clo_hub_call *c);

@@ -141,7 +141,7 @@ void clo_hub_squash(clo_hub_call *c)
 #define COMMITS_PAGE 50
 #define COMMITS_PAGE_MAX 1000
 
-static bool add_commit(void *ctx, const clo_commit_info *info, clo_err *err)
+bool clo_hub_add_commit(void *ctx, const clo_commit_info *info, clo_err *err)
 {
     char id[CLO_OID_HEX], date[CLO_STAMP_LEN + 1];
     size_t n = strlen(info->message);
@@ -182,7 +182,7 @@ void clo_hub_commits(clo_hub_call *c)
         skip = 10 * skip + (size_t)(cursor.ptr[i] - '0');
     if (p.len > 0) skip = (size_t)clo_hub_number(c, "p", 0, 1000000, 0) * limit;
     json_t *rows = json_array();
-    if (!clo_history_each(&total, c->git, &head, skip, limit, add_commit, rows, &err)) {
+    if (!clo_history_each(&total, c->git, &head, skip, limit, clo_hub_add_commit, rows, &err)) {
         json_decref(rows);
         clo_hub_fail_err(c, &err);
         return;

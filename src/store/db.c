@@ -10,11 +10,14 @@
 #include "base/file.h"
 
 #define DB_BUSY_MS 10000
+#define DB_KEPT_MAX 48
 #define DB_APPLICATION_ID 0x436c6f63 /* "Cloc": what `file` shows */
 
 struct clo_db {
     sqlite3 *sql;     /* owned */
     clo_stmt version; /* PRAGMA data_version */
+    sqlite3_stmt *kept[DB_KEPT_MAX]; /* owned: closed statements, ready to be opened again */
+    size_t n_kept;
 };
 
 /* Step i brings tables of version i to i + 1 (PRAGMA user_version). Steps are only ever added. */
@@ -117,6 +120,9 @@ static const char *const migrations[] = {
     " i INTEGER NOT NULL, text TEXT NOT NULL, time INTEGER NOT NULL,"
     " author INTEGER REFERENCES accounts ON DELETE SET NULL, PRIMARY KEY (event, i)) STRICT, WITHOUT ROWID;"
     "CREATE INDEX discussion_edits_by_author ON discussion_edits (author);",
+    /* Large files that a repository's history names and that were not brought along from where it came (hub/intake.h). */
+    "CREATE TABLE absent_files (repo INTEGER NOT NULL REFERENCES repos ON DELETE CASCADE, sha256 BLOB NOT NULL,"
+    " size INTEGER NOT NULL, PRIMARY KEY (repo, sha256)) STRICT, WITHOUT ROWID;",
 };
 #define N_MIGRATIONS (int)(sizeof migrations / sizeof migrations[0])
 
@@ -231,6 +237,7 @@ void clo_db_close(clo_db *db)
 {
     if (!db) return;
     clo_stmt_close(&db->version);
+    while (db->n_kept > 0) sqlite3_finalize(db->kept[--db->n_kept]);
     sqlite3_close(db->sql);
     free(db);
 }
@@ -277,11 +284,34 @@ bool clo_db_version(int64_t *out, clo_db *db, clo_err *err)
 
 /* --- statements ---------------------------------------------------------------------------------------------------*/
 
+/* The one with this text that waits; NULL: none does. */
+static sqlite3_stmt *take_kept(clo_db *db, const char *sql)
+{
+    for (size_t i = db->n_kept; i-- > 0;) {
+        sqlite3_stmt *s = db->kept[i];
+        if (strcmp(sqlite3_sql(s), sql) != 0) continue;
+        memmove(&db->kept[i], &db->kept[i + 1], (--db->n_kept - i) * sizeof s);
+        return s;
+    }
+    return NULL;
+}
+
+/* The latest stand last; the one that waited longest makes room. */
+static void keep(clo_db *db, sqlite3_stmt *s)
+{
+    if (db->n_kept == DB_KEPT_MAX) {
+        sqlite3_finalize(db->kept[0]);
+        memmove(&db->kept[0], &db->kept[1], --db->n_kept * sizeof s);
+    }
+    db->kept[db->n_kept++] = s;
+}
+
 bool clo_stmt_open(clo_stmt *q, clo_db *db, const char *sql, clo_err *err)
 {
+    *q = (clo_stmt){.db = db, .stmt = take_kept(db, sql)};
+    if (q->stmt) return true;
     sqlite3_stmt *s = NULL;
-    *q = (clo_stmt){.db = db};
-    int rc = sqlite3_prepare_v2(db->sql, sql, -1, &s, NULL);
+    int rc = sqlite3_prepare_v3(db->sql, sql, -1, SQLITE_PREPARE_PERSISTENT, &s, NULL);
     if (rc != SQLITE_OK) return fail(err, db->sql, rc);
     q->stmt = s;
     return true;
@@ -289,7 +319,10 @@ bool clo_stmt_open(clo_stmt *q, clo_db *db, const char *sql, clo_err *err)
 
 void clo_stmt_close(clo_stmt *q)
 {
-    sqlite3_finalize(q->stmt);
+    if (q->stmt) {
+        clo_stmt_reset(q);
+        keep(q->db, q->stmt);
+    }
     *q = (clo_stmt){0};
 }
 

@@ -46,7 +46,7 @@ bool clo_db_writing(clo_db *db);
 /* Changes whenever another connection (of any process) commits; a read of shared memory, no disk. */
 CLO_CHECK bool clo_db_version(int64_t *out, clo_db *db, clo_err *err);
 
-/* A prepared statement. The zeroed struct is closed. Parameters count from 1, columns from 0. */
+/* A prepared statement; of one that is closed the connection keeps what it was compiled to. The zeroed struct is closed. Parameters count from 1, columns from 0. */
 typedef struct {
     clo_db *db; /* borrowed */
     void *stmt; /* owned sqlite3_stmt */

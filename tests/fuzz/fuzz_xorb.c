@@ -4,11 +4,26 @@
 
 #include "hub/xorb.h"
 
+/* Raw bytes that the chunks declare: decoding and hashing many of them teaches nothing that few do not. Past this one input of 64 is tried. */
+#define RAW_CHEAP 16384
+
+static bool is_dear(const uint8_t *data, size_t size)
+{
+    size_t raw = 0, at = 0;
+    clo_xorb_chunk c;
+    while (at < size && clo_chunk_header(&c, (clo_bytes){data + at, size - at}, NULL)) {
+        raw += c.raw_len;
+        at += c.stored_len;
+    }
+    return raw > RAW_CHEAP && size % 64 != 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static uint8_t raw[CLO_CHUNK_RAW_MAX];
     clo_xorb x = {0}, y = {0};
     clo_chunk_decoder *d = NULL;
+    if (is_dear(data, size)) return 0;
     if (!clo_xorb_parse(&x, (clo_bytes){data, size}, NULL)) return 0;
     size_t n = (size_t)x.n_chunks * CLO_XORB_ROW;
     uint8_t *rows = malloc(n);

@@ -5,14 +5,42 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import subprocess
+import sys
 import threading
 import time
+from collections import Counter
 
 from serving import BIN, Server
 from test_git import ENV
 
 KILLS = int(os.environ.get("CLOCHE_HUB_KILLS", "10"))
+
+# The stock client, which needs seconds to start: it waits for an address, then uploads by Xet and says what is done.
+XET = """
+import json, random, sys
+from huggingface_hub import HfApi
+import hf_xet
+print("ready", flush=True)
+url, token, repo, round_ = json.loads(sys.stdin.readline())
+api = HfApi(endpoint=url, token=token)
+for n in range(10000):
+    rng = random.Random(f"x {round_} {n}")
+    data = rng.randbytes(rng.randrange(1, 400000)) + bytes(70000)
+    done = api.upload_file(path_or_fileobj=data, path_in_repo=f"r{round_}/x{n}.bin", repo_id=repo)
+    print(json.dumps([n, done.oid]), flush=True)
+"""
+
+
+def xet_bytes(round_, n):
+    rng = random.Random(f"x {round_} {n}")
+    return rng.randbytes(rng.randrange(1, 400000)) + bytes(70000)
+
+
+def xet_client(home):
+    env = {**os.environ, "HF_HOME": str(home)}
+    return subprocess.Popen([sys.executable, "-c", XET], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=env)
 
 
 class Writers:
@@ -20,7 +48,7 @@ class Writers:
 
     def __init__(self, hub, folder, round_):
         self.hub, self.folder, self.round = hub, folder, round_
-        self.commits, self.pushes, self.files = [], [], []  # (repository, commit id, path, text) and (repository, sha256, bytes)
+        self.commits, self.pushes, self.files, self.xets = [], [], [], []  # (repository, commit id, path, text or bytes)
 
     def commit(self, i):
         repo = f"alice/kill-{i}"
@@ -59,7 +87,15 @@ class Writers:
                 assert r.status_code == 200, r.text
                 self.files.append((repo, r.json()["commitOid"], path, data))
 
-    def run(self, kinds, seconds):
+    def xet(self, client):
+        repo = "alice/kill-xet"
+        client.stdin.write(json.dumps([self.hub.url, self.hub.tokens["alice"], repo, self.round]) + "\n")
+        client.stdin.flush()
+        for line in client.stdout:  # ends when the client is killed, a moment after the server
+            n, oid = json.loads(line)
+            self.xets.append((repo, oid, f"r{self.round}/x{n}.bin", xet_bytes(self.round, n)))
+
+    def run(self, kinds, seconds, client):
         faults = []
 
         def guarded(work, i):
@@ -70,12 +106,15 @@ class Writers:
             except Exception as e:  # of the client: the connection broke; an answer that is no 200 is a fault
                 if isinstance(e, AssertionError):
                     faults.append(e)
-        threads = [threading.Thread(target=guarded, args=(getattr(self, k), i)) for k, i in kinds]
+        threads = [threading.Thread(target=guarded, args=(getattr(self, k), i)) for k, i in [*kinds, ("xet", client)]]
         for t in threads:
             t.start()
         time.sleep(seconds)
         self.hub.server.process.kill()
         self.hub.server.process.wait()
+        time.sleep(0.05)
+        client.kill()
+        client.wait()
         for t in threads:
             t.join(120)
         assert not faults, faults
@@ -84,12 +123,13 @@ class Writers:
 def check(hub, w):
     fsck = json.loads(subprocess.run([BIN, "fsck", "--json", "--data", str(hub.data)], capture_output=True, text=True, timeout=300).stdout)
     assert fsck["faults"] == 0, fsck
+    all_ = w.commits + w.pushes + w.files + w.xets
     with hub.http("alice") as c:
-        for repo, oid, path, want in w.commits + w.pushes + w.files:
+        for repo, oid, path, want in all_:
             r = c.get(f"/{repo}/resolve/{oid}/{path}")
             assert r.status_code == 200 and r.content == (want if isinstance(want, bytes) else want.encode()), (repo, oid, path, r.status_code)
-        for repo in {x[0] for x in w.commits + w.pushes + w.files}:
-            done = [x[1] for x in w.commits + w.pushes + w.files if x[0] == repo]
+        for repo in {x[0] for x in all_}:
+            done = [x[1] for x in all_ if x[0] == repo]
             history = [k["id"] for k in c.get(f"/api/models/{repo}/commits/main", params={"limit": 1000}).json()]
             assert set(done) <= set(history) or len(history) == 1000, (repo, len(done))
 
@@ -97,15 +137,20 @@ def check(hub, w):
 def test_what_was_acknowledged_survives_a_kill(own_hub, tmp_path):
     hub, rng = own_hub, random.Random(1)
     kinds = [("commit", 0), ("commit", 0), ("commit", 1), ("large", 0), ("large", 1), ("push", 0)]
-    for repo in ("alice/kill-0", "alice/kill-1", "alice/kill-git-0"):
+    for repo in ("alice/kill-0", "alice/kill-1", "alice/kill-git-0", "alice/kill-xet"):
         hub.api("alice").create_repo(repo)
-    n = 0
+    counts, client = Counter(), xet_client(tmp_path / "home")
     for i in range(KILLS):
-        w = Writers(hub, tmp_path, i)
-        w.run(kinds, rng.uniform(0.3, 2.5))
+        w, ready, client = Writers(hub, tmp_path, i), client, xet_client(tmp_path / "home")
+        assert ready.stdout.readline() == "ready\n"
+        w.run(kinds, rng.uniform(0.3, 2.5), ready)
         hub.server = Server(hub.data)
         hub.url = hub.server.url
         check(hub, w)
-        n += len(w.commits) + len(w.pushes) + len(w.files)
-    assert n > KILLS, "too little was acknowledged to say anything"
-    print(f"{KILLS} kills, {n} acknowledged commits")
+        for what in ("commits", "pushes", "files", "xets"):
+            counts[what] += len(getattr(w, what))
+        shutil.rmtree(tmp_path / f"clone-{i}-0", ignore_errors=True)
+    client.kill()
+    client.wait()
+    print(f"{KILLS} kills; acknowledged: {dict(counts)}")
+    assert counts.total() > KILLS and all(counts[k] for k in ("commits", "files", "xets")), "too little was acknowledged to say anything"

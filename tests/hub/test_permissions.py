@@ -149,6 +149,9 @@ TABLE = {
     ("POST", R + "/tag/{rev}"): (WRITE, "/api/models/{id}/tag/main", {"json": {"tag": "v2"}}),
     ("DELETE", R + "/tag/*"): (WRITE, "/api/models/{id}/tag/v1", {}),
     ("GET", R + "/commits/{rev}"): (SEE, "/api/models/{id}/commits/main", {}),
+    ("GET", R + "/inspect/{rev}/*"): (READ, "/api/models/{id}/inspect/main/w.safetensors", {}),
+    ("GET", R + "/diff/{rev}"): (READ, "/api/models/{id}/diff/main", {}),
+    ("GET", R + "/compare/*"): (READ, "/api/models/{id}/compare/main..side", {}),
     ("POST", R + "/super-squash/*"): (WRITE, "/api/models/{id}/super-squash/main", {"json": {}}),
     ("POST", R + "/preupload/{rev}"): (WRITE, "/api/models/{id}/preupload/main", {"json": {"files": [{"path": "b", "size": 1, "sample": ""}]}}),
     ("POST", R + "/commit/{rev}"): (WRITE, "/api/models/{id}/commit/main",
@@ -197,6 +200,7 @@ TABLE = {
     ("POST", "/{R}/{ns}/{git}/git-upload-pack"): (READ, "/{id}.git/git-upload-pack", FETCH),
     ("POST", "/{R}/{ns}/{git}/git-receive-pack"): (PROPOSE, "/{id}.git/git-receive-pack", PUSH),
     ("GET", "/{R}/{ns}/{name}/resolve/{rev}/*"): (READ, "/{id}/resolve/main/a.txt", {}),
+    ("GET", "/{R}/{ns}/{name}/commit/{rev}"): (READ, "/{id}/commit/main.diff", {}),
     ("GET", "/{R}/{ns}/{name}/raw/{rev}/*"): (READ, "/{id}/raw/main/a.txt", {}),
 }
 
@@ -219,7 +223,8 @@ def make(hub, kind):
 
     send("POST", "/api/repos/create", json={"name": repo[4:], "organization": "lab", "private": kind == "private"})
     files = [{"key": "header", "value": {"summary": "files"}}] + [
-        {"key": "file", "value": {"path": p, "encoding": "utf-8", "content": "x"}} for p in ("a.txt", "folder/b.txt")]
+        {"key": "file", "value": {"path": p, "encoding": "utf-8", "content": c}}
+        for p, c in (("a.txt", "x"), ("folder/b.txt", "x"), ("t.csv", "a\n1\n"), ("w.safetensors", "\2" + "\0" * 7 + "{}"))]
     HEADS[repo] = send("POST", f"/api/models/{repo}/commit/main", content="\n".join(map(json.dumps, files)),
                        headers={"Content-Type": "application/x-ndjson"}).json()["commitOid"]
     send("POST", f"/api/models/{repo}/branch/side", json={})
