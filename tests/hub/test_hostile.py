@@ -417,7 +417,7 @@ def test_a_commit(world, kind):
     world.refused(commit(world, COMMITS[kind]), 400, 404, 412, 413, 422)
 
 
-@pytest.mark.parametrize("rev", ["1" * 40, "nothing", "refs%2ftags%2fx", "..", "%00", "refs%2fheads%2f..%2fx", "x" * 3000, "refs%2fpr%2f99"])
+@pytest.mark.parametrize("rev", ["1" * 40, "nothing", "refs%2ftags%2fx", "..", "refs%2fheads%2f..%2fx", "x" * 3000, "refs%2fpr%2f99"])
 def test_a_branch_that_is_not_there(world, rev):
     body = lines(("file", {"path": "x", "content": "", "encoding": "utf-8"}))
     world.refused(world.send("POST", f"/api/models/bob/mine/commit/{rev}", body), 400, 404, 414)
