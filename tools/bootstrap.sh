@@ -160,6 +160,13 @@ peers() {
   $pip install -q "$wheels"/llama_cpp_python-*.whl
 }
 
+npm_packages() {  # npm_packages PACKAGE.JSON FOLDER : what it names, in the folder
+  mkdir -p "$2"
+  cmp -s "$1" "$2/package.json" && [ -d "$2/node_modules" ] && return 0
+  cp "$1" "$2/"
+  (cd "$2" && npm install --silent --no-audit --no-fund)
+}
+
 # node's client is tested where node is.
 clients() {
   install_packages $peers_packages openssl
@@ -168,28 +175,25 @@ clients() {
     build/clients/bin/pip install -q -r tests/clients/requirements.txt
     cp tests/clients/requirements.txt build/clients/installed.txt
   fi
-  command -v npm >/dev/null || return 0
-  mkdir -p build/npm
-  cmp -s tests/clients/package.json build/npm/package.json && [ -d build/npm/node_modules ] && return 0
-  cp tests/clients/package.json build/npm/
-  (cd build/npm && npm install --silent --no-audit --no-fund)
+  command -v npm >/dev/null && npm_packages tests/clients/package.json build/npm
+  return 0
 }
 
 hub() {
   install_packages $peers_packages git git-lfs
   python_env build/hub
-  cmp -s tests/hub/requirements.txt build/hub/installed.txt && return 0
-  build/hub/bin/pip install -q -r tests/hub/requirements.txt
-  cp tests/hub/requirements.txt build/hub/installed.txt
+  if ! cmp -s tests/hub/requirements.txt build/hub/installed.txt; then
+    build/hub/bin/pip install -q -r tests/hub/requirements.txt
+    cp tests/hub/requirements.txt build/hub/installed.txt
+  fi
+  command -v npm >/dev/null && npm_packages tests/hub/npm/package.json build/hub-npm
+  return 0
 }
 
 page() {
   install_packages $page_packages
   command -v npm >/dev/null || install_packages nodejs npm
-  mkdir -p build/page
-  cmp -s tests/page/package.json build/page/package.json && [ -d build/page/node_modules ] && return 0
-  cp tests/page/package.json build/page/
-  (cd build/page && npm install --silent --no-audit --no-fund)
+  npm_packages tests/page/package.json build/page
 }
 
 case "${1:-}" in

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "hub/commit.h"
 #include "hub/git_impl.h"
 
 #define PREFIX_DIGITS_MIN 5
@@ -130,6 +131,19 @@ bool clo_branch_create(clo_git *g, clo_str name, clo_str start, clo_err *err)
     return new_name(full, "refs/heads/", name, err) && is_free(g, full, err) &&
            clo_revision_find(&at, g, start.len ? start : CLO_STR("main"), err) &&
            clo_ref_set(g, clo_str_from(full), &at, NULL, err);
+}
+
+bool clo_branch_create_empty(clo_git *g, clo_str name, const clo_author *by, int64_t now_s, clo_err *err)
+{
+    char full[CLO_REF_NAME_MAX];
+    clo_commit *c = NULL;
+    clo_commit_result r;
+    if (!new_name(full, "refs/heads/", name, err) || !is_free(g, full, err) || !clo_commit_open(&c, g, err)) return false;
+    clo_commit_opts o = {
+        .ref = clo_str_from(full), .is_first = true, .summary = CLO_STR("initial commit"), .author = *by, .now_s = now_s};
+    bool ok = clo_commit_write(&r, c, &o, err);
+    clo_commit_close(c);
+    return ok;
 }
 
 bool clo_branch_delete(clo_git *g, clo_str name, clo_err *err)

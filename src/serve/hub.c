@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/utf8.h"
 #include "hub/gate.h"
 #include "hub/revision.h"
 #include "serve/hub_kept.h"
@@ -454,14 +455,15 @@ void clo_hub_deny(clo_hub_call *c, const clo_denial *no)
     size_t n = 0;
     for (const char *p = no->message; *p; p++) line[n++] = *p >= ' ' && *p < 127 ? *p : ' ';
     line[n] = '\0';
+    const char *text = clo_utf8_valid(clo_str_from(no->message)) ? no->message : line; /* a name as it came may be anything */
     if (no->code) clo_reply_header(c->r, "X-Error-Code", no->code);
     clo_reply_header(c->r, "X-Error-Message", line);
     /* Browsers would ask for name and password in a window of their own, over our page. */
     bool page = clo_request_header(c->r, "X-Requested-With").ptr != NULL;
     if (no->status == 401 && !page) clo_reply_header(c->r, "WWW-Authenticate", "Basic realm=\"hub\"");
     if (no->status == 401 && c->lfs) clo_reply_header(c->r, "LFS-Authenticate", "Basic realm=\"hub\"");
-    if (c->lfs) clo_hub_lfs_json(c, (unsigned)no->status, json_pack("{s:s, s:s}", "message", no->message, "request_id", clo_request_id(c->r)));
-    else clo_hub_json(c, (unsigned)no->status, json_pack("{s:s}", "error", no->message));
+    if (c->lfs) clo_hub_lfs_json(c, (unsigned)no->status, json_pack("{s:s, s:s}", "message", text, "request_id", clo_request_id(c->r)));
+    else clo_hub_json(c, (unsigned)no->status, json_pack("{s:s}", "error", text));
 }
 
 bool clo_hub_fail(clo_hub_call *c, int status, const char *code, const char *fmt, ...)
