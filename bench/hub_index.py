@@ -34,7 +34,6 @@ def fill(db, n, rng):
         db.execute("INSERT INTO repos (id, oid, type, namespace, name, private, gated, disabled, created, modified, downloads, likes)"
                    " VALUES (?, ?, 'model', ?, ?, ?, 'no', 0, ?, ?, ?, ?)",
                    (i + 1, f"{i + 1:024x}", owner[0], name, rng.random() < 0.05, now - n + i, now - rng.randrange(n), popular, popular // 20))
-        db.execute("INSERT INTO repo_names (rowid, name) VALUES (?, ?)", (i + 1, f"{owner[2]}/{name}"))
         tags = sorted({TAGS[min(int(rng.paretovariate(0.7)) - 1, len(TAGS) - 1)] for _ in range(8)})
         db.execute("INSERT INTO repo_cards (repo, sha, card, tags, config, task, library) VALUES (?, ?, ?, ?, NULL, 'text-generation', 'transformers')",
                    (i + 1, os.urandom(20), json.dumps({"license": "mit"}), json.dumps(tags)))

@@ -33,7 +33,7 @@ int clo_cmd_import(int argc, char **argv)
 #ifndef CLO_NO_SERVE
         "\n\nWith --repo, PATH becomes a repository of the hub: a folder or a file (a GGUF, say) one commit on main; a clone of git\n"
         "its history, branches, tags and what lies in its lfs/objects; a repository in a Hugging Face cache (models--org--name) a\n"
-        "commit for each snapshot. 'cloche run NS/NAME' runs such a model too."
+        "commit for each snapshot."
 #endif
         ,
         "  cloche import /media/usb/SmolLM2-135M-Q8_0.gguf --name smollm2\n"

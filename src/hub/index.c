@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "hub/card.h"
+#include "hub/index_sets.h"
 
 void clo_index_facts_free(clo_index_facts *f)
 {
@@ -171,7 +172,7 @@ static bool put_card(clo_db *db, int64_t repo, const clo_oid *commit, const clo_
 static bool put_tag(clo_stmt *q, int64_t repo, clo_repo_type type, clo_str tag, clo_err *err)
 {
     bool row;
-    bool ok = clo_stmt_int(q, 1, type, err) && clo_stmt_text(q, 2, tag, err) && clo_stmt_int(q, 3, repo, err) &&
+    bool ok = clo_index_put_tag(q->db, type, repo, tag, err) && clo_stmt_int(q, 1, type, err) && clo_stmt_text(q, 2, tag, err) && clo_stmt_int(q, 3, repo, err) &&
               clo_stmt_step(q, &row, err);
     clo_stmt_reset(q);
     return ok;
@@ -220,19 +221,10 @@ bool clo_index_update(clo_git *g, const clo_oid *commit, clo_err *err)
     return ok;
 }
 
-bool clo_index_name(clo_db *db, int64_t repo, clo_err *err)
-{
-    return run(db, "DELETE FROM repo_names WHERE rowid = ?1", repo, err) &&
-           run(db,
-               "INSERT INTO repo_names (rowid, name) SELECT r.id, a.name || '/' || r.name FROM repos r"
-               " JOIN accounts a ON a.id = r.namespace WHERE r.id = ?1",
-               repo, err);
-}
-
 bool clo_index_forget(clo_db *db, int64_t repo, clo_err *err)
 {
     return run(db, "DELETE FROM repo_cards WHERE repo = ?1", repo, err) && run(db, "DELETE FROM repo_tags WHERE repo = ?1", repo, err) &&
-           run(db, "DELETE FROM likes WHERE repo = ?1", repo, err) && run(db, "DELETE FROM repo_names WHERE rowid = ?1", repo, err);
+           run(db, "DELETE FROM likes WHERE repo = ?1", repo, err);
 }
 
 /* --- reading ------------------------------------------------------------------------------------------------------*/

@@ -2,7 +2,7 @@
  *
  *   repo_cards   a row of each repository, as of a commit
  *   repo_tags    its tags once more, to find repositories by, and "pipeline_tag:TASK", "library:NAME"
- *   repo_names   ns/name cut into trigrams (FTS5), to find a part of a name by
+ *   repo_sets    which may have a tag, or three letters in their names (index_sets.h)
  *
  * Rows are renewed in the transaction that moves main (refs.h), makes, renames or removes a repository (repo.h), so lists
  * never lag behind. A card that cannot be read is no card: whoever pushed it was told, or used git.
@@ -36,8 +36,6 @@ CLO_CHECK bool clo_index_get(clo_index_facts *out, clo_oid *at, bool *found, clo
 
 /* These stand in a transaction. update: main of the handle's repository is at `commit` from now on. */
 CLO_CHECK bool clo_index_update(clo_git *g, const clo_oid *commit, clo_err *err);
-/* The row of repos was made, or its name changed. */
-CLO_CHECK bool clo_index_name(clo_db *db, int64_t repo, clo_err *err);
 /* The repository goes. */
 CLO_CHECK bool clo_index_forget(clo_db *db, int64_t repo, clo_err *err);
 

@@ -6,13 +6,11 @@
 
 #include "base/buf.h"
 #include "hub/access.h"
+#include "hub/index_sets.h"
 #include "hub/list_impl.h"
 #include "hub/repo_impl.h"
 
 #define LIST_FEW 5000 /* rows that are fetched and sorted rather than looked for in order */
-#define TRIGRAM 3     /* characters below which the index of names does not help */
-#define STR_(x) #x
-#define STR(x) STR_(x)
 
 static const struct {
     const char *column, *index;
@@ -81,145 +79,183 @@ static bool may_see(bool *out, clo_db *db, const clo_viewer *v, const clo_repo *
 
 /* --- the statement ------------------------------------------------------------------------------------------------*/
 
-/* Parameters by number: 1 type's name, 2 its number, 3 the viewer, 4 admin, 5 the one repository, 6 and 7 the place, 8 the limit,
- * 9 the owner; then tags, then parts of names, then the phrase for the index of names. */
-enum { P_TYPE = 1, P_NUMBER, P_VIEWER, P_ADMIN, P_ONLY, P_KEY, P_ID, P_LIMIT, P_OWNER, P_TAGS, P_SEARCH = P_TAGS + CLO_LIST_TERMS_MAX,
-       P_PHRASE = P_SEARCH + CLO_LIST_TERMS_MAX };
+/* Parameters by number: 1 type's name, 2 its number, 3 the viewer, 4 admin, 5 the one repository, 6 and 7 the place, 8 the repository,
+ * 9 the owner; then tags, then parts of names. */
+enum { P_TYPE = 1, P_NUMBER, P_VIEWER, P_ADMIN, P_ONLY, P_KEY, P_ID, P_REPO, P_OWNER, P_TAGS, P_SEARCH = P_TAGS + CLO_LIST_TERMS_MAX };
 
 bool clo_list_bind_viewer(clo_stmt *q, const clo_viewer *v, clo_err *err)
 {
     return clo_stmt_int(q, P_VIEWER, v->account, err) && clo_stmt_int(q, P_ADMIN, v->admin, err) && clo_stmt_int(q, P_ONLY, v->only, err);
 }
 
-/* How many rows have a term: up to LIST_FEW + 1. */
-static bool count_few(int64_t *out, clo_db *db, const char *sql, int64_t type, clo_str term, clo_err *err)
+/* Rows of one way to look: all in order, all of the owner, or one by its id. */
+typedef enum { WALK, BY_OWNER, BY_ID } way;
+
+/* What is in the indexes: who may see it, whose it is. */
+static void add_where(clo_buf *b, way w, const clo_list_opts *o)
+{
+    clo_buf_addf(b, "WHERE r.type = ?%d AND " CLO_LIST_SEEN, P_TYPE);
+    if (w == BY_ID) clo_buf_addf(b, " AND r.id = ?%d", P_REPO);
+    if (o->owner) clo_buf_addf(b, " AND r.namespace = ?%d", P_OWNER);
+    if (o->after.set) clo_buf_addf(b, " AND (r.%s, r.id) < (?%d, ?%d)", orders[o->order].column, P_KEY, P_ID);
+    if (o->gate != CLO_LIST_ANY) clo_buf_addf(b, " AND r.gated %s 'no'", o->gate == CLO_LIST_GATED ? "<>" : "=");
+}
+
+/* Ids and keys alone, out of an index. */
+static void spell_places(clo_buf *b, way w, const clo_list_opts *o)
+{
+    const char *column = orders[o->order].column, *index = w == WALK ? orders[o->order].index : "repos_by_namespace";
+    clo_buf_addf(b, "SELECT r.id, r.%s FROM repos r ", column);
+    if (w != BY_ID) clo_buf_addf(b, "INDEXED BY %s ", index);
+    add_where(b, w, o);
+    if (w == WALK) clo_buf_addf(b, " ORDER BY r.%s DESC, r.id DESC", column);
+    clo_buf_add_char(b, '\0');
+}
+
+/* The row of one repository, if it is all that was asked: sets say what may be so. */
+static void spell_row(clo_buf *b, const clo_list_opts *o)
+{
+    clo_buf_add(b, CLO_STR(CLO_REPO_COLUMNS "FROM repos r CROSS JOIN accounts a ON a.id = r.namespace "));
+    add_where(b, BY_ID, o);
+    for (size_t i = 0; i < o->n_tags; i++)
+        clo_buf_addf(b, " AND EXISTS (SELECT 1 FROM repo_tags x WHERE x.type = ?%d AND x.tag = ?%zu AND x.repo = r.id)", P_NUMBER,
+                     P_TAGS + i);
+    for (size_t i = 0; i < o->n_search; i++) clo_buf_addf(b, " AND instr(lower(a.name || '/' || r.name), lower(?%zu))", P_SEARCH + i);
+    clo_buf_add_char(b, '\0');
+}
+
+static bool bind(clo_stmt *q, const clo_viewer *v, const clo_list_opts *o, bool terms, clo_err *err)
+{
+    bool ok = clo_stmt_text(q, P_TYPE, clo_str_from(clo_repo_type_name(o->type)), err) && clo_list_bind_viewer(q, v, err);
+    if (ok && o->after.set) ok = clo_stmt_int(q, P_KEY, o->after.key, err) && clo_stmt_int(q, P_ID, o->after.id, err);
+    if (ok && o->owner) ok = clo_stmt_int(q, P_OWNER, o->owner, err);
+    if (ok && terms && o->n_tags) ok = clo_stmt_int(q, P_NUMBER, o->type, err);
+    for (size_t i = 0; ok && terms && i < o->n_tags; i++) ok = clo_stmt_text(q, (int)(P_TAGS + i), o->tags[i], err);
+    for (size_t i = 0; ok && terms && i < o->n_search; i++) ok = clo_stmt_text(q, (int)(P_SEARCH + i), o->search[i], err);
+    return ok;
+}
+
+/* --- a page -------------------------------------------------------------------------------------------------------*/
+
+typedef struct {
+    int64_t id, key;
+} place;
+
+typedef struct {
+    clo_db *db;
+    const clo_viewer *v;
+    const clo_list_opts *o;
+    clo_id_set set;   /* those that may have all tags and texts */
+    clo_stmt row;     /* spell_row */
+    place *places;    /* owned; what is sorted here */
+    size_t n_places, cap;
+    clo_repo_fn *fn;
+    void *ctx;
+    size_t n_given;
+    bool more;
+} page;
+
+static bool open_statement(clo_stmt *q, const page *p, way w, bool row, clo_err *err)
+{
+    clo_buf sql = {0};
+    if (row) spell_row(&sql, p->o);
+    else spell_places(&sql, w, p->o);
+    bool ok = clo_buf_ok(&sql, err) && clo_stmt_open(q, p->db, sql.ptr, err) && bind(q, p->v, p->o, row, err);
+    clo_buf_free(&sql);
+    return ok;
+}
+
+/* Gives one repository if it is what was asked; `more` once the page is full. */
+static bool give(page *p, int64_t id, clo_err *err)
+{
+    clo_repo r;
+    bool found = false, seen = false;
+    bool ok = clo_stmt_int(&p->row, P_REPO, id, err) && clo_stmt_step(&p->row, &found, err) &&
+              (!found || (clo_repo_read_row(&r, &p->row, err) && may_see(&seen, p->db, p->v, &r, err)));
+    clo_stmt_rewind(&p->row);
+    if (!ok || !seen) return ok;
+    p->more = p->n_given == p->o->limit;
+    if (p->more) return true;
+    p->n_given++;
+    return p->fn(p->ctx, &r, err);
+}
+
+static bool find_set(page *p, clo_err *err)
+{
+    for (size_t i = 0; i < p->o->n_tags; i++)
+        if (!clo_index_and_tag(&p->set, p->db, p->o->type, p->o->tags[i], err)) return false;
+    for (size_t i = 0; i < p->o->n_search; i++)
+        if (!clo_index_and_text(&p->set, p->db, p->o->type, p->o->search[i], err)) return false;
+    return true;
+}
+
+static bool keep(page *p, const clo_stmt *q, clo_err *err)
+{
+    clo_stmt own = *q;
+    if (p->n_places == p->cap) {
+        size_t cap = p->cap ? 2 * p->cap : 256;
+        place *more = (place *)realloc(p->places, cap * sizeof *more);
+        if (!more) return clo_fail(err, CLO_ERR_MEMORY, "list");
+        p->places = more;
+        p->cap = cap;
+    }
+    p->places[p->n_places++] = (place){clo_stmt_get_int(&own, 0), clo_stmt_get_int(&own, 1)};
+    return true;
+}
+
+static int by_key(const void *a, const void *b)
+{
+    const place *x = (const place *)a, *y = (const place *)b;
+    if (x->key != y->key) return x->key > y->key ? -1 : 1;
+    return x->id == y->id ? 0 : x->id > y->id ? -1 : 1;
+}
+
+/* The owner's repositories, or the few of the set. */
+static bool gather(page *p, way w, clo_err *err)
 {
     clo_stmt q = {0};
     bool row = false;
-    bool ok = clo_stmt_open(&q, db, sql, err) && clo_stmt_int(&q, 1, type, err) && clo_stmt_text(&q, 2, term, err) &&
-              clo_stmt_step(&q, &row, err);
-    if (ok) *out = clo_stmt_get_int(&q, 0);
+    bool ok = open_statement(&q, p, w, false, err);
+    while (ok && w == BY_OWNER && (ok = clo_stmt_step(&q, &row, err)) && row)
+        if (clo_id_set_has(&p->set, clo_stmt_get_int(&q, 0))) ok = keep(p, &q, err);
+    for (int64_t id = 0; ok && w == BY_ID && (id = clo_id_set_next(&p->set, id)) >= 0; id++) {
+        ok = clo_stmt_int(&q, P_REPO, id, err) && clo_stmt_step(&q, &row, err) && (!row || keep(p, &q, err));
+        clo_stmt_rewind(&q);
+    }
     clo_stmt_close(&q);
     return ok;
 }
 
-/* A part of a name as a phrase of FTS5: in quotes, quotes doubled. */
-static void add_phrase(clo_buf *out, clo_str s)
+static bool give_sorted(page *p, clo_err *err)
 {
-    clo_buf_add_char(out, '"');
-    for (size_t i = 0; i < s.len; i++) {
-        if (s.ptr[i] == '"') clo_buf_add_char(out, '"');
-        clo_buf_add_char(out, s.ptr[i]);
-    }
-    clo_buf_add_char(out, '"');
-}
-
-static size_t n_chars(clo_str s)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < s.len; i++) n += ((unsigned char)s.ptr[i] & 0xc0) != 0x80;
-    return n;
-}
-
-typedef struct {
-    enum { WALK, BY_OWNER, BY_TAG, BY_NAME } way;
-    size_t i_tag;
-    clo_buf phrase; /* owned: all parts of names that the index knows */
-} plan;
-
-/* The rarest condition decides. */
-static bool choose(plan *p, clo_db *db, const clo_list_opts *o, clo_err *err)
-{
-    int64_t n, least = LIST_FEW + 1;
-    if (o->owner) p->way = BY_OWNER;
-    for (size_t i = 0; i < o->n_tags && p->way != BY_OWNER; i++) {
-        if (!count_few(&n, db, "SELECT count(*) FROM (SELECT 1 FROM repo_tags WHERE type = ?1 AND tag = ?2 LIMIT " STR(LIST_FEW) " + 1)",
-                       o->type, o->tags[i], err))
-            return false;
-        if (n >= least) continue;
-        least = n;
-        p->way = BY_TAG;
-        p->i_tag = i;
-    }
-    for (size_t i = 0; i < o->n_search; i++) {
-        if (n_chars(o->search[i]) < TRIGRAM) continue;
-        if (p->phrase.len) clo_buf_add(&p->phrase, CLO_STR(" AND "));
-        add_phrase(&p->phrase, o->search[i]);
-    }
-    if (!clo_buf_ok(&p->phrase, err)) return false;
-    if (p->phrase.len == 0 || p->way == BY_OWNER) return true;
-    if (!count_few(&n, db, "SELECT count(*) FROM (SELECT 1 FROM repo_names WHERE ?1 >= 0 AND repo_names MATCH ?2 LIMIT " STR(LIST_FEW) " + 1)",
-                   0, clo_buf_str(&p->phrase), err))
-        return false;
-    if (n < least) p->way = BY_NAME;
+    if (p->n_places) qsort(p->places, p->n_places, sizeof *p->places, by_key);
+    for (size_t i = 0; i < p->n_places && !p->more; i++)
+        if (!give(p, p->places[i].id, err)) return false;
     return true;
 }
 
-static void add_from(clo_buf *b, const plan *p, const clo_list_opts *o)
+static bool walk(page *p, clo_err *err)
 {
-    clo_buf_add(b, CLO_STR(CLO_REPO_COLUMNS "FROM "));
-    switch (p->way) {
-    case WALK: clo_buf_addf(b, "repos r INDEXED BY %s ", orders[o->order].index); break;
-    case BY_OWNER: clo_buf_add(b, CLO_STR("repos r INDEXED BY repos_by_namespace ")); break;
-    case BY_TAG:
-        clo_buf_addf(b, "(SELECT repo FROM repo_tags WHERE type = ?%d AND tag = ?%zu) t CROSS JOIN repos r ON r.id = t.repo ", P_NUMBER,
-                     P_TAGS + p->i_tag);
-        break;
-    case BY_NAME:
-        clo_buf_addf(b, "(SELECT rowid AS repo FROM repo_names WHERE repo_names MATCH ?%d) t CROSS JOIN repos r ON r.id = t.repo ", P_PHRASE);
-        break;
-    }
-    clo_buf_add(b, CLO_STR("CROSS JOIN accounts a ON a.id = r.namespace "));
-}
-
-static void spell(clo_buf *b, const plan *p, const clo_list_opts *o)
-{
-    const char *column = orders[o->order].column;
-    add_from(b, p, o);
-    clo_buf_addf(b, "WHERE r.type = ?%d AND " CLO_LIST_SEEN, P_TYPE);
-    if (o->owner) clo_buf_addf(b, " AND r.namespace = ?%d", P_OWNER);
-    if (o->after.set) clo_buf_addf(b, " AND (r.%s, r.id) < (?%d, ?%d)", column, P_KEY, P_ID);
-    if (o->gate != CLO_LIST_ANY) clo_buf_addf(b, " AND r.gated %s 'no'", o->gate == CLO_LIST_GATED ? "<>" : "=");
-    for (size_t i = 0; i < o->n_tags; i++)
-        if (p->way != BY_TAG || p->i_tag != i)
-            clo_buf_addf(b, " AND EXISTS (SELECT 1 FROM repo_tags x WHERE x.type = ?%d AND x.tag = ?%zu AND x.repo = r.id)", P_NUMBER,
-                         P_TAGS + i);
-    for (size_t i = 0; i < o->n_search; i++) clo_buf_addf(b, " AND instr(lower(a.name || '/' || r.name), lower(?%zu))", P_SEARCH + i);
-    clo_buf_addf(b, " ORDER BY r.%s DESC, r.id DESC LIMIT ?%d", column, P_LIMIT);
-    clo_buf_add_char(b, '\0');
-}
-
-static bool bind(clo_stmt *q, const clo_viewer *v, const clo_list_opts *o, const plan *p, clo_err *err)
-{
-    bool ok = clo_stmt_text(q, P_TYPE, clo_str_from(clo_repo_type_name(o->type)), err) && clo_list_bind_viewer(q, v, err) &&
-              clo_stmt_int(q, P_LIMIT, (int64_t)o->limit + 1, err);
-    if (ok && o->after.set) ok = clo_stmt_int(q, P_KEY, o->after.key, err) && clo_stmt_int(q, P_ID, o->after.id, err);
-    if (ok && o->owner) ok = clo_stmt_int(q, P_OWNER, o->owner, err);
-    if (ok && o->n_tags) ok = clo_stmt_int(q, P_NUMBER, o->type, err);
-    for (size_t i = 0; ok && i < o->n_tags; i++) ok = clo_stmt_text(q, (int)(P_TAGS + i), o->tags[i], err);
-    for (size_t i = 0; ok && i < o->n_search; i++) ok = clo_stmt_text(q, (int)(P_SEARCH + i), o->search[i], err);
-    return ok && (p->way != BY_NAME || clo_stmt_text(q, P_PHRASE, clo_buf_str(&p->phrase), err));
+    clo_stmt q = {0};
+    bool row = false;
+    bool ok = open_statement(&q, p, WALK, false, err);
+    while (ok && !p->more && (ok = clo_stmt_step(&q, &row, err)) && row)
+        if (clo_id_set_has(&p->set, clo_stmt_get_int(&q, 0))) ok = give(p, clo_stmt_get_int(&q, 0), err);
+    clo_stmt_close(&q);
+    return ok;
 }
 
 bool clo_list_each(bool *more, clo_db *db, const clo_viewer *v, const clo_list_opts *o, clo_repo_fn *fn, void *ctx, clo_err *err)
 {
-    clo_stmt q = {0};
-    plan p = {.way = WALK};
-    clo_buf sql = {0};
-    clo_repo r;
-    size_t n = 0;
-    bool row = false, seen = false;
-    *more = false;
-    bool ok = choose(&p, db, o, err);
-    if (ok) spell(&sql, &p, o);
-    ok = ok && clo_buf_ok(&sql, err) && clo_stmt_open(&q, db, sql.ptr, err) && bind(&q, v, o, &p, err);
-    while (ok && (ok = clo_stmt_step(&q, &row, err)) && row) {
-        if ((*more = n++ == o->limit)) break;
-        ok = clo_repo_read_row(&r, &q, err) && may_see(&seen, db, v, &r, err) && (!seen || fn(ctx, &r, err));
-    }
-    clo_stmt_close(&q);
-    clo_buf_free(&sql);
-    clo_buf_free(&p.phrase);
+    page p = {.db = db, .v = v, .o = o, .fn = fn, .ctx = ctx};
+    bool ok = find_set(&p, err) && open_statement(&p.row, &p, BY_ID, true, err);
+    if (ok && o->owner) ok = gather(&p, BY_OWNER, err) && give_sorted(&p, err);
+    else if (ok && p.set.some && clo_id_set_count(&p.set) <= LIST_FEW) ok = gather(&p, BY_ID, err) && give_sorted(&p, err);
+    else if (ok) ok = walk(&p, err);
+    *more = p.more;
+    clo_stmt_close(&p.row);
+    clo_id_set_free(&p.set);
+    free(p.places);
     return ok;
 }
 

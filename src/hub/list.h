@@ -6,11 +6,10 @@
  *   if (!clo_list_each(&more, db, &v, &o, add, rows, &err)) ...
  *   o.after = (clo_list_place){true, clo_list_key(&last, o.order), last.id};        // the next page
  *
- * Made for millions of rows. Where a tag, a namespace or a part of a name is rare (LIST_FEW rows at most have it), the rows
- * that have it are fetched and sorted; else an index in the order of the list is walked and what does not fit is passed over,
- * which finds a page soon because what is asked for is frequent. A page goes on after a place in the order, not after a number of
- * rows, so the hundredth costs what the first does. Two conditions that are frequent alone and rare together are
- * the slow case: the whole index is walked (bench/hub_index.c).
+ * Made for millions of rows. Tags and parts of names are sets (index_sets.h), which are intersected; where few repositories are left
+ * (LIST_FEW), or a namespace is asked for, these are looked at and sorted; else an index in the order of the list is walked and what is not in the
+ * set is passed over, which finds a page soon, for so many are left. A page goes on after a place in the order, not after a number of
+ * rows, so the hundredth costs what the first does. Slow is a set of more than a few that all stand at the end of the order.
  *
  * Equal keys stand in the order of making, latest first. */
 #ifndef CLO_HUB_LIST_H

@@ -8,6 +8,7 @@
 
 #include "hub/commit.h"
 #include "hub/index.h"
+#include "hub/index_sets.h"
 #include "hub/refs.h"
 #include "hub/repo_impl.h"
 
@@ -212,7 +213,7 @@ static bool insert_row(int64_t *id, clo_db *db, const clo_repo_opts *o, int64_t 
         clo_stmt_int(&q, 5, o->is_private, err) && clo_stmt_int(&q, 6, now_s, err) && clo_stmt_step(&q, &row, err);
     if (ok) *id = clo_stmt_get_int(&q, 0);
     clo_stmt_close(&q);
-    return ok && clo_index_name(db, *id, err);
+    return ok && clo_index_put_name(db, *id, err);
 }
 
 /* The files of the first commit, and main at it. */
@@ -276,6 +277,17 @@ static bool copy_rows(clo_db *db, const char *sql, int64_t from, int64_t to, clo
     return ok;
 }
 
+/* The tags of `from`, for a copy of it. */
+static bool put_tags(clo_db *db, const clo_repo *from, int64_t copy, clo_err *err)
+{
+    clo_stmt q = {0};
+    bool row = false;
+    bool ok = clo_stmt_open(&q, db, "SELECT tag FROM repo_tags WHERE repo = ?1", err) && clo_stmt_int(&q, 1, from->id, err);
+    while (ok && (ok = clo_stmt_step(&q, &row, err)) && row) ok = clo_index_put_tag(db, from->type, copy, clo_stmt_get_str(&q, 0), err);
+    clo_stmt_close(&q);
+    return ok;
+}
+
 bool clo_repo_duplicate(clo_repo *out, clo_db *db, const clo_repo *from, const clo_repo_opts *o, int64_t now_s, clo_err *err)
 {
     clo_repo_opts same = *o;
@@ -296,6 +308,7 @@ bool clo_repo_duplicate(clo_repo *out, clo_db *db, const clo_repo *from, const c
                      from->id, row, err) &&
            copy_rows(db, "INSERT INTO repo_tags (type, tag, repo) SELECT type, tag, ?2 FROM repo_tags WHERE repo = ?1", from->id, row,
                      err) &&
+           put_tags(db, from, row, err) &&
            clo_repo_get(out, db, row, err);
 }
 
@@ -350,7 +363,7 @@ static bool rename_row(clo_db *db, int64_t repo, int64_t owner, clo_str name, in
               clo_stmt_int(&q, 1, repo, err) && clo_stmt_int(&q, 2, owner, err) && clo_stmt_text(&q, 3, name, err) &&
               clo_stmt_int(&q, 4, now_s, err) && clo_stmt_step(&q, &row, err);
     clo_stmt_close(&q);
-    return ok && clo_index_name(db, repo, err);
+    return ok && clo_index_put_name(db, repo, err);
 }
 
 bool clo_repo_move(clo_repo *r, clo_db *db, int64_t new_owner, clo_str new_name, int64_t now_s, clo_err *err)

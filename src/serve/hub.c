@@ -9,6 +9,7 @@
 
 #include "base/utf8.h"
 #include "hub/gate.h"
+#include "hub/index_sets.h"
 #include "hub/revision.h"
 #include "serve/hub_kept.h"
 #include "serve/hub_weights.h"
@@ -32,6 +33,14 @@ struct clo_hub {
     bool in_use;    /* guarded by lock: a repository was seen once */
 };
 
+static bool build_sets(const char *data_dir, clo_err *err)
+{
+    clo_db *db = NULL;
+    bool ok = clo_db_open(&db, data_dir, err) && clo_index_build_sets(db, err);
+    clo_db_close(db);
+    return ok;
+}
+
 bool clo_hub_open(clo_hub **out, const char *data_dir, clo_err *err)
 {
     clo_hub *h = (clo_hub *)calloc(1, sizeof *h);
@@ -41,8 +50,8 @@ bool clo_hub_open(clo_hub **out, const char *data_dir, clo_err *err)
         return clo_fail(err, CLO_ERR_MEMORY, "hub");
     }
     h->weights = clo_weights_cache_new();
-    if ((!h->weights && !clo_fail(err, CLO_ERR_MEMORY, "hub")) || !clo_sign_key_open(&h->key, data_dir, err) ||
-        !clo_kept_open(&h->kept, data_dir, err)) {
+    if ((!h->weights && !clo_fail(err, CLO_ERR_MEMORY, "hub")) || !build_sets(data_dir, err) ||
+        !clo_sign_key_open(&h->key, data_dir, err) || !clo_kept_open(&h->kept, data_dir, err)) {
         clo_weights_cache_free(h->weights);
         free(h->data_dir);
         free(h);

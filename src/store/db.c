@@ -123,6 +123,12 @@ static const char *const migrations[] = {
     /* Large files that a repository's history names and that were not brought along from where it came (hub/intake.h). */
     ("CREATE TABLE absent_files (repo INTEGER NOT NULL REFERENCES repos ON DELETE CASCADE, sha256 BLOB NOT NULL,"
     " size INTEGER NOT NULL, PRIMARY KEY (repo, sha256)) STRICT, WITHOUT ROWID;"),
+    /* What lists find repositories by; see hub/id_set.h. Filled by hub/index_sets.h. What is asked of a namespace's rows is in their index. */
+    "CREATE TABLE repo_sets (type INTEGER NOT NULL, name TEXT NOT NULL, block INTEGER NOT NULL, ids BLOB NOT NULL,"
+    " PRIMARY KEY (type, name, block)) STRICT, WITHOUT ROWID;"
+    "DROP TABLE repo_names;"
+    "DROP INDEX repos_by_namespace;"
+    "CREATE INDEX repos_by_namespace ON repos (namespace, type, id, private, disabled, gated, created, modified, downloads, likes);",
 };
 #define N_MIGRATIONS (int)(sizeof migrations / sizeof migrations[0])
 
@@ -330,6 +336,11 @@ void clo_stmt_reset(clo_stmt *q)
 {
     sqlite3_reset(q->stmt);
     sqlite3_clear_bindings(q->stmt);
+}
+
+void clo_stmt_rewind(clo_stmt *q)
+{
+    sqlite3_reset(q->stmt);
 }
 
 static bool bound(clo_stmt *q, int rc, clo_err *err)

@@ -54,8 +54,9 @@ typedef struct {
 
 CLO_CHECK bool clo_stmt_open(clo_stmt *q, clo_db *db, const char *sql, clo_err *err);
 void clo_stmt_close(clo_stmt *q);
-/* Ready to be bound and stepped again. */
+/* Ready to be bound and stepped again. rewind: what was bound stays. */
 void clo_stmt_reset(clo_stmt *q);
+void clo_stmt_rewind(clo_stmt *q);
 CLO_CHECK bool clo_stmt_int(clo_stmt *q, int i, int64_t v, clo_err *err);
 CLO_CHECK bool clo_stmt_text(clo_stmt *q, int i, clo_str s, clo_err *err);
 CLO_CHECK bool clo_stmt_blob(clo_stmt *q, int i, clo_bytes b, clo_err *err);

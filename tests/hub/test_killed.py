@@ -106,8 +106,12 @@ class Writers:
             except Exception as e:  # of the client: the connection broke; an answer that is no 200 is a fault
                 if isinstance(e, AssertionError):
                     faults.append(e)
-        threads = [threading.Thread(target=guarded, args=(getattr(self, k), i)) for k, i in [*kinds, ("xet", client)]]
-        for t in threads:
+        threads = [threading.Thread(target=guarded, args=(getattr(self, k), i)) for k, i in [("xet", client), *kinds]]
+        threads[0].start()
+        for _ in range(200):  # its first upload takes a second or two; the kill comes during the next ones
+            if not self.xets:
+                time.sleep(0.05)
+        for t in threads[1:]:
             t.start()
         time.sleep(seconds)
         self.hub.server.process.kill()

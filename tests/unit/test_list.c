@@ -2,6 +2,7 @@
 #include "hub_box.h"
 
 #include "hub/index.h"
+#include "hub/index_sets.h"
 #include "hub/like.h"
 #include "hub/list.h"
 
@@ -44,9 +45,6 @@ static void fill(hub_box *b)
              " WITH RECURSIVE n (i) AS (SELECT 10 UNION ALL SELECT i + 1 FROM n WHERE i < 6009)"
              " SELECT i, printf('%024x', i), 'model', 1 + i % 2, printf('common-%s-%d', iif(i % 700 = 0, 'scarce', 'x'), i), i % 3 = 0,"
              " iif(i % 5 = 0, 'manual', 'no'), i % 50 = 0, i * 7919 % 1000, i * 104729 % 1000, i * 31 % 97, i % 4 FROM n");
-    hub_exec(b->db, "DELETE FROM repo_names");
-    hub_exec(b->db,
-             "INSERT INTO repo_names (rowid, name) SELECT r.id, a.name || '/' || r.name FROM repos r JOIN accounts a ON a.id = r.namespace");
     hub_exec(b->db, "INSERT INTO repo_tags (type, tag, repo) SELECT 0, 'frequent', id FROM repos");
     hub_exec(b->db, "INSERT INTO repo_tags (type, tag, repo) SELECT 0, 'half', id FROM repos WHERE id % 2 = 0");
     hub_exec(b->db, "INSERT INTO repo_tags (type, tag, repo) SELECT 0, 'rare', id FROM repos WHERE id % 100 = 7");
@@ -54,6 +52,7 @@ static void fill(hub_box *b)
                     " (4, 'f00000000000000000000004', 'rita', 'user', 0)");
     hub_exec(b->db, "INSERT INTO members (org, user, role) VALUES (2, 4, 'read')");
     hub_exec(b->db, "COMMIT");
+    must(clo_index_build_sets(b->db, &b->err));
 }
 
 static void lists_are_what_a_plain_statement_says(void **state)
@@ -191,7 +190,7 @@ static int64_t count(hub_box *b, const char *sql)
     return n;
 }
 
-#define ROWS "SELECT (SELECT count(*) FROM repo_cards) + (SELECT count(*) FROM repo_tags) + (SELECT count(*) FROM repo_names) + (SELECT count(*) FROM likes)"
+#define ROWS "SELECT (SELECT count(*) FROM repo_cards) + (SELECT count(*) FROM repo_tags) + (SELECT count(*) FROM likes)"
 
 static void a_repository_that_goes_leaves_no_rows(void **state)
 {
@@ -202,7 +201,7 @@ static void a_repository_that_goes_leaves_no_rows(void **state)
     must(clo_db_begin(b->db, &b->err));
     must(clo_repo_duplicate(&copy, b->db, &b->repo, &o, HUB_NOW, &b->err));
     must(clo_like_set(b->db, ALICE, copy.id, true, HUB_NOW, &b->err));
-    assert_int_equal(count(b, ROWS), 2 * 4 + 1); /* a card, two tags, a name of each; a like */
+    assert_int_equal(count(b, ROWS), 2 * 3 + 1); /* a card and two tags of each; a like */
     must(clo_repo_delete(b->db, copy.id, &b->err));
     must(clo_repo_delete(b->db, b->repo.id, &b->err));
     assert_int_equal(count(b, ROWS), 0);
