@@ -69,7 +69,7 @@ HARDEN := -fstack-protector-strong $(if $(findstring clang,$(CC)),,-U_FORTIFY_SO
 LDHARD := -pie -Wl,-z,relro,-z,now
 LIBS := -ljansson -lcrypto -lpcre2-8 -lutf8proc -lm -pthread
 LIBS_HUB := -lsqlite3 -lcrypt -lyaml -llz4 -lcmark-gfm-extensions -lcmark-gfm
-LIBS_SERVE := -lmicrohttpd -lseccomp -lgit2 -lz $(LIBS_HUB)
+LIBS_SERVE := -lmicrohttpd -lseccomp -lgit2 -lcurl $(LIBS_HUB) -lsnappy -lzstd -lz
 SAN  :=
 
 ifeq ($(CONFIG),release)
@@ -128,18 +128,20 @@ ISA_OUT  := $(filter-out $(ISA_DIRS),avx2 avx512 neon)
 # TLS has no static libraries, so that a static program has no server; keys, the audit log and the seal it has.
 ifneq ($(CROSS),)
   BOOKS := $(wildcard $(addprefix src/serve/,audit*.c ledger.c receipt_files.c address.c ask.c seal*.c airgap*.c notify.c))
-  SKIP += src/cli/serve.c $(filter-out $(BOOKS),$(wildcard src/serve/*.c)) tests/unit/test_serve.c tests/fuzz/fuzz_request.c
-  SKIP += src/cli/repo.c src/cli/fsck.c src/cli/gc.c $(wildcard $(addprefix src/hub/,git_*.c refs.c repo*.c index*.c list.c like.c discussion*.c merge.c pull.c revision.c history.c tree.c edit.c commit*.c pack*.c)) # nor has libgit2
+  SKIP += src/cli/serve.c $(filter-out $(BOOKS),$(wildcard src/serve/*.c)) tests/unit/test_serve.c tests/unit/test_attempts.c tests/fuzz/fuzz_request.c
+  SKIP += $(wildcard src/net/*.c) $(patsubst %,src/cli/%.c,pull push faraway import_repo) # nor libcurl
+  SKIP += $(wildcard src/table/*.c) tests/unit/test_parquet.c tests/fuzz/fuzz_parquet.c tests/fuzz/fuzz_rows.c src/hub/content.c # only the server shows rows
+  SKIP += src/cli/repo.c src/cli/fsck.c src/cli/gc.c $(wildcard $(addprefix src/hub/,git_*.c refs.c repo*.c index*.c list.c like.c diff.c discussion*.c merge.c pull.c revision.c history.c tree.c edit.c commit*.c pack*.c remote*.c home.c intake.c import*.c)) # nor has libgit2
   SKIP += tests/unit/test_seal.c # the emulator has no filters of system calls
   SKIP += $(patsubst %,tests/unit/test_%.c,attributes commit discussion git_db list merge pack repo revision smart tree)
-  SKIP += tests/fuzz/fuzz_pack.c tests/fuzz/fuzz_commit_lines.c tests/cli/test_repo.py
+  SKIP += tests/fuzz/fuzz_remote.c tests/unit/test_remote.c tests/fuzz/fuzz_pack.c tests/fuzz/fuzz_commit_lines.c tests/cli/test_repo.py
   BASE += -DCLO_NO_SERVE
   LIBS_SERVE := -lseccomp $(LIBS_HUB)
 endif
-LIB_SRC := $(filter-out src/cli/% src/serve/% src/store/% src/hub/% $(ISA_OUT:%=src/tensor/%/%) $(SKIP),$(wildcard src/*/*.c src/tensor/*/*.c))
+LIB_SRC := $(filter-out src/cli/% src/serve/% src/store/% src/net/% src/hub/% src/table/% $(ISA_OUT:%=src/tensor/%/%) $(SKIP),$(wildcard src/*/*.c src/tensor/*/*.c))
 CLI_SRC := $(filter-out $(SKIP),$(wildcard src/cli/*.c))
 # The server belongs to the program, not to the library.
-SERVE_SRC := $(filter-out $(SKIP),$(wildcard src/serve/*.c src/hub/*.c src/store/*.c))
+SERVE_SRC := $(filter-out $(SKIP),$(wildcard src/serve/*.c src/hub/*.c src/net/*.c src/store/*.c src/table/*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
 CLI_OBJ := $(CLI_SRC:%.c=$(B)/%.o)
 SERVE_OBJ := $(SERVE_SRC:%.c=$(B)/%.o)
@@ -179,7 +181,7 @@ $(B)/tests/%.o: tests/%.c $(B)/flags
 	$(Q)$(CC) $(ALL_CFLAGS) $(OPT) -Itests -MMD -MP -c $< -o $@
 
 # The page's files are put into it by the assembler.
-$(B)/src/serve/web.o: $(wildcard web/*)
+$(B)/src/serve/web.o: $(wildcard web/*.* web/hub/*)
 
 # The list of objects is a prerequisite too, so that a removed source leaves the archive.
 $(B)/objects: FORCE
@@ -239,7 +241,7 @@ includes:
 
 check-build: all $(UNIT_BIN) $(REPLAY_BIN)
 # A race needs two threads: what has one alone is left out under TSan, which it would tell nothing.
-ONE_THREAD := attributes blake3 chat dtype gguf grammar grapheme half identity pack pick pooling pretoken quant requantize rows \
+ONE_THREAD := attributes blake3 chat dtype gguf grammar grapheme half identity pack parquet pick pooling pretoken quant requantize rows \
     safetensors sampler smart spec template tokenizer tool_call tree xet yaml
 ifeq ($(CONFIG),tsan)
   SKIP_RUN := $(ONE_THREAD:%=$(B)/tests/unit/test_%) $(REPLAY_BIN)

@@ -15,7 +15,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 build_packages="gcc libc6-dev make libjansson-dev libssl-dev libpcre2-dev libutf8proc-dev libmicrohttpd-dev libsqlite3-dev
-  libseccomp-dev libcrypt-dev libyaml-dev libcmark-gfm-dev libcmark-gfm-extensions-dev libgit2-dev zlib1g-dev liblz4-dev"
+  libseccomp-dev libcrypt-dev libyaml-dev libcmark-gfm-dev libcmark-gfm-extensions-dev libgit2-dev zlib1g-dev liblz4-dev
+  libcurl4-openssl-dev libsnappy-dev libzstd-dev"
 check_packages="$build_packages libcmocka-dev python3 git"
 cross_packages="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user libjansson-dev:arm64 libssl-dev:arm64
   libpcre2-dev:arm64 libutf8proc-dev:arm64 libsqlite3-dev:arm64 libseccomp-dev:arm64 libcrypt-dev:arm64
@@ -159,6 +160,13 @@ peers() {
   $pip install -q "$wheels"/llama_cpp_python-*.whl
 }
 
+npm_packages() {  # npm_packages PACKAGE.JSON FOLDER : what it names, in the folder
+  mkdir -p "$2"
+  cmp -s "$1" "$2/package.json" && [ -d "$2/node_modules" ] && return 0
+  cp "$1" "$2/"
+  (cd "$2" && npm install --silent --no-audit --no-fund)
+}
+
 # node's client is tested where node is.
 clients() {
   install_packages $peers_packages openssl
@@ -167,28 +175,25 @@ clients() {
     build/clients/bin/pip install -q -r tests/clients/requirements.txt
     cp tests/clients/requirements.txt build/clients/installed.txt
   fi
-  command -v npm >/dev/null || return 0
-  mkdir -p build/npm
-  cmp -s tests/clients/package.json build/npm/package.json && [ -d build/npm/node_modules ] && return 0
-  cp tests/clients/package.json build/npm/
-  (cd build/npm && npm install --silent --no-audit --no-fund)
+  command -v npm >/dev/null && npm_packages tests/clients/package.json build/npm
+  return 0
 }
 
 hub() {
   install_packages $peers_packages git git-lfs
   python_env build/hub
-  cmp -s tests/hub/requirements.txt build/hub/installed.txt && return 0
-  build/hub/bin/pip install -q -r tests/hub/requirements.txt
-  cp tests/hub/requirements.txt build/hub/installed.txt
+  if ! cmp -s tests/hub/requirements.txt build/hub/installed.txt; then
+    build/hub/bin/pip install -q -r tests/hub/requirements.txt
+    cp tests/hub/requirements.txt build/hub/installed.txt
+  fi
+  command -v npm >/dev/null && npm_packages tests/hub/npm/package.json build/hub-npm
+  return 0
 }
 
 page() {
   install_packages $page_packages
   command -v npm >/dev/null || install_packages nodejs npm
-  mkdir -p build/page
-  cmp -s tests/page/package.json build/page/package.json && [ -d build/page/node_modules ] && return 0
-  cp tests/page/package.json build/page/
-  (cd build/page && npm install --silent --no-audit --no-fund)
+  npm_packages tests/page/package.json build/page
 }
 
 case "${1:-}" in

@@ -6,9 +6,10 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Lower numbers stand lower. `api` is the C library's door (include/cloche), above infer and beside nothing.
-HEIGHT = {"base": 0, "tensor": 1, "model": 2, "infer": 3, "cloche": 4, "store": 0.5, "hub": 0.6, "serve": 5, "cli": 6}
+HEIGHT = {"base": 0, "tensor": 1, "model": 2, "infer": 3, "cloche": 4, "store": 0.5, "net": 0.5, "table": 0.5, "hub": 0.6, "serve": 5, "cli": 6}
 # Stands beside the rooms that run models: they do not see it, nor it them.
-BESIDE = {"store": {"tensor", "model", "infer", "cloche"}, "hub": {"tensor", "model", "infer", "cloche"}}
+BESIDE = {"store": {"tensor", "model", "infer", "cloche", "net", "table"}, "net": {"tensor", "model", "infer", "cloche", "store", "table"},
+          "hub": {"tensor", "model", "infer", "cloche"}, "table": {"tensor", "model", "infer", "cloche", "store", "net", "hub"}}
 
 
 def room_of(path):

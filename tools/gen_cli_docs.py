@@ -19,6 +19,9 @@ EXIT_CODES = (("0", "done, or true"), ("1", "it failed"), ("2", "usage"), ("3", 
 ENVIRONMENT = (("CLOCHE_DATA", "The data folder. Default: $XDG_DATA_HOME/cloche, else ~/.local/share/cloche."),
                ("CLOCHE_SERVER", "The server that ps and stop ask. Default: 127.0.0.1:11434."),
                ("CLOCHE_KEY", "The API key that they send."),
+               ("CLOCHE_OFFLINE", "1: pull and push refuse to speak to another hub (HF_HUB_OFFLINE too)."),
+               ("HF_ENDPOINT", "The hub of pull and push when none is named. Default: https://huggingface.co."),
+               ("HF_TOKEN", "The token that they send."),
                ("CLOCHE_CPU", "Forces an instruction set: scalar, avx2, avx512, avx512-novnni, neon, neon-nodot. "
                               "The results are the same bits."))
 

@@ -15,12 +15,12 @@ export function setKey(key) {
 }
 
 async function ask(path, options = {}) {
-  const headers = {...options.headers};
+  const headers = {"X-Requested-With": "cloche", ...options.headers};
   const key = getKey();
   if (key) headers.Authorization = `Bearer ${key}`;
   let reply;
   try {
-    reply = await fetch(path, {...options, headers, credentials: "omit", redirect: "error", cache: "no-store"});
+    reply = await fetch(path, {...options, headers, credentials: "same-origin", redirect: "error", cache: "no-store"});
   } catch (e) {
     if (e.name === "AbortError") throw e;
     throw new ApiError(0, "The server cannot be reached.");
@@ -35,6 +35,11 @@ async function ask(path, options = {}) {
 export async function listModels() {
   const {data} = await (await ask("/v1/models")).json();
   return data.filter((m) => m.capabilities.includes("completion")).map((m) => m.id);
+}
+
+// Whether the server holds repositories too, which others' pages show.
+export async function hasHub() {
+  try { return (await fetch("/api/models?limit=1", {headers: {"X-Requested-With": "cloche"}})).ok; } catch { return false; }
 }
 
 const json = {"Content-Type": "application/json"};

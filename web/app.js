@@ -234,7 +234,8 @@ async function loadModels() {
   try {
     const names = await api.listModels();
     select.replaceChildren(...names.map((n) => make("option", {value: n}, n)));
-    const wanted = [current.model, settings.lastModel()].find((n) => names.includes(n));
+    const linked = new URLSearchParams(location.search).get("model"); // from a page of the hub
+    const wanted = [linked, current.model, settings.lastModel()].find((n) => names.includes(n));
     if (wanted) select.value = wanted;
     notice(names.length ? "" : "This server has no model yet: cloche import brings one.");
   } catch (e) {
@@ -297,6 +298,7 @@ async function start() {
   showButtons();
   input.focus();
   await loadModels();
+  if (await api.hasHub()) for (const link of document.querySelectorAll(".of-hub")) link.hidden = false;
 }
 
 start();

@@ -12,7 +12,7 @@ _cloche() {
     local word=${COMP_WORDS[COMP_CWORD]} options=
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W 'run replay serve ps stop import list show rm inspect tokenize render embed logits quantize perplexity key user org token repo fsck gc audit bench doctor version help' -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W 'run replay serve ps stop import list show rm inspect tokenize render embed logits quantize perplexity key user org token repo pull push fsck gc audit bench doctor version help' -- "$word")
         return
     fi
     case ${COMP_WORDS[1]} in
@@ -21,7 +21,7 @@ _cloche() {
         serve) options='--listen --model --keep-alive --kv-memory --ctx --parallel --queue --tls-cert --tls-key --allow-origin --allow-host --drain --threads -t --sealed --no-keys --audit-text --metrics-compat --receipts-max --receipts-days --data --json --help' ;;
         ps) options='--server --key-file --json --help' ;;
         stop) options='--server --key-file --json --help' ;;
-        import) options='--name --sha256 --data --json --help' ;;
+        import) options='--name --sha256 --repo --type --message -m --private --force --data --json --help' ;;
         list) options='--data --json --help' ;;
         show) options='--verify --data --json --help' ;;
         rm) options='--data --json --help' ;;
@@ -37,6 +37,8 @@ _cloche() {
         org) options='--fullname --role --data --json --help' ;;
         token) options='--user --name --read --write --repo --expires --all -a --data --json --help' ;;
         repo) options='--type --private --owner --data --json --help' ;;
+        pull) options='--type --from --token --revision --include --exclude --history --jobs -j --force --public --data --json --help' ;;
+        push) options='--type --to --as --token --create --force --jobs -j --data --json --help' ;;
         fsck) options='--data --json --help' ;;
         gc) options='--dry-run -n --data --json --help' ;;
         audit) options='--expect --data --json --help' ;;

@@ -1,5 +1,8 @@
 #include "base/json.h"
 
+#include "base/buf.h"
+#include "base/utf8.h"
+
 bool clo_json_parse(json_t **out, clo_str text, size_t max_bytes, clo_err *err)
 {
     *out = NULL;
@@ -14,6 +17,20 @@ bool clo_json_parse(json_t **out, clo_str text, size_t max_bytes, clo_err *err)
     }
     *out = v;
     return true;
+}
+
+json_t *clo_json_text(clo_str s)
+{
+    clo_buf b = {0};
+    size_t n;
+    if (clo_utf8_valid(s)) return json_stringn(s.ptr ? s.ptr : "", s.len);
+    for (size_t i = 0; i < s.len; i += n) {
+        uint32_t cp = clo_utf8_decode(s, i, &n);
+        clo_buf_add_utf8(&b, cp == CLO_UTF8_BAD ? 0xfffd : cp);
+    }
+    json_t *out = b.failed ? NULL : json_stringn(clo_buf_str(&b).ptr, b.len);
+    clo_buf_free(&b);
+    return out;
 }
 
 clo_str clo_json_str(const json_t *obj, const char *key, clo_str fallback)

@@ -12,6 +12,9 @@
 /* Parses one JSON value that fills `text` up to white space. On success *out is owned by the caller (json_decref). */
 CLO_CHECK bool clo_json_parse(json_t **out, clo_str text, size_t max_bytes, clo_err *err);
 
+/* A string of any bytes: what is no UTF-8 becomes U+FFFD. NULL when memory is gone. */
+json_t *clo_json_text(clo_str s);
+
 /* Member of an object as text / integer / number / bool, or the fallback when it is absent, null or of another type. */
 clo_str clo_json_str(const json_t *obj, const char *key, clo_str fallback);
 int64_t clo_json_int(const json_t *obj, const char *key, int64_t fallback);

@@ -137,6 +137,8 @@ int clo_cmd_logits(int argc, char **argv);
 int clo_cmd_org(int argc, char **argv);
 int clo_cmd_perplexity(int argc, char **argv);
 int clo_cmd_ps(int argc, char **argv);
+int clo_cmd_pull(int argc, char **argv);
+int clo_cmd_push(int argc, char **argv);
 int clo_cmd_quantize(int argc, char **argv);
 int clo_cmd_render(int argc, char **argv);
 int clo_cmd_replay(int argc, char **argv);

@@ -22,64 +22,17 @@ static clo_str text_of(const clo_gguf_kv *kv)
     return (clo_str){(const char *)kv->raw.ptr + 8, kv->raw.len - 8};
 }
 
-static const char *type_name(clo_gguf_type t)
-{
-    static const char *const names[] = {"u8",   "i8",  "u16",   "i16", "u32", "i32", "f32",
-                                        "bool", "str", "array", "u64", "i64", "f64"};
-    return names[t];
-}
-
-/* Valid UTF-8 of at most max bytes, else a JSON null: Jansson checks. */
-static json_t *json_text(clo_str s, size_t max)
-{
-    json_t *v = json_stringn(s.ptr, clo_min(s.len, max));
-    return v ? v : json_null();
-}
-
-static json_t *json_number(const clo_gguf_kv *kv, clo_gguf_type t, uint64_t i)
-{
-    /* A scalar reads like an array of one. */
-    const clo_gguf_kv one = {.type = CLO_GGUF_ARRAY, .elem = t, .n = kv->n, .raw = kv->raw};
-    if (t == CLO_GGUF_BOOL) return json_boolean(clo_gguf_array_int(&one, i) != 0);
-    if (t == CLO_GGUF_F32 || t == CLO_GGUF_F64) {
-        json_t *v = json_real(clo_gguf_array_num(&one, i));
-        return v ? v : json_null(); /* infinity and NaN have no JSON */
-    }
-    return json_integer(clo_gguf_array_int(&one, i));
-}
-
-/* The first elements of an array of strings. */
-static void json_strings(json_t *list, const clo_gguf_kv *kv, uint64_t n)
-{
-    clo_gguf_kv head = *kv;
-    clo_str some[SHOWN_ELEMENTS];
-    head.n = n;
-    clo_gguf_array_strs(&head, some);
-    for (uint64_t i = 0; i < n; i++)
-        json_array_append_new(list, json_text(some[i], JSON_TEXT_BYTES));
-}
-
 /* {"key", "type", "value"} or {"key", "type", "elements", "n", "first"}. */
 static json_t *json_kv(const clo_gguf_kv *kv)
 {
-    json_t *o = json_object();
-    json_object_set_new(o, "key", json_text(kv->key, JSON_TEXT_BYTES));
-    json_object_set_new(o, "type", json_string(type_name(kv->type)));
-    if (kv->type == CLO_GGUF_STR) {
-        json_object_set_new(o, "value", json_text(text_of(kv), JSON_TEXT_BYTES));
-    } else if (kv->type != CLO_GGUF_ARRAY) {
-        json_object_set_new(o, "value", json_number(kv, kv->type, 0));
+    json_t *o = json_object(), *v = clo_gguf_json(kv, JSON_TEXT_BYTES);
+    json_object_set_new(o, "key", clo_json_text(kv->key));
+    json_object_set_new(o, "type", json_string(clo_gguf_type_name(kv->type)));
+    if (kv->type != CLO_GGUF_ARRAY) {
+        json_object_set_new(o, "value", v);
     } else {
-        uint64_t n = kv->n < SHOWN_ELEMENTS ? kv->n : SHOWN_ELEMENTS;
-        json_t *first = json_array();
-        json_object_set_new(o, "elements", json_string(type_name(kv->elem)));
-        json_object_set_new(o, "n", json_integer((json_int_t)kv->n));
-        if (kv->elem == CLO_GGUF_STR)
-            json_strings(first, kv, n);
-        else
-            for (uint64_t i = 0; i < n; i++)
-                json_array_append_new(first, json_number(kv, kv->elem, i));
-        json_object_set_new(o, "first", first);
+        json_object_update(o, v);
+        json_decref(v);
     }
     return o;
 }
@@ -89,7 +42,7 @@ static json_t *json_tensor(const clo_tensor *t)
     json_t *o = json_object(), *shape = json_array();
     for (uint32_t d = 0; d < t->n_dims; d++)
         json_array_append_new(shape, json_integer((json_int_t)t->dims[d]));
-    json_object_set_new(o, "name", json_text(t->name, JSON_TEXT_BYTES));
+    json_object_set_new(o, "name", clo_json_text(t->name));
     json_object_set_new(o, "type", json_string(clo_dtype_info_of(t->dtype)->name));
     json_object_set_new(o, "shape", shape);
     json_object_set_new(o, "bytes", json_integer((json_int_t)t->bytes));
@@ -156,7 +109,7 @@ static void print_kv(const clo_gguf_kv *kv)
         clo_str some[SHOWN_ELEMENTS];
         head.n = kv->n < SHOWN_ELEMENTS ? kv->n : SHOWN_ELEMENTS;
         if (kv->elem == CLO_GGUF_STR) clo_gguf_array_strs(&head, some);
-        printf("%s[%llu]", type_name(kv->elem), (unsigned long long)kv->n);
+        printf("%s[%llu]", clo_gguf_type_name(kv->elem), (unsigned long long)kv->n);
         for (uint64_t i = 0; i < head.n; i++) {
             putchar(' ');
             if (kv->elem == CLO_GGUF_STR)

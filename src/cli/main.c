@@ -34,6 +34,8 @@ static const struct {
     {"token", clo_cmd_token, "tokens of the hub's users"},
 #ifndef CLO_NO_SERVE
     {"repo", clo_cmd_repo, "repositories of the hub"},
+    {"pull", clo_cmd_pull, "bring a repository from another hub"},
+    {"push", clo_cmd_push, "send a repository to another hub"},
     {"fsck", clo_cmd_fsck, "reads everything back that the hub holds"},
     {"gc", clo_cmd_gc, "removes what nothing in the hub needs any more"},
 #endif

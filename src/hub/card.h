@@ -61,6 +61,8 @@ CLO_CHECK bool clo_card_tags(json_t **out, const clo_tag_source *s, clo_err *err
 /* What the card says, else what the files say; "" when nothing does. Views into the source or static. */
 clo_str clo_card_library(const clo_tag_source *s);
 clo_str clo_card_task(const clo_tag_source *s);
+/* The classes of transformers that open a model of this architecture; *processor: NULL when that cannot be told. */
+void clo_card_classes(const char **model, const char **processor, clo_str architecture);
 
 typedef enum { CLO_VOCAB_LICENSES, CLO_VOCAB_TASKS, CLO_VOCAB_LANGUAGES, CLO_VOCAB_SIZES, CLO_VOCAB_SDKS } clo_vocab;
 /* The words of a vocabulary, sorted by nothing in particular; NULL past the last. */

@@ -91,17 +91,39 @@ clo_str clo_card_library(const clo_tag_source *s)
     return transformers ? CLO_STR("transformers") : CLO_STR("");
 }
 
-/* What the classes of transformers are for, by the end of their names. */
+/* What the classes of transformers are for, by the end of their names, and what opens them. */
 static const struct {
-    const char *end, *task;
+    const char *end, *task, *model, *processor;
 } heads[] = {
-    {"ForCausalLM", "text-generation"}, {"LMHeadModel", "text-generation"}, {"ForMaskedLM", "fill-mask"},
-    {"ForSequenceClassification", "text-classification"}, {"ForTokenClassification", "token-classification"},
-    {"ForQuestionAnswering", "question-answering"}, {"ForMultipleChoice", "multiple-choice"},
-    {"ForImageClassification", "image-classification"}, {"ForObjectDetection", "object-detection"},
-    {"ForImageTextToText", "image-text-to-text"}, {"ForSpeechSeq2Seq", "automatic-speech-recognition"},
-    {"ForCTC", "automatic-speech-recognition"}, {"ForAudioClassification", "audio-classification"},
+    {"ForCausalLM", "text-generation", "AutoModelForCausalLM", "AutoTokenizer"},
+    {"LMHeadModel", "text-generation", "AutoModelForCausalLM", "AutoTokenizer"},
+    {"ForMaskedLM", "fill-mask", "AutoModelForMaskedLM", "AutoTokenizer"},
+    {"ForSequenceClassification", "text-classification", "AutoModelForSequenceClassification", "AutoTokenizer"},
+    {"ForTokenClassification", "token-classification", "AutoModelForTokenClassification", "AutoTokenizer"},
+    {"ForQuestionAnswering", "question-answering", "AutoModelForQuestionAnswering", "AutoTokenizer"},
+    {"ForMultipleChoice", "multiple-choice", "AutoModelForMultipleChoice", "AutoTokenizer"},
+    {"ForImageClassification", "image-classification", "AutoModelForImageClassification", "AutoImageProcessor"},
+    {"ForObjectDetection", "object-detection", "AutoModelForObjectDetection", "AutoImageProcessor"},
+    {"ForImageTextToText", "image-text-to-text", "AutoModelForImageTextToText", "AutoProcessor"},
+    {"ForSpeechSeq2Seq", "automatic-speech-recognition", "AutoModelForSpeechSeq2Seq", "AutoProcessor"},
+    {"ForCTC", "automatic-speech-recognition", "AutoModelForCTC", "AutoProcessor"},
+    {"ForAudioClassification", "audio-classification", "AutoModelForAudioClassification", "AutoFeatureExtractor"},
 };
+#define N_HEADS (sizeof heads / sizeof heads[0])
+
+static size_t head_of(clo_str architecture)
+{
+    size_t i = 0;
+    while (i < N_HEADS && !clo_str_ends_with(architecture, clo_str_from(heads[i].end))) i++;
+    return i;
+}
+
+void clo_card_classes(const char **model, const char **processor, clo_str architecture)
+{
+    size_t i = head_of(architecture);
+    *model = i < N_HEADS ? heads[i].model : "AutoModel";
+    *processor = i < N_HEADS ? heads[i].processor : NULL;
+}
 
 clo_str clo_card_task(const clo_tag_source *s)
 {
@@ -109,9 +131,8 @@ clo_str clo_card_task(const clo_tag_source *s)
     if (given.len > 0 || !is_model(s)) return given;
     if (clo_str_eq(clo_card_library(s), CLO_STR("sentence-transformers"))) return CLO_STR("sentence-similarity");
     if (!text_at(&name, json_object_get(s->config, "architectures"), 0)) return CLO_STR("");
-    for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++)
-        if (clo_str_ends_with(name, clo_str_from(heads[i].end))) return clo_str_from(heads[i].task);
-    return CLO_STR("");
+    size_t i = head_of(name);
+    return i < N_HEADS ? clo_str_from(heads[i].task) : CLO_STR("");
 }
 
 /* --- base models --------------------------------------------------------------------------------------------------*/

@@ -94,6 +94,15 @@ static bool decode64(clo_buf *out, clo_str s, clo_err *err)
     return true;
 }
 
+bool clo_commit_content(clo_buf *out, clo_str content, clo_str encoding, clo_err *err)
+{
+    if (clo_str_eq(encoding, CLO_STR("base64"))) return decode64(out, content, err);
+    if (encoding.len && !clo_str_eq(encoding, CLO_STR("utf-8")) && !clo_str_eq(encoding, CLO_STR("utf8")))
+        return clo_fail(err, CLO_ERR_FORMAT, "'encoding' is base64 or utf-8");
+    clo_buf_add(out, content);
+    return clo_buf_ok(out, err);
+}
+
 /* --- lines --------------------------------------------------------------------------------------------------------*/
 
 /* A text member; absent gives "" unless it is needed. */
@@ -146,14 +155,8 @@ static bool take_file(clo_commit_lines *p, const json_t *v, clo_err *err)
         !text_of(&content, v, "content", true, CLO_COMMIT_LINE_MAX, err) ||
         !text_of(&encoding, v, "encoding", false, 16, err))
         return false;
-    op.content = clo_bytes_of(content);
-    bool ok = true;
-    if (clo_str_eq(encoding, CLO_STR("base64"))) {
-        ok = decode64(&bytes, content, err);
-        op.content = clo_bytes_of(clo_buf_str(&bytes));
-    } else if (encoding.len && !clo_str_eq(encoding, CLO_STR("utf-8")) && !clo_str_eq(encoding, CLO_STR("utf8"))) {
-        ok = clo_fail(err, CLO_ERR_FORMAT, "'encoding' is base64 or utf-8");
-    }
+    bool ok = clo_commit_content(&bytes, content, encoding, err);
+    op.content = clo_bytes_of(clo_buf_str(&bytes));
     ok = ok && give(p, &op, err);
     clo_buf_free(&bytes);
     return ok;

@@ -19,6 +19,7 @@
 #ifndef CLO_HUB_COMMIT_LINES_H
 #define CLO_HUB_COMMIT_LINES_H
 
+#include "base/buf.h"
 #include "hub/commit.h"
 
 #define CLO_COMMIT_LINE_MAX ((size_t)16 << 20) /* bytes: a file of CLO_COMMIT_FILE_MAX in base64, and some */
@@ -40,5 +41,8 @@ CLO_CHECK bool clo_commit_lines_add(clo_commit_lines *p, clo_bytes piece, clo_er
 CLO_CHECK bool clo_commit_lines_end(clo_commit_lines *p, clo_err *err);
 clo_commit_header clo_commit_lines_header(const clo_commit_lines *p);
 void clo_commit_lines_close(clo_commit_lines *p);
+
+/* The bytes of a file's `content`, appended; encoding "base64", "utf-8" or nothing. CLO_ERR_FORMAT. */
+CLO_CHECK bool clo_commit_content(clo_buf *out, clo_str content, clo_str encoding, clo_err *err);
 
 #endif

@@ -1,8 +1,8 @@
 /* Discussions as the hub's clients read them. See discussion.h. */
 #include <stdio.h>
 
-#include "base/utf8.h"
 #include "hub/card.h"
+#include "hub/diff.h"
 #include "hub/discussion_impl.h"
 #include "hub/merge.h"
 #include "hub/revision.h"
@@ -13,21 +13,6 @@
 static bool no_memory(clo_err *err)
 {
     return clo_fail(err, CLO_ERR_MEMORY, "discussion");
-}
-
-/* Any bytes: what is no UTF-8 becomes U+FFFD. */
-static json_t *text_json(clo_str s)
-{
-    clo_buf b = {0};
-    size_t n;
-    if (clo_utf8_valid(s)) return json_stringn(s.ptr ? s.ptr : "", s.len);
-    for (size_t i = 0; i < s.len; i += n) {
-        uint32_t cp = clo_utf8_decode(s, i, &n);
-        clo_buf_add_utf8(&b, cp == CLO_UTF8_BAD ? 0xfffd : cp);
-    }
-    json_t *out = b.failed ? NULL : json_stringn(clo_buf_str(&b).ptr, b.len);
-    clo_buf_free(&b);
-    return out;
 }
 
 /* Of an account that is gone there is none: clients show it as deleted. */
@@ -41,7 +26,7 @@ static json_t *html_json(clo_str markdown)
 {
     clo_buf html = {0};
     if (!clo_card_html(&html, markdown, NULL, NULL)) html.len = 0;
-    json_t *out = text_json(clo_buf_str(&html));
+    json_t *out = clo_json_text(clo_buf_str(&html));
     clo_buf_free(&html);
     return out;
 }
@@ -49,7 +34,7 @@ static json_t *html_json(clo_str markdown)
 static json_t *version_json(clo_str markdown, int64_t time_s, const char *author)
 {
     char time[CLO_STAMP_LEN + 1];
-    json_t *o = json_pack("{s:o, s:o, s:s}", "raw", text_json(markdown), "html", html_json(markdown), "updatedAt",
+    json_t *o = json_pack("{s:o, s:o, s:s}", "raw", clo_json_text(markdown), "html", html_json(markdown), "updatedAt",
                           clo_stamp(time, time_s));
     if (o) set_author(o, author);
     return o;
@@ -100,17 +85,17 @@ static json_t *data_json(clo_db *db, clo_stmt *q, clo_err *err)
 {
     clo_str kind = clo_stmt_get_str(q, 1), text = clo_stmt_get_str(q, 4), other = clo_stmt_get_str(q, 5);
     if (clo_str_eq(kind, CLO_STR("comment"))) return comment_json(db, q, err);
-    if (clo_str_eq(kind, CLO_STR("status-change"))) return json_pack("{s:o}", "status", text_json(text));
+    if (clo_str_eq(kind, CLO_STR("status-change"))) return json_pack("{s:o}", "status", clo_json_text(text));
     if (clo_str_eq(kind, CLO_STR("commit")))
-        return json_pack("{s:o, s:o}", "subject", text_json(text), "oid", text_json(other));
-    return json_pack("{s:o, s:o}", "from", text_json(other), "to", text_json(text));
+        return json_pack("{s:o, s:o}", "subject", clo_json_text(text), "oid", clo_json_text(other));
+    return json_pack("{s:o, s:o}", "from", clo_json_text(other), "to", clo_json_text(text));
 }
 
 static json_t *event_json(clo_db *db, clo_stmt *q, clo_err *err)
 {
     char time[CLO_STAMP_LEN + 1];
-    json_t *o = json_pack("{s:o, s:o, s:s, s:o}", "id", text_json(clo_stmt_get_str(q, 0)), "type",
-                          text_json(clo_stmt_get_str(q, 1)), "createdAt", clo_stamp(time, clo_stmt_get_int(q, 3)),
+    json_t *o = json_pack("{s:o, s:o, s:s, s:o}", "id", clo_json_text(clo_stmt_get_str(q, 0)), "type",
+                          clo_json_text(clo_stmt_get_str(q, 1)), "createdAt", clo_stamp(time, clo_stmt_get_int(q, 3)),
                           "data", data_json(db, q, err));
     if (o)
         set_author(o, clo_stmt_get_str(q, 2).ptr);
@@ -166,14 +151,15 @@ bool clo_discussion_json(json_t **out, const clo_discussion *d, const char *repo
 static bool add_conflict(void *ctx, clo_str path, clo_err *err)
 {
     if (json_array_size((json_t *)ctx) >= CLO_PULL_CONFLICTS_MAX) return true;
-    return json_array_append_new((json_t *)ctx, text_json(path)) == 0 || no_memory(err);
+    return json_array_append_new((json_t *)ctx, clo_json_text(path)) == 0 || no_memory(err);
 }
 
 static bool add_diff(json_t *out, clo_git *g, const clo_oid *base, const clo_oid *head, clo_err *err)
 {
     clo_buf text = {.max = DIFF_BYTES_MAX};
-    bool ok = clo_diff_text(&text, g, base, head, err) &&
-              (json_object_set_new(out, "diff", text_json(clo_buf_str(&text))) == 0 || no_memory(err));
+    clo_oid common;
+    bool ok = clo_diff_common(&common, g, base, head, err) && clo_diff_text(&text, g, &common, head, err) &&
+              (json_object_set_new(out, "diff", clo_json_text(clo_buf_str(&text))) == 0 || no_memory(err));
     clo_buf_free(&text);
     return ok;
 }

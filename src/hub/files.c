@@ -83,7 +83,24 @@ bool clo_files_link(const clo_files *f, int64_t repo, const clo_sha256 *sha256, 
     if (!clo_files_find(&info, &found, f, sha256, err)) return false;
     clo_sha256_hex(hex, sha256);
     if (!found) return clo_fail(err, CLO_ERR_NOT_FOUND, "no file with sha256 %s is here", hex);
-    return ask(&row, f, "INSERT OR IGNORE INTO repo_files (repo, sha256) VALUES (?1, ?2)", repo, sha256, err);
+    return ask(&row, f, "INSERT OR IGNORE INTO repo_files (repo, sha256) VALUES (?1, ?2)", repo, sha256, err) &&
+           ask(&row, f, "DELETE FROM absent_files WHERE repo = ?1 AND sha256 = ?2", repo, sha256, err);
+}
+
+bool clo_files_set_absent(const clo_files *f, int64_t repo, const clo_sha256 *sha256, uint64_t size, clo_err *err)
+{
+    clo_stmt q = {0};
+    bool row;
+    bool ok = clo_stmt_open(&q, f->db, "INSERT OR IGNORE INTO absent_files (repo, sha256, size) VALUES (?1, ?2, ?3)", err) &&
+              clo_stmt_int(&q, 1, repo, err) && clo_bind_hash(&q, 2, sha256->b, err) && clo_stmt_int(&q, 3, (int64_t)size, err) &&
+              clo_stmt_step(&q, &row, err);
+    clo_stmt_close(&q);
+    return ok;
+}
+
+bool clo_files_is_absent(bool *out, const clo_files *f, int64_t repo, const clo_sha256 *sha256, clo_err *err)
+{
+    return ask(out, f, "SELECT 1 FROM absent_files WHERE repo = ?1 AND sha256 = ?2", repo, sha256, err);
 }
 
 bool clo_files_unlink(const clo_files *f, int64_t repo, const clo_sha256 *sha256, clo_err *err)

@@ -54,6 +54,9 @@ CLO_CHECK bool clo_files_may_link(bool *out, const clo_files *f, int64_t repo, c
 CLO_CHECK bool clo_files_link(const clo_files *f, int64_t repo, const clo_sha256 *sha256, clo_err *err);
 CLO_CHECK bool clo_files_unlink(const clo_files *f, int64_t repo, const clo_sha256 *sha256, clo_err *err);
 CLO_CHECK bool clo_files_unlink_all(const clo_files *f, int64_t repo, clo_err *err);
+/* A file that the repository's history names and that was not brought along: known to be missing until it is linked. */
+CLO_CHECK bool clo_files_set_absent(const clo_files *f, int64_t repo, const clo_sha256 *sha256, uint64_t size, clo_err *err);
+CLO_CHECK bool clo_files_is_absent(bool *out, const clo_files *f, int64_t repo, const clo_sha256 *sha256, clo_err *err);
 /* How many files the repository may name, and the sum of their sizes; what others hold too is counted in full. */
 CLO_CHECK bool clo_files_usage(int64_t *n_files, int64_t *bytes, const clo_files *f, int64_t repo, clo_err *err);
 
@@ -62,11 +65,19 @@ CLO_CHECK bool clo_files_usage(int64_t *n_files, int64_t *bytes, const clo_files
 typedef struct clo_file_put clo_file_put;
 CLO_CHECK bool clo_file_put_open(clo_file_put **out, const clo_files *f, const clo_sha256 *sha256, uint64_t size,
                                  clo_err *err);
+/* The same for bytes from a server that can be asked for the rest: they go to a file with a name, which stays when the process
+ * ends; *have tells how many of them are there, read and counted. CLO_ERR_DENIED while another process brings the file. */
+CLO_CHECK bool clo_file_put_resume(clo_file_put **out, uint64_t *have, const clo_files *f, const clo_sha256 *sha256, uint64_t size,
+                                   clo_err *err);
+/* Begins again: nothing came. */
+CLO_CHECK bool clo_file_put_restart(clo_file_put *p, clo_err *err);
 /* CLO_ERR_MISMATCH as soon as there are more bytes than promised. */
 CLO_CHECK bool clo_file_put_add(clo_file_put *p, clo_bytes bytes, clo_err *err);
 /* CLO_ERR_MISMATCH when size or digest are not what was promised; else the repository may name the file. A file that is
  * here already is written again: so a damaged one is healed. */
 CLO_CHECK bool clo_file_put_commit(clo_file_put *p, int64_t repo, int64_t now_s, clo_err *err);
+/* The same, and no repository may name it yet: clo_files_link within a day. */
+CLO_CHECK bool clo_file_put_commit_for_later(clo_file_put *p, int64_t now_s, clo_err *err);
 void clo_file_put_close(clo_file_put *p);
 
 /* Told now and then how many bytes of how many were read back; false ends the work (CLO_ERR_CANCELLED). */

@@ -2,8 +2,10 @@
  * transaction that makes its row. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,14 +16,18 @@
 
 #define COPY_STEP ((size_t)1 << 20)
 
-/* The folder of path is made, and a writer for it. */
-static bool open_writer(clo_writer *w, const char *path, clo_err *err)
+static bool make_folder_of(const char *path, clo_err *err)
 {
     char folder[4096];
     size_t n = (size_t)(strrchr(path, '/') - path);
     memcpy(folder, path, n);
     folder[n] = 0;
-    return clo_mkdir_p(folder, err) && clo_writer_open(w, path, err);
+    return clo_mkdir_p(folder, err);
+}
+
+static bool open_writer(clo_writer *w, const char *path, clo_err *err)
+{
+    return make_folder_of(path, err) && clo_writer_open(w, path, err);
 }
 
 /* Ahead of the transaction, in which others would wait for it. */
@@ -40,11 +46,14 @@ struct clo_file_put {
     clo_sha256_ctx sum;
     bool file_open, sum_open;
     bool again; /* its name was there when the put began */
+    bool kept;  /* under a name that stays when it is not committed */
 };
 
-bool clo_file_put_open(clo_file_put **out, const clo_files *f, const clo_sha256 *sha256, uint64_t size, clo_err *err)
+/* A put without a file yet, and the path that it is to have. */
+static bool open_put(clo_file_put **out, char path[4096], const clo_files *f, const clo_sha256 *sha256, uint64_t size,
+                     clo_err *err)
 {
-    char path[4096], hex[65];
+    char hex[65];
     *out = NULL;
     if (size > CLO_FILE_BYTES_MAX)
         return clo_fail(err, CLO_ERR_LIMIT, "file of %llu bytes, limit %llu", (unsigned long long)size,
@@ -53,19 +62,88 @@ bool clo_file_put_open(clo_file_put **out, const clo_files *f, const clo_sha256 
     if (!p) return clo_fail(err, CLO_ERR_MEMORY, "upload");
     *p = (clo_file_put){.files = *f, .promised = *sha256, .size = size};
     clo_sha256_hex(hex, sha256);
-    if (!clo_files_path(path, f, "lfs", hex, err) || !open_writer(&p->file, path, err)) {
+    if (!clo_files_path(path, f, "lfs", hex, err)) {
         free(p);
         return false;
     }
     p->again = clo_path_exists(path);
-    p->file_open = p->sum_open = true;
+    p->sum_open = true;
     clo_sha256_begin(&p->sum);
     *out = p;
     return true;
 }
 
+static bool or_close(clo_file_put **out, bool ok)
+{
+    if (ok) return true;
+    clo_file_put_close(*out);
+    *out = NULL;
+    return false;
+}
+
+bool clo_file_put_open(clo_file_put **out, const clo_files *f, const clo_sha256 *sha256, uint64_t size, clo_err *err)
+{
+    char path[4096];
+    if (!open_put(out, path, f, sha256, size, err)) return false;
+    (*out)->file_open = open_writer(&(*out)->file, path, err);
+    return or_close(out, (*out)->file_open);
+}
+
+/* The name under which the part of a file waits for its rest; the sweep knows its ending. */
+static bool open_part(clo_writer *w, const char *path, clo_err *err)
+{
+    *w = (clo_writer){.fd = -1};
+    if (!make_folder_of(path, err)) return false;
+    snprintf(w->path, sizeof w->path, "%s", path);
+    snprintf(w->tmp, sizeof w->tmp, "%s.tmp-part", path);
+    w->fd = open(w->tmp, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+    if (w->fd < 0) return clo_fail_sys(err, errno, "create '%s'", w->tmp);
+    struct stat mine, named; /* who held the lock may have given the file its own name meanwhile */
+    if (flock(w->fd, LOCK_EX | LOCK_NB) == 0 && fstat(w->fd, &mine) == 0 && stat(w->tmp, &named) == 0 && mine.st_ino == named.st_ino)
+        return true;
+    close(w->fd);
+    return clo_fail(err, CLO_ERR_DENIED, "another process is bringing this file");
+}
+
+/* What is there already is hashed, up to what was promised. */
+static bool read_part(clo_file_put *p, clo_err *err)
+{
+    uint8_t *buf = (uint8_t *)malloc(COPY_STEP);
+    ssize_t n = 1;
+    if (!buf) return clo_fail(err, CLO_ERR_MEMORY, "buffer");
+    while (n > 0 && p->file.n_written < p->size) {
+        uint64_t left = p->size - p->file.n_written;
+        n = read(p->file.fd, buf, left < COPY_STEP ? (size_t)left : COPY_STEP);
+        if (n < 0) break;
+        clo_sha256_add(&p->sum, buf, (size_t)n);
+        p->file.n_written += (uint64_t)n;
+    }
+    free(buf);
+    return (n >= 0 && ftruncate(p->file.fd, (off_t)p->file.n_written) == 0) || clo_fail_sys(err, errno, "read '%s'", p->file.tmp);
+}
+
+bool clo_file_put_resume(clo_file_put **out, uint64_t *have, const clo_files *f, const clo_sha256 *sha256, uint64_t size,
+                         clo_err *err)
+{
+    char path[4096];
+    if (!open_put(out, path, f, sha256, size, err)) return false;
+    (*out)->kept = (*out)->file_open = open_part(&(*out)->file, path, err);
+    if (!or_close(out, (*out)->kept && read_part(*out, err))) return false;
+    *have = (*out)->file.n_written;
+    return true;
+}
+
+bool clo_file_put_restart(clo_file_put *p, clo_err *err)
+{
+    (void)clo_sha256_end(&p->sum);
+    clo_sha256_begin(&p->sum);
+    p->file.n_written = 0;
+    return (ftruncate(p->file.fd, 0) == 0 && lseek(p->file.fd, 0, SEEK_SET) == 0) || clo_fail_sys(err, errno, "'%s'", p->file.tmp);
+}
+
 bool clo_file_put_add(clo_file_put *p, clo_bytes bytes, clo_err *err)
 {
+    if (bytes.len > p->size - p->file.n_written) p->kept = false; /* no rest would make it right */
     if (bytes.len > p->size - p->file.n_written)
         return clo_fail(err, CLO_ERR_MISMATCH, "more bytes than the %llu promised", (unsigned long long)p->size);
     clo_sha256_add(&p->sum, bytes.ptr, bytes.len);
@@ -81,6 +159,7 @@ static bool check_promise(clo_file_put *p, clo_err *err)
     clo_sha256 found = clo_sha256_end(&p->sum);
     p->sum_open = false;
     clo_sha256_hex(hex, &found);
+    if (!clo_sha256_eq(&found, &p->promised)) p->kept = false;
     return clo_sha256_eq(&found, &p->promised) || clo_fail(err, CLO_ERR_MISMATCH, "the bytes have sha256 %s", hex);
 }
 
@@ -158,11 +237,17 @@ bool clo_file_put_commit(clo_file_put *p, int64_t repo, int64_t now_s, clo_err *
     return commit(p, &repo, now_s, err);
 }
 
+bool clo_file_put_commit_for_later(clo_file_put *p, int64_t now_s, clo_err *err)
+{
+    return commit(p, NULL, now_s, err);
+}
+
 void clo_file_put_close(clo_file_put *p)
 {
     if (!p) return;
     if (p->sum_open) (void)clo_sha256_end(&p->sum);
-    if (p->file_open) clo_writer_abandon(&p->file);
+    if (p->file_open && p->kept) close(p->file.fd);
+    else if (p->file_open) clo_writer_abandon(&p->file);
     free(p);
 }
 

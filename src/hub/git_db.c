@@ -92,6 +92,11 @@ void clo_git_close(clo_git *g)
     free(g);
 }
 
+void clo_git_become(clo_git *g, int64_t repo)
+{
+    g->repo = repo;
+}
+
 clo_db *clo_git_store(clo_git *g)
 {
     return g->db;

@@ -46,6 +46,8 @@ typedef enum { /* git's own numbers in a pack */
 
 /* `repo` is the row of a repository (clo_repo.id); `db` outlives the handle. */
 CLO_CHECK bool clo_git_open(clo_git **out, clo_db *db, int64_t repo, clo_err *err);
+/* For a repository that is still to be made, which has nothing: opened with row 0, the handle becomes that of `repo`. */
+void clo_git_become(clo_git *g, int64_t repo);
 void clo_git_close(clo_git *g);
 clo_db *clo_git_store(clo_git *g);
 int64_t clo_git_repo(const clo_git *g);

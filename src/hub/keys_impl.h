@@ -69,6 +69,7 @@ struct clo_keys {
     clo_db *db;
     clo_key_row *keys;    /* [n_keys], by id; owned */
     size_t n_keys;
+    size_t n_given;       /* of them, those that are no session's (session.h) */
     clo_key_tally *tallies; /* owned */
     int64_t db_version, book;
     bool ask_nobody;

@@ -77,7 +77,7 @@ static clo_key_tally *tally_of(clo_keys *k, const char *name, int64_t day, clo_e
 bool clo_keys_needed(clo_keys *k)
 {
     pthread_mutex_lock(&k->lock);
-    bool needed = !k->ask_nobody && (!clo_keys_refresh(k, NULL) || k->n_keys > 0);
+    bool needed = !k->ask_nobody && (!clo_keys_refresh(k, NULL) || k->n_given > 0);
     pthread_mutex_unlock(&k->lock);
     return needed;
 }
@@ -119,7 +119,7 @@ static bool who_locked(clo_caller *out, clo_keys *k, const char *text, int64_t n
     clo_err err = {0};
     if (k->ask_nobody) return true;
     if (!clo_keys_refresh(k, &err)) return refuse(no, 500, "server_error", NULL, -1, "the keys cannot be read");
-    if (k->n_keys == 0) return true;
+    if (k->n_given == 0) return true;
     if (!text || !*text)
         return refuse_401(no, "No API key was given: send the header 'Authorization: Bearer KEY'.");
     clo_key_row *found = clo_keys_of_text(k, clo_str_from(text));

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "hub/keys_impl.h"
+#include "hub/session.h"
 
 #define KEYS_MAX 100000        /* of one store */
 
@@ -101,6 +102,8 @@ static bool read_keys(clo_keys *k, clo_err *err)
     free_keys(k->keys, k->n_keys);
     k->keys = keys;
     k->n_keys = n;
+    k->n_given = 0;
+    for (size_t i = 0; i < n; i++) k->n_given += !clo_session_has_name(clo_str_from(keys[i].title));
     return true;
 }
 

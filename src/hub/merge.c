@@ -3,8 +3,7 @@
 
 #include "hub/git_impl.h"
 #include "hub/refs.h"
-
-#define CUT_LINE "... the rest is left out: it is too long\n"
+#include "hub/revision.h"
 
 static bool open_commit(git_commit **out, clo_git *g, const clo_oid *oid, clo_err *err)
 {
@@ -30,15 +29,6 @@ static bool merge_trees(git_index **out, clo_git *g, const clo_oid *into, const 
     git_commit_free(b);
     *out = index;
     return ok;
-}
-
-/* Whether `head` has all of `from`. */
-static bool has_all(bool *yes, clo_git *g, const clo_oid *head, const clo_oid *from, clo_err *err)
-{
-    git_oid a = clo_git_oid(head), b = clo_git_oid(from);
-    int rc = git_oid_equal(&a, &b) ? 1 : git_graph_descendant_of(g->git, &a, &b);
-    *yes = rc == 1;
-    return rc >= 0 || clo_git_fail(err, rc, "history");
 }
 
 bool clo_merge_check(bool *conflicts, clo_git *g, const clo_oid *into, const clo_oid *from, clo_err *err)
@@ -101,7 +91,7 @@ bool clo_merge_into(clo_oid *out, clo_git *g, clo_str ref, const clo_oid *from, 
     if (!clo_ref_get(&head, &found, g, ref, err)) return false;
     if (!found) return clo_fail(err, CLO_ERR_NOT_FOUND, "Invalid rev id: " CLO_STR_FMT, CLO_STR_ARG(ref));
     *out = head;
-    if (!has_all(&yes, g, &head, from, err) || yes) return yes;
+    if (!clo_revision_has(&yes, g, &head, from, err) || yes) return yes;
     if (!merge_trees(&index, g, &head, from, err)) return false;
     if (git_index_has_conflicts(index)) {
         fail_conflicts(index, ref, err);
@@ -115,59 +105,4 @@ bool clo_merge_into(clo_oid *out, clo_git *g, clo_str ref, const clo_oid *from, 
     struct clo_commit_parts p = {
         .tree = clo_oid_of(&tree), .parents = parents, .n_parents = 2, .by = by, .now_s = now_s, .message = message};
     return clo_git_put_commit(out, g, &p, err) && clo_git_flush(g, err) && clo_ref_set(g, ref, out, &head, err);
-}
-
-/* --- differences --------------------------------------------------------------------------------------------------*/
-
-typedef struct {
-    clo_buf *out;
-    size_t max; /* bytes of text */
-    bool cut;
-} printing;
-
-static int print_line(const git_diff_delta *d, const git_diff_hunk *h, const git_diff_line *l, void *ctx)
-{
-    printing *p = ctx;
-    bool marked = l->origin == GIT_DIFF_LINE_CONTEXT || l->origin == GIT_DIFF_LINE_ADDITION || l->origin == GIT_DIFF_LINE_DELETION;
-    (void)d, (void)h;
-    if (p->out->len + l->content_len + 1 > p->max) {
-        p->cut = true;
-        return GIT_EUSER;
-    }
-    if (marked) clo_buf_add_char(p->out, l->origin);
-    clo_buf_add(p->out, (clo_str){l->content, l->content_len});
-    return 0;
-}
-
-static bool tree_of(git_tree **out, clo_git *g, const git_oid *commit, clo_err *err)
-{
-    git_commit *c = NULL;
-    int rc = git_commit_lookup(&c, g->git, commit);
-    if (rc == 0) rc = git_commit_tree(out, c);
-    git_commit_free(c);
-    return rc == 0 || clo_git_fail(err, rc, "commit");
-}
-
-bool clo_diff_text(clo_buf *out, clo_git *g, const clo_oid *base, const clo_oid *head, clo_err *err)
-{
-    git_oid a = clo_git_oid(base), b = clo_git_oid(head), common;
-    git_tree *old = NULL, *now = NULL;
-    git_diff *diff = NULL;
-    size_t max = out->max ? out->max : (size_t)1 << 30;
-    printing p = {out, max > sizeof CUT_LINE ? max - sizeof CUT_LINE : 0, false};
-    int rc = git_merge_base(&common, g->git, &a, &b);
-    if (rc == GIT_ENOTFOUND) common = a; /* no common history: all that differs */
-    else if (rc < 0) return clo_git_fail(err, rc, "history");
-    bool ok = tree_of(&old, g, &common, err) && tree_of(&now, g, &b, err);
-    if (ok) {
-        rc = git_diff_tree_to_tree(&diff, g->git, old, now, NULL);
-        if (rc == 0) rc = git_diff_find_similar(diff, NULL);
-        if (rc == 0) rc = git_diff_print(diff, GIT_DIFF_FORMAT_PATCH, print_line, &p);
-        ok = rc == 0 || p.cut || clo_git_fail(err, rc, "difference");
-    }
-    if (ok && p.cut) clo_buf_add(out, CLO_STR(CUT_LINE));
-    git_diff_free(diff);
-    git_tree_free(old);
-    git_tree_free(now);
-    return ok && clo_buf_ok(out, err);
 }

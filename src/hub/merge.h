@@ -2,7 +2,6 @@
  *
  *   bool conflicts;
  *   if (!clo_merge_check(&conflicts, g, &main, &pr, &err)) ...
- *   if (!clo_diff_text(&text, g, &main, &pr, &err)) ...                 // as of their common ancestor
  *   if (!clo_db_begin(db, &err)) ...
  *   if (!clo_merge_into(&merged, g, CLO_STR("refs/heads/main"), &pr, message, &by, now_s, &err)) ... // CLO_ERR_MISMATCH */
 #ifndef CLO_HUB_MERGE_H
@@ -24,9 +23,5 @@ CLO_CHECK bool clo_merge_conflicts(clo_git *g, const clo_oid *into, const clo_oi
  * CLO_ERR_NOT_FOUND when there is no such branch. */
 CLO_CHECK bool clo_merge_into(clo_oid *out, clo_git *g, clo_str ref, const clo_oid *from, clo_str message, const clo_author *by,
                               int64_t now_s, clo_err *err);
-
-/* Appends the unified diff of what `head` changed since it parted from `base`. What does not fit in out->max is left out, and
- * a last line says so. */
-CLO_CHECK bool clo_diff_text(clo_buf *out, clo_git *g, const clo_oid *base, const clo_oid *head, clo_err *err);
 
 #endif

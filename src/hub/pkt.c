@@ -34,7 +34,7 @@ clo_pkt_result clo_pkt_read(clo_pkt *out, clo_bytes *in, clo_err *err)
     }
     size_t used = n < 4 ? 4 : n;
     if (used > in->len) return CLO_PKT_MORE;
-    if (n >= 4) out->text = (clo_str){(const char *)in->ptr + 4, n - 4};
+    if (n >= 4) out->text = out->raw = (clo_str){(const char *)in->ptr + 4, n - 4};
     if (out->text.len && out->text.ptr[out->text.len - 1] == '\n') out->text.len--;
     *in = (clo_bytes){in->ptr + used, in->len - used};
     return CLO_PKT_DONE;

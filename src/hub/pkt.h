@@ -26,6 +26,7 @@ typedef enum {
 typedef struct {
     clo_pkt_kind kind;
     clo_str text; /* DATA: a view into the input, without a newline at its end */
+    clo_str raw;  /* the same with it, for lines that are no text */
 } clo_pkt;
 
 typedef enum {

@@ -1,17 +1,13 @@
 /* See push.h. */
 #include "hub/push.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-#include "base/file.h"
 #include "hub/pack.h"
 #include "hub/push_check.h"
 #include "hub/revision.h"
+#include "hub/spool.h"
 
 #define COMMANDS_BYTES_MAX ((size_t)1 << 20)
 
@@ -20,8 +16,7 @@ struct clo_push {
     clo_push_opts o;
     clo_buf head; /* the commands, as they come; later: what is left of a pkt-line */
     bool in_pack; /* the commands have ended */
-    int fd;       /* owned: the pack, in a file without a name; -1: none yet */
-    uint64_t n_pack;
+    clo_spool pack;
     clo_push_update *updates; /* owned [n] */
     size_t n;
     bool band, report, atomic, bad;
@@ -32,14 +27,14 @@ bool clo_push_open(clo_push **out, clo_git *g, const clo_push_opts *o, clo_err *
     clo_push *p = calloc(1, sizeof *p);
     *out = p;
     if (!p) return clo_fail(err, CLO_ERR_MEMORY, "push");
-    *p = (clo_push){.g = g, .o = *o, .head.max = COMMANDS_BYTES_MAX, .fd = -1};
+    *p = (clo_push){.g = g, .o = *o, .head.max = COMMANDS_BYTES_MAX};
     return true;
 }
 
 void clo_push_close(clo_push *p)
 {
     if (!p) return;
-    if (p->fd >= 0) close(p->fd);
+    clo_spool_close(&p->pack);
     clo_buf_free(&p->head);
     free(p->updates);
     free(p);
@@ -103,33 +98,14 @@ static bool take_command(clo_push *p, clo_str line, clo_err *err)
     return add_update(p, &old, &now, clo_str_from_off(line, 82), err);
 }
 
-static bool open_spool(clo_push *p, clo_err *err)
-{
-    char path[4096];
-    p->fd = open(p->o.tmp_dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (p->fd >= 0) return true;
-    if (!clo_path_join(path, err, "%s/push-XXXXXX", p->o.tmp_dir)) return false; /* a file system without such files */
-    p->fd = mkostemp(path, O_CLOEXEC);
-    if (p->fd < 0) return clo_fail_sys(err, errno, "make '%s'", path);
-    unlink(path);
-    return true;
-}
-
 static bool add_pack(clo_push *p, clo_bytes piece, clo_err *err)
 {
     if (piece.len == 0) return true;
-    if (p->fd < 0 && !open_spool(p, err)) return false;
-    p->n_pack += piece.len;
-    if (p->n_pack > CLO_PACK_BYTES_MAX)
+    if (!p->pack.open && !clo_spool_open(&p->pack, p->o.tmp_dir, err)) return false;
+    if (piece.len > CLO_PACK_BYTES_MAX - p->pack.n)
         return clo_fail(err, CLO_ERR_LIMIT, "a push of more than %zu MiB: large files are kept with git-lfs",
                         CLO_PACK_BYTES_MAX >> 20);
-    while (piece.len) {
-        ssize_t n = write(p->fd, piece.ptr, piece.len);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return clo_fail_sys(err, errno, "write a pack");
-        piece = (clo_bytes){piece.ptr + n, piece.len - (size_t)n};
-    }
-    return true;
+    return clo_spool_add(&p->pack, piece, err);
 }
 
 /* The commands are few and small: they are gathered, and read as far as they are there. */
@@ -258,13 +234,11 @@ static bool take_objects(clo_push *p, clo_err *err)
 {
     clo_oid_map names = {0};
     bool needed = false;
+    clo_bytes pack;
     for (size_t i = 0; i < p->n; i++) needed = needed || !clo_oid_is_zero(&p->updates[i].now);
-    if (p->n_pack == 0) return !needed || clo_fail(err, CLO_ERR_FORMAT, "no pack came");
-    void *bytes = mmap(NULL, (size_t)p->n_pack, PROT_READ, MAP_PRIVATE, p->fd, 0);
-    if (bytes == MAP_FAILED) return clo_fail_sys(err, errno, "read a pack");
-    bool ok = clo_pack_read(&names, p->g, (clo_bytes){bytes, (size_t)p->n_pack}, err) &&
+    if (p->pack.n == 0) return !needed || clo_fail(err, CLO_ERR_FORMAT, "no pack came");
+    bool ok = clo_spool_map(&p->pack, &pack, err) && clo_pack_read(&names, p->g, pack, err) &&
               clo_push_check(p->g, &names, &p->o, err);
-    munmap(bytes, (size_t)p->n_pack);
     clo_oid_map_free(&names);
     return ok;
 }

@@ -261,6 +261,12 @@ bool clo_repo_create(clo_repo *out, clo_db *db, const clo_repo_opts *o, int64_t 
     return ok && clo_repo_get(out, db, row, err);
 }
 
+bool clo_repo_create_empty(clo_repo *out, clo_db *db, const clo_repo_opts *o, int64_t now_s, clo_err *err)
+{
+    int64_t row = 0;
+    return take_name(&row, db, o, now_s, err) && clo_repo_get(out, db, row, err);
+}
+
 static bool copy_rows(clo_db *db, const char *sql, int64_t from, int64_t to, clo_err *err)
 {
     clo_stmt q = {0};
@@ -294,6 +300,8 @@ bool clo_repo_duplicate(clo_repo *out, clo_db *db, const clo_repo *from, const c
                      "INSERT INTO refs (repo, name, target) SELECT ?2, name, target FROM refs WHERE repo = ?1"
                      " AND (name >= 'refs/heads/' AND name < 'refs/heads0' OR name >= 'refs/tags/' AND name < 'refs/tags0')",
                      from->id, row, err) &&
+           copy_rows(db, "INSERT INTO absent_files (repo, sha256, size) SELECT ?2, sha256, size FROM absent_files WHERE repo = ?1", from->id,
+                     row, err) &&
            copy_rows(db,
                      "INSERT INTO repo_cards (repo, sha, card, tags, config, task, library)"
                      " SELECT ?2, sha, card, tags, config, task, library FROM repo_cards WHERE repo = ?1",

@@ -78,6 +78,8 @@ typedef struct {
 /* A row and the branch main with one commit, `initial commit`. CLO_ERR_DENIED "you already created this model repo"
  * when the name is taken; CLO_ERR_NOT_FOUND when there is no such account. A redirect that had the name ends. */
 CLO_CHECK bool clo_repo_create(clo_repo *out, clo_db *db, const clo_repo_opts *o, int64_t now_s, clo_err *err);
+/* A row without commits, for what comes from elsewhere in the same transaction; o->author and o->files are not looked at. */
+CLO_CHECK bool clo_repo_create_empty(clo_repo *out, clo_db *db, const clo_repo_opts *o, int64_t now_s, clo_err *err);
 /* A new repository with the objects, branches and tags of another; o->type is the other's, o->files are not looked at. */
 CLO_CHECK bool clo_repo_duplicate(clo_repo *out, clo_db *db, const clo_repo *from, const clo_repo_opts *o, int64_t now_s,
                                   clo_err *err);

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "hub/commit.h"
 #include "hub/git_impl.h"
 
 #define PREFIX_DIGITS_MIN 5
@@ -132,6 +133,19 @@ bool clo_branch_create(clo_git *g, clo_str name, clo_str start, clo_err *err)
            clo_ref_set(g, clo_str_from(full), &at, NULL, err);
 }
 
+bool clo_branch_create_empty(clo_git *g, clo_str name, const clo_author *by, int64_t now_s, clo_err *err)
+{
+    char full[CLO_REF_NAME_MAX];
+    clo_commit *c = NULL;
+    clo_commit_result r;
+    if (!new_name(full, "refs/heads/", name, err) || !is_free(g, full, err) || !clo_commit_open(&c, g, err)) return false;
+    clo_commit_opts o = {
+        .ref = clo_str_from(full), .is_first = true, .summary = CLO_STR("initial commit"), .author = *by, .now_s = now_s};
+    bool ok = clo_commit_write(&r, c, &o, err);
+    clo_commit_close(c);
+    return ok;
+}
+
 bool clo_branch_delete(clo_git *g, clo_str name, clo_err *err)
 {
     char full[CLO_REF_NAME_MAX];
@@ -211,4 +225,12 @@ bool clo_revision_each(clo_git *g, clo_str prefix, clo_revision_fn *fn, void *ct
 {
     peeling p = {g, fn, ctx};
     return clo_ref_each(g, prefix, peel_one, &p, err);
+}
+
+bool clo_revision_has(bool *yes, clo_git *g, const clo_oid *head, const clo_oid *from, clo_err *err)
+{
+    git_oid a = clo_git_oid(head), b = clo_git_oid(from);
+    int rc = git_oid_equal(&a, &b) ? 1 : git_graph_descendant_of(g->git, &a, &b);
+    *yes = rc == 1;
+    return rc >= 0 || clo_git_fail(err, rc, "history");
 }

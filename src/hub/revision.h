@@ -17,6 +17,8 @@ CLO_CHECK bool clo_revision_find(clo_oid *out, clo_git *g, clo_str rev, clo_err 
 /* The full name of the ref that a commit to `rev` would move: a branch, or refs/pr/N. CLO_ERR_NOT_FOUND when there is
  * none (an object id, a tag, nothing). `head` is its commit. */
 CLO_CHECK bool clo_revision_branch(char ref[CLO_REF_NAME_MAX], clo_oid *head, clo_git *g, clo_str rev, clo_err *err);
+/* Whether all that the commit `from` leads to is behind the commit `head`. */
+CLO_CHECK bool clo_revision_has(bool *yes, clo_git *g, const clo_oid *head, const clo_oid *from, clo_err *err);
 /* Follows tag objects. */
 CLO_CHECK bool clo_revision_peel(clo_oid *out, clo_git *g, const clo_oid *oid, clo_err *err);
 
@@ -25,6 +27,8 @@ CLO_CHECK bool clo_revision_peel(clo_oid *out, clo_git *g, const clo_oid *oid, c
 /* `start`: a revision; empty: main. CLO_ERR_DENIED "Reference refs/heads/x already exists"; CLO_ERR_USAGE: no name
  * for a branch; CLO_ERR_NOT_FOUND: no such start. */
 CLO_CHECK bool clo_branch_create(clo_git *g, clo_str name, clo_str start, clo_err *err);
+/* One that begins anew: a commit without files or parents. Errors as above. */
+CLO_CHECK bool clo_branch_create_empty(clo_git *g, clo_str name, const clo_author *by, int64_t now_s, clo_err *err);
 /* CLO_ERR_DENIED "Cannot delete refs/heads/main"; CLO_ERR_NOT_FOUND "Invalid rev id: x". */
 CLO_CHECK bool clo_branch_delete(clo_git *g, clo_str name, clo_err *err);
 /* A tag of a revision; annotated when there is a message. Errors as for branches, with refs/tags/x. */

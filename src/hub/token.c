@@ -7,6 +7,7 @@
 #include "base/entropy.h"
 #include "base/utf8.h"
 #include "hub/keys_impl.h"
+#include "hub/session.h"
 
 #define REPO_NAME_MAX 96 /* bytes */
 
@@ -82,6 +83,8 @@ bool clo_token_add(char text[CLO_KEY_TEXT_MAX], clo_db *db, const clo_token_opts
     if (!clo_account_get(&user, db, o->account, err)) return false;
     if (user.is_org) return clo_fail(err, CLO_ERR_NOT_FOUND, "'%s' is an organisation: users have tokens", user.name);
     if (o->name && !name_check(o->name, err)) return false;
+    if (o->name && !o->is_session && clo_session_has_name(clo_str_from(o->name)))
+        return clo_fail(err, CLO_ERR_USAGE, "'%s': names that begin so are those of browsers' sessions", o->name);
     if (o->scope && !clo_token_parse_scope(scope, clo_str_from(o->scope), err)) return false;
     if (!clo_keys_make_text(text, KEY_PREFIX_TOKEN, err)) return false;
     memcpy(id, text + strlen(KEY_PREFIX_TOKEN), CLO_KEY_ID_LEN);

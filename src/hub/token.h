@@ -29,6 +29,7 @@ typedef struct {
     bool may_write;
     const char *scope; /* as clo_token_parse_scope makes it; NULL: everything of the user */
     int64_t expires_s; /* 0: never */
+    bool is_session;   /* session.h: no other token may have such a name */
 } clo_token_opts;
 
 /* CLO_ERR_DENIED when the user has a token of that name, CLO_ERR_NOT_FOUND when there is no such user. */

@@ -77,10 +77,6 @@ static bool read_array(clo_gguf_kv *kv, clo_cursor *c, clo_err *err)
     kv->n = n;
     size_t begin = c->off;
     if (elem == CLO_GGUF_STR) {
-        if (n > clo_cursor_left(c) / 8) {
-            return clo_fail_at(err, at, "array of %llu strings, %zu bytes left", (unsigned long long)n,
-                               clo_cursor_left(c));
-        }
         for (uint64_t i = 0; i < n && !c->bad_field; i++)
             read_str(c, GGUF_STR_BYTES_MAX, "string of an array");
     } else {
@@ -186,9 +182,9 @@ static bool read_tensor(clo_tensor *t, uint64_t *off, clo_cursor *c, clo_err *er
 }
 
 /* Tensors lie one after another in file order, each begun at the alignment; the last one ends the file, up to padding. */
-static bool place_tensors(clo_gguf *g, const uint64_t *offs, clo_bytes file, clo_err *err)
+static bool place_tensors(clo_gguf *g, const uint64_t *offs, clo_bytes head, uint64_t file_bytes, clo_err *err)
 {
-    uint64_t want = 0, left = file.len - g->data_off;
+    uint64_t want = 0, left = file_bytes - g->data_off;
     for (size_t i = 0; i < g->n_tensors; i++) {
         clo_tensor *t = &g->tensors[i];
         if (offs[i] != want) {
@@ -200,7 +196,7 @@ static bool place_tensors(clo_gguf *g, const uint64_t *offs, clo_bytes file, clo
                                "tensor '" CLO_STR_FMT "': %zu bytes declared at %llu, %llu in the file",
                                CLO_STR_ARG(t->name), t->bytes, (unsigned long long)want, (unsigned long long)left);
         }
-        t->data = file.ptr + g->data_off + want;
+        t->data = head.len == file_bytes ? head.ptr + g->data_off + want : NULL;
         want += t->bytes; /* <= left, so rounding up cannot wrap */
         want = (want + g->alignment - 1) & ~(g->alignment - 1);
     }
@@ -231,7 +227,7 @@ static bool all_unique(clo_str *names, size_t n, const char *what, clo_err *err)
     return true;
 }
 
-static bool read_counts(clo_gguf *g, clo_cursor *c, clo_err *err)
+static bool read_counts(clo_gguf *g, clo_cursor *c, uint64_t file_bytes, clo_err *err)
 {
     clo_bytes magic = clo_read_bytes(c, 4, "magic");
     g->version = clo_read_u32(c, "version");
@@ -249,10 +245,10 @@ static bool read_counts(clo_gguf *g, clo_cursor *c, clo_err *err)
         return clo_fail(err, CLO_ERR_LIMIT, "%llu tensors and %llu keys, at most %u and %u",
                         (unsigned long long)n_tensors, (unsigned long long)n_kv, GGUF_TENSORS_MAX, GGUF_KV_MAX);
     }
-    size_t left = clo_cursor_left(c);
+    uint64_t left = file_bytes - c->off;
     if (n_kv > left / GGUF_KV_BYTES_MIN || n_tensors > left / GGUF_TENSOR_BYTES_MIN) {
-        return clo_fail_at(err, 8, "%llu tensors and %llu keys do not fit in %zu bytes", (unsigned long long)n_tensors,
-                           (unsigned long long)n_kv, left);
+        return clo_fail_at(err, 8, "%llu tensors and %llu keys do not fit in %llu bytes", (unsigned long long)n_tensors,
+                           (unsigned long long)n_kv, (unsigned long long)left);
     }
     g->n_tensors = (size_t)n_tensors;
     g->n_kv = (size_t)n_kv;
@@ -286,26 +282,39 @@ static bool read_tables(clo_gguf *g, clo_str *names, uint64_t *offs, clo_cursor 
     return all_unique(names, g->n_tensors, "tensor", err);
 }
 
-bool clo_gguf_parse(clo_gguf *out, clo_bytes file, clo_arena *keep, clo_err *err)
+static bool parse(clo_gguf *out, clo_cursor *c, uint64_t file_bytes, clo_arena *keep, clo_err *err)
 {
     clo_gguf g = {0};
-    clo_cursor c = clo_cursor_on(file);
-    if (!read_counts(&g, &c, err)) return false;
+    if (!read_counts(&g, c, file_bytes, err)) return false;
     g.kv = CLO_NEW(keep, clo_gguf_kv, g.n_kv);
     g.tensors = CLO_NEW(keep, clo_tensor, g.n_tensors);
     clo_str *names = CLO_NEW(keep, clo_str, clo_max(g.n_kv, g.n_tensors));
     uint64_t *offs = CLO_NEW(keep, uint64_t, g.n_tensors);
     if (!g.kv || !g.tensors || !names || !offs) return clo_arena_full(keep, err);
-    if (!read_tables(&g, names, offs, &c, err)) return false;
+    if (!read_tables(&g, names, offs, c, err)) return false;
 
-    g.data_off = clo_round_up(c.off, (size_t)g.alignment);
-    if (g.data_off > file.len) {
-        if (g.n_tensors > 0) return clo_fail_at(err, c.off, "file ends before the data section");
-        g.data_off = file.len;
+    g.data_off = clo_round_up(c->off, (size_t)g.alignment);
+    if (g.data_off > file_bytes) {
+        if (g.n_tensors > 0) return clo_fail_at(err, c->off, "file ends before the data section");
+        g.data_off = file_bytes;
     }
-    if (!place_tensors(&g, offs, file, err)) return false;
+    if (!place_tensors(&g, offs, c->in, file_bytes, err)) return false;
     *out = g;
     return true;
+}
+
+bool clo_gguf_parse(clo_gguf *out, clo_bytes file, clo_arena *keep, clo_err *err)
+{
+    clo_cursor c = clo_cursor_on(file);
+    return parse(out, &c, file.len, keep, err);
+}
+
+bool clo_gguf_parse_head(clo_gguf *out, bool *is_short, clo_bytes head, uint64_t file_bytes, clo_arena *keep, clo_err *err)
+{
+    clo_cursor c = clo_cursor_on(head);
+    bool ok = parse(out, &c, file_bytes, keep, err);
+    *is_short = !ok && c.bad_field && head.len < file_bytes;
+    return ok;
 }
 
 /* --- looking up ---------------------------------------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/slice.h"
 #include "model/checkpoint.h"
 
@@ -38,6 +39,10 @@ typedef struct clo_gguf {
 /* Parses `file` (a whole file). Views in *out borrow from it; tables are in `keep`. */
 CLO_CHECK bool clo_gguf_parse(clo_gguf *out, clo_bytes file, clo_arena *keep, clo_err *err);
 
+/* The same of a file's beginning, with its size: tensors have no data then. *is_short: it failed for want of more bytes
+ * than head has, and a longer head may do. */
+CLO_CHECK bool clo_gguf_parse_head(clo_gguf *out, bool *is_short, clo_bytes head, uint64_t file_bytes, clo_arena *keep, clo_err *err);
+
 const clo_gguf_kv *clo_gguf_find(const clo_gguf *g, const char *key);
 /* Value of a scalar of any integer / float / bool type, or the fallback when the key is absent. A key of the wrong type
  * gives the fallback too. */
@@ -50,6 +55,10 @@ int64_t clo_gguf_array_int(const clo_gguf_kv *kv, uint64_t i);
 double clo_gguf_array_num(const clo_gguf_kv *kv, uint64_t i);
 /* All strings of an array, as views: out[0..kv->n). kv was parsed, so the lengths are good. */
 void clo_gguf_array_strs(const clo_gguf_kv *kv, clo_str *out);
+
+/* A key as JSON: text (its first text_max bytes), number, bool; of an array {"elements": type, "n", "first": [its first few]}. */
+json_t *clo_gguf_json(const clo_gguf_kv *kv, size_t text_max);
+const char *clo_gguf_type_name(clo_gguf_type t); /* "u8", "str", "array" */
 
 /* Writing: add keys and tensors, then write. Tensor data is given by a callback, so nothing is held in memory. */
 typedef struct clo_gguf_writer clo_gguf_writer;

@@ -21,6 +21,12 @@ typedef struct {
     uint64_t begin, end;
 } st_entry;
 
+/* The data section; its bytes may not be here. */
+typedef struct {
+    const uint8_t *ptr;
+    uint64_t len;
+} st_data;
+
 static bool get_count(uint64_t *out, const json_t *v, const char *what, clo_err *err)
 {
     if (!json_is_integer(v) || json_integer_value(v) < 0) {
@@ -98,7 +104,7 @@ static bool read_entry(st_entry *e, const json_t *v, clo_err *err)
     return true;
 }
 
-static bool check_metadata(const json_t *v, clo_err *err)
+static bool read_metadata(clo_safetensors *out, const json_t *v, clo_arena *keep, clo_err *err)
 {
     if (!json_is_object(v)) return clo_fail(err, CLO_ERR_FORMAT, "__metadata__ is no object");
     const char *key;
@@ -107,11 +113,20 @@ static bool check_metadata(const json_t *v, clo_err *err)
     {
         if (!json_is_string(text)) return clo_fail(err, CLO_ERR_FORMAT, "__metadata__ '%.60s' is no string", key);
     }
+    out->metadata = CLO_NEW(keep, clo_safetensors_pair, json_object_size(v));
+    if (!out->metadata) return clo_arena_full(keep, err);
+    json_object_foreach((json_t *)(uintptr_t)v, key, text)
+    {
+        clo_safetensors_pair *p = &out->metadata[out->n_metadata++];
+        p->key = clo_arena_copy_str(keep, clo_str_from(key));
+        p->value = clo_arena_copy_str(keep, (clo_str){json_string_value(text), json_string_length(text)});
+        if (!p->key.ptr || !p->value.ptr) return clo_arena_full(keep, err);
+    }
     return true;
 }
 
 /* Entries of all tensors, in header order; names are copied, for the JSON tree goes away. */
-static bool read_entries(st_entry *entries, size_t *n, json_t *header, clo_arena *keep, clo_err *err)
+static bool read_entries(clo_safetensors *out, st_entry *entries, size_t *n, json_t *header, clo_arena *keep, clo_err *err)
 {
     const char *key;
     size_t key_len;
@@ -119,7 +134,7 @@ static bool read_entries(st_entry *entries, size_t *n, json_t *header, clo_arena
     json_object_keylen_foreach(header, key, key_len, v)
     {
         if (strcmp(key, "__metadata__") == 0) {
-            if (!check_metadata(v, err)) return false;
+            if (!read_metadata(out, v, keep, err)) return false;
             continue;
         }
         st_entry *e = &entries[*n];
@@ -146,7 +161,7 @@ static int cmp_entry(const void *a, const void *b)
     return clo_str_cmp(x->tensor.name, y->tensor.name);
 }
 
-static bool place(st_entry *entries, size_t n, clo_bytes data, uint64_t data_off, clo_err *err)
+static bool place(st_entry *entries, size_t n, st_data data, uint64_t data_off, clo_err *err)
 {
     uint64_t want = 0;
     if (n > 1) qsort(entries, n, sizeof *entries, cmp_entry);
@@ -157,10 +172,10 @@ static bool place(st_entry *entries, size_t n, clo_bytes data, uint64_t data_off
                                (unsigned long long)e->begin, (unsigned long long)want);
         }
         if (e->end > data.len) {
-            return clo_fail_at(err, data_off, "tensor '%.200s' ends at %llu of %zu bytes", e->tensor.name.ptr,
-                               (unsigned long long)e->end, data.len);
+            return clo_fail_at(err, data_off, "tensor '%.200s' ends at %llu of %llu bytes", e->tensor.name.ptr,
+                               (unsigned long long)e->end, (unsigned long long)data.len);
         }
-        e->tensor.data = data.ptr + e->begin;
+        e->tensor.data = data.ptr ? data.ptr + e->begin : NULL;
         want = e->end;
     }
     if (want != data.len) {
@@ -170,7 +185,7 @@ static bool place(st_entry *entries, size_t n, clo_bytes data, uint64_t data_off
     return true;
 }
 
-static bool read_header(clo_safetensors *out, json_t *header, clo_bytes data, uint64_t data_off, clo_arena *keep,
+static bool read_header(clo_safetensors *out, json_t *header, st_data data, uint64_t data_off, clo_arena *keep,
                         clo_err *err)
 {
     size_t n_max = json_object_size(header), n = 0;
@@ -179,25 +194,27 @@ static bool read_header(clo_safetensors *out, json_t *header, clo_bytes data, ui
     st_entry *entries = calloc(clo_max(n_max, 1), sizeof *entries);
     clo_tensor *tensors = CLO_NEW(keep, clo_tensor, n_max);
     bool ok = entries && tensors ? true : clo_fail(err, CLO_ERR_MEMORY, "no memory for %zu tensors", n_max);
-    ok = ok && read_entries(entries, &n, header, keep, err) && place(entries, n, data, data_off, err);
+    clo_safetensors st = {0};
+    ok = ok && read_entries(&st, entries, &n, header, keep, err) && place(entries, n, data, data_off, err);
     for (size_t i = 0; ok && i < n; i++)
         tensors[i] = entries[i].tensor;
     free(entries);
-    if (ok) *out = (clo_safetensors){.tensors = tensors, .n_tensors = n};
+    st.tensors = tensors;
+    st.n_tensors = n;
+    if (ok) *out = st;
     return ok;
 }
 
-bool clo_safetensors_parse(clo_safetensors *out, clo_bytes file, clo_arena *keep, clo_err *err)
+static bool parse(clo_safetensors *out, clo_cursor *c, uint64_t file_bytes, clo_arena *keep, clo_err *err)
 {
-    clo_cursor c = clo_cursor_on(file);
-    uint64_t n = clo_read_u64(&c, "header length");
-    if (!clo_cursor_ok(&c, err)) return false;
+    uint64_t n = clo_read_u64(c, "header length");
+    if (!clo_cursor_ok(c, err)) return false;
     if (n > ST_HEADER_BYTES_MAX) {
         return clo_fail(err, CLO_ERR_LIMIT, "header of %llu bytes, at most %u", (unsigned long long)n,
                         ST_HEADER_BYTES_MAX);
     }
-    clo_bytes text = clo_read_bytes(&c, n, "header");
-    if (!clo_cursor_ok(&c, err)) return false;
+    clo_bytes text = clo_read_bytes(c, n, "header");
+    if (!clo_cursor_ok(c, err)) return false;
     if (text.len == 0 || text.ptr[0] != '{') return clo_fail_at(err, 8, "header does not begin with '{'");
 
     json_t *header = NULL;
@@ -205,8 +222,22 @@ bool clo_safetensors_parse(clo_safetensors *out, clo_bytes file, clo_arena *keep
         clo_err_context(err, "header");
         return false;
     }
-    clo_bytes data = {file.ptr + c.off, clo_cursor_left(&c)};
-    bool ok = read_header(out, header, data, c.off, keep, err);
+    st_data data = {c->in.len == file_bytes ? c->in.ptr + c->off : NULL, file_bytes - c->off};
+    bool ok = read_header(out, header, data, c->off, keep, err);
     json_decref(header);
+    return ok;
+}
+
+bool clo_safetensors_parse(clo_safetensors *out, clo_bytes file, clo_arena *keep, clo_err *err)
+{
+    clo_cursor c = clo_cursor_on(file);
+    return parse(out, &c, file.len, keep, err);
+}
+
+bool clo_safetensors_parse_head(clo_safetensors *out, bool *is_short, clo_bytes head, uint64_t file_bytes, clo_arena *keep, clo_err *err)
+{
+    clo_cursor c = clo_cursor_on(head);
+    bool ok = parse(out, &c, file_bytes, keep, err);
+    *is_short = !ok && c.bad_field && head.len < file_bytes;
     return ok;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "serve/cookie.h"
 #include "serve/http_impl.h"
 #include "serve/json_out.h"
 #include "serve/server_impl.h"
@@ -60,8 +61,9 @@ bool clo_account_who(clo_caller *who, clo_server *s, const clo_request *r, clo_a
     clo_refusal no;
     *who = (clo_caller){0};
     if (!s->keys) return true;
-    return clo_keys_who(who, s->keys, header(authorization, r, "Authorization"), header(x_api_key, r, "X-Api-Key"), now_s(),
-                        &no) ||
+    const char *bearer = header(authorization, r, "Authorization"), *key = header(x_api_key, r, "X-Api-Key");
+    if (!bearer && !key && clo_cookie_bearer(authorization, r)) bearer = authorization;
+    return clo_keys_who(who, s->keys, bearer, key, now_s(), &no) ||
            fail_as(e, &no);
 }
 

@@ -7,10 +7,12 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/utf8.h"
 #include "hub/gate.h"
 #include "hub/index_sets.h"
 #include "hub/revision.h"
 #include "serve/hub_kept.h"
+#include "serve/hub_weights.h"
 #include "serve/json_out.h"
 #include "serve/server_impl.h"
 
@@ -23,10 +25,12 @@ struct clo_hub {
     char *data_dir; /* owned */
     clo_sign_key key;
     clo_kept *kept; /* owned */
+    clo_weights_cache *weights; /* owned */
     pthread_mutex_t lock;
     clo_db *idle[IDLE_MAX]; /* owned; guarded by lock */
     size_t n_idle;
     size_t n_aside; /* guarded by lock */
+    bool in_use;    /* guarded by lock: a repository was seen once */
 };
 
 static bool build_sets(const char *data_dir, clo_err *err)
@@ -45,7 +49,10 @@ bool clo_hub_open(clo_hub **out, const char *data_dir, clo_err *err)
         free(h);
         return clo_fail(err, CLO_ERR_MEMORY, "hub");
     }
-    if (!build_sets(data_dir, err) || !clo_sign_key_open(&h->key, data_dir, err) || !clo_kept_open(&h->kept, data_dir, err)) {
+    h->weights = clo_weights_cache_new();
+    if ((!h->weights && !clo_fail(err, CLO_ERR_MEMORY, "hub")) || !build_sets(data_dir, err) ||
+        !clo_sign_key_open(&h->key, data_dir, err) || !clo_kept_open(&h->kept, data_dir, err)) {
+        clo_weights_cache_free(h->weights);
         free(h->data_dir);
         free(h);
         return false;
@@ -62,6 +69,7 @@ void clo_hub_close(clo_hub *h)
         clo_db_close(h->idle[--h->n_idle]);
     clo_kept_close(h->kept);
     pthread_mutex_destroy(&h->lock);
+    clo_weights_cache_free(h->weights);
     free(h->data_dir);
     free(h);
 }
@@ -84,11 +92,35 @@ static void give_db(clo_hub *h, clo_db *db)
     if (!keep) clo_db_close(db);
 }
 
+bool clo_hub_in_use(clo_hub *h)
+{
+    clo_db *db = NULL;
+    clo_stmt q = {0};
+    bool row = false;
+    pthread_mutex_lock(&h->lock);
+    bool known = h->in_use;
+    pthread_mutex_unlock(&h->lock);
+    if (known || !take_db(&db, h, NULL)) return known;
+    bool ok = clo_stmt_open(&q, db, "SELECT 1 FROM repos LIMIT 1", NULL) && clo_stmt_step(&q, &row, NULL);
+    clo_stmt_close(&q);
+    give_db(h, db);
+    pthread_mutex_lock(&h->lock);
+    h->in_use = h->in_use || (ok && row);
+    known = h->in_use;
+    pthread_mutex_unlock(&h->lock);
+    return known;
+}
+
 /* --- a call -------------------------------------------------------------------------------------------------------*/
 
 int64_t clo_hub_now(void)
 {
     return (int64_t)time(NULL);
+}
+
+clo_weights_cache *clo_hub_weights_cache(const clo_hub_call *c)
+{
+    return c->s->hub->weights;
 }
 
 const clo_sign_key *clo_hub_sign_key(const clo_hub_call *c)
@@ -192,21 +224,14 @@ static void free_call(void *data)
 /* Everything that comes before a handler. False: replied. */
 static bool prepare(clo_hub_call *c, const clo_hub_route *route)
 {
-    clo_denial no = {0};
     clo_err err = {0};
     bool moved = false;
-    char authorization[512] = "";
-    clo_str given = clo_request_header(c->r, "Authorization");
     find_base(c);
     c->route = route;
     c->lfs = route->lfs;
     c->state = route->kept ? clo_kept_state(c->s->hub->kept) : -1;
     if (!clo_hub_match(&c->a, route->pattern, c->r)) return clo_hub_fail(c, 400, NULL, "the address cannot be decoded");
-    if (given.len < sizeof authorization) snprintf(authorization, sizeof authorization, "%.*s", (int)given.len, given.ptr);
-    if (route->action != CLO_HUB_SIGNED && !clo_token_who(&c->who, c->s->keys, given.ptr ? authorization : NULL, clo_hub_now(), &no)) {
-        clo_hub_deny(c, &no);
-        return false;
-    }
+    if (route->action != CLO_HUB_SIGNED && !clo_hub_find_who(c)) return false;
     if (route->action == CLO_HUB_KNOWN && c->who.account == 0)
         return clo_hub_fail(c, 401, NULL, "Invalid username or password.");
     if (!take_db(&c->db, c->s->hub, &err)) return clo_hub_fail_err(c, &err);
@@ -439,12 +464,15 @@ void clo_hub_deny(clo_hub_call *c, const clo_denial *no)
     size_t n = 0;
     for (const char *p = no->message; *p; p++) line[n++] = *p >= ' ' && *p < 127 ? *p : ' ';
     line[n] = '\0';
+    const char *text = clo_utf8_valid(clo_str_from(no->message)) ? no->message : line; /* a name as it came may be anything */
     if (no->code) clo_reply_header(c->r, "X-Error-Code", no->code);
     clo_reply_header(c->r, "X-Error-Message", line);
-    if (no->status == 401) clo_reply_header(c->r, "WWW-Authenticate", "Basic realm=\"hub\"");
+    /* Browsers would ask for name and password in a window of their own, over our page. */
+    bool page = clo_request_header(c->r, "X-Requested-With").ptr != NULL;
+    if (no->status == 401 && !page) clo_reply_header(c->r, "WWW-Authenticate", "Basic realm=\"hub\"");
     if (no->status == 401 && c->lfs) clo_reply_header(c->r, "LFS-Authenticate", "Basic realm=\"hub\"");
-    if (c->lfs) clo_hub_lfs_json(c, (unsigned)no->status, json_pack("{s:s, s:s}", "message", no->message, "request_id", clo_request_id(c->r)));
-    else clo_hub_json(c, (unsigned)no->status, json_pack("{s:s}", "error", no->message));
+    if (c->lfs) clo_hub_lfs_json(c, (unsigned)no->status, json_pack("{s:s, s:s}", "message", text, "request_id", clo_request_id(c->r)));
+    else clo_hub_json(c, (unsigned)no->status, json_pack("{s:s}", "error", text));
 }
 
 bool clo_hub_fail(clo_hub_call *c, int status, const char *code, const char *fmt, ...)

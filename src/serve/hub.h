@@ -30,6 +30,8 @@
 typedef struct clo_hub clo_hub; /* the server's pool of connections */
 CLO_CHECK bool clo_hub_open(clo_hub **out, const char *data_dir, clo_err *err);
 void clo_hub_close(clo_hub *h);
+/* Whether there is a repository. */
+bool clo_hub_in_use(clo_hub *h);
 
 typedef struct {
     clo_repo_type type;
@@ -53,6 +55,7 @@ struct clo_hub_call {
     clo_access_caller caller;    /* as the repository sees who asks */
     clo_access_repo seen;
     bool lfs;                    /* of the route */
+    bool by_cookie;              /* who it is was told by a page's cookie (cookie.h) */
     char base[CLO_HUB_BASE_MAX]; /* "http://host:port", as the client calls this server */
     void *data;                  /* the handler's own, from begin to run; free with free_data */
     void (*free_data)(void *data);
@@ -85,6 +88,10 @@ void clo_hub_run_route(clo_server *s, clo_request *r, const clo_hub_route *route
 
 /* --- for handlers -------------------------------------------------------------------------------------------------*/
 
+/* Sets who: by the token of the header; without one by the page's cookie, where one that is no longer valid is none. False:
+ * replied. Every call's, before its handler. */
+bool clo_hub_find_who(clo_hub_call *c);
+
 /* In begin: the body goes to `take`; false refuses it, run is called and tells why. */
 void clo_hub_sink(clo_hub_call *c, bool (*take)(void *data, clo_str bytes));
 
@@ -108,6 +115,9 @@ clo_str clo_hub_param(clo_hub_call *c, const char *name);
 bool clo_hub_flag(clo_hub_call *c, const char *name); /* true, True, 1 */
 /* A number within [min, max]; fallback when it is not there or none. */
 int64_t clo_hub_number(clo_hub_call *c, const char *name, int64_t min, int64_t max, int64_t fallback);
+/* Whether a user is signed in by name and password, in a browser: not by a token, however good. */
+bool clo_hub_has_session(const clo_hub_call *c);
+struct clo_weights_cache *clo_hub_weights_cache(const clo_hub_call *c); /* hub_weights.h */
 const clo_sign_key *clo_hub_sign_key(const clo_hub_call *c);
 int64_t clo_hub_now(void); /* seconds since 1970 */
 clo_author clo_hub_author(const clo_hub_call *c);

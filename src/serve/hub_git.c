@@ -1,17 +1,14 @@
 /* git over smart HTTP: clone, fetch, push. Source: git's gitprotocol-http. */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <zlib.h>
 
 #include "base/file.h"
 #include "hub/discussion.h"
 #include "hub/fetch.h"
 #include "hub/push.h"
+#include "hub/spool.h"
 #include "serve/hub_handlers.h"
 #include "serve/server_impl.h"
 
@@ -70,25 +67,6 @@ static bool add_to_buf(void *ctx, clo_bytes bytes, clo_err *err)
     return !b->failed || clo_fail(err, CLO_ERR_MEMORY, "answer of git");
 }
 
-/* A pack may be larger than memory: it is made in a file without a name, which the kernel then sends. */
-typedef struct {
-    int fd;
-    uint64_t n;
-} spool;
-
-static bool add_to_spool(void *ctx, clo_bytes bytes, clo_err *err)
-{
-    spool *s = (spool *)ctx;
-    for (size_t at = 0; at < bytes.len;) {
-        ssize_t n = write(s->fd, bytes.ptr + at, bytes.len - at);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return clo_fail_sys(err, errno, "write a pack");
-        at += (size_t)n;
-        s->n += (uint64_t)n;
-    }
-    return true;
-}
-
 static bool tmp_folder(char out[4096], clo_hub_call *c, clo_err *err)
 {
     return clo_path_join(out, err, "%s/tmp", c->s->o.data_dir) && clo_mkdir_p(out, err);
@@ -126,18 +104,18 @@ void clo_hub_git_fetch(clo_hub_call *c)
     char folder[4096];
     clo_err err = {0};
     clo_buf body = {.max = CLO_FETCH_BODY_MAX};
-    spool s = {.fd = -1};
+    clo_spool s = {0}; /* a pack may be larger than memory: the kernel sends it */
     if (!clo_hub_git(c) || !open_gunzip(&g, c)) return;
     bool ok = add_piece(&g, clo_bytes_of(clo_request_body(c->r)), add_to_buf, &body, &err) && tmp_folder(folder, c, &err);
-    if (ok && (s.fd = open(folder, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600)) < 0) ok = clo_fail_sys(&err, errno, "make a file in '%s'", folder);
-    ok = ok && clo_fetch_answer(c->git, clo_git_protocol(clo_request_header(c->r, "Git-Protocol")), clo_bytes_of(clo_buf_str(&body)),
-                                add_to_spool, &s, &err);
+    ok = ok && clo_spool_open(&s, folder, &err) &&
+         clo_fetch_answer(c->git, clo_git_protocol(clo_request_header(c->r, "Git-Protocol")), clo_bytes_of(clo_buf_str(&body)),
+                          clo_spool_add, &s, &err);
     no_cache(c);
     if (ok) {
         clo_reply_file(c->r, 200, "application/x-git-upload-pack-result", s.fd, 0, s.n);
-        s.fd = -1;
+        s.open = false; /* the reply's now */
     } else clo_hub_fail_err(c, &err);
-    if (s.fd >= 0) close(s.fd);
+    clo_spool_close(&s);
     close_gunzip(&g);
     clo_buf_free(&body);
 }

@@ -2,6 +2,8 @@
 #ifndef CLO_SERVE_HUB_HANDLERS_H
 #define CLO_SERVE_HUB_HANDLERS_H
 
+#include "hub/revision.h"
+#include "hub/tree.h"
 #include "serve/hub.h"
 
 /* hub_repos.c */
@@ -36,10 +38,25 @@ void clo_hub_tag_create(clo_hub_call *c);
 void clo_hub_tag_delete(clo_hub_call *c);
 void clo_hub_commits(clo_hub_call *c);
 void clo_hub_squash(clo_hub_call *c);
+/* A clo_commit_fn that appends a commit, as lists of commits have it, to the array ctx. */
+CLO_CHECK bool clo_hub_add_commit(void *ctx, const clo_commit_info *info, clo_err *err);
+
+/* hub_diff.c */
+void clo_hub_diff(clo_hub_call *c);
+void clo_hub_compare(clo_hub_call *c);
+void clo_hub_commit_text(clo_hub_call *c);
 
 /* hub_resolve.c */
 void clo_hub_resolve(clo_hub_call *c);
 void clo_hub_raw(clo_hub_call *c);
+/* The file a.rest of the commit of a.rev; false: replied. */
+bool clo_hub_find_entry(clo_entry *e, clo_oid *commit, clo_hub_call *c);
+
+/* hub_inspect.c */
+void clo_hub_inspect(clo_hub_call *c);
+
+/* hub_rows.c */
+void clo_hub_rows(clo_hub_call *c);
 
 /* hub_upload.c */
 void clo_hub_preupload(clo_hub_call *c);
@@ -112,6 +129,17 @@ void clo_hub_gate_list(clo_hub_call *c);
 void clo_hub_gate_handle(clo_hub_call *c);
 void clo_hub_gate_grant(clo_hub_call *c);
 void clo_hub_gate_ask(clo_hub_call *c);
+
+/* hub_card.c */
+void clo_hub_card(clo_hub_call *c);
+void clo_hub_markdown(clo_hub_call *c);
+
+/* hub_login.c */
+void clo_hub_login(clo_hub_call *c);
+void clo_hub_logout(clo_hub_call *c);
+void clo_hub_tokens(clo_hub_call *c);
+void clo_hub_token_create(clo_hub_call *c);
+void clo_hub_token_revoke(clo_hub_call *c);
 
 /* hub_social.c */
 void clo_hub_like(clo_hub_call *c);

@@ -3,9 +3,11 @@
 
 #include <string.h>
 
+#include "hub/card.h"
 #include "hub/index.h"
 #include "hub/stamp.h"
 #include "hub/tree.h"
+#include "serve/hub_weights.h"
 
 /* What properties are made from; read when the first of them asks. */
 typedef struct {
@@ -16,6 +18,8 @@ typedef struct {
     bool has_commit;
     clo_index_facts f; /* owned */
     bool blobs;
+    bool alone;        /* no list: files may be looked into */
+    json_t *weights;   /* owned: hub_weights.h; NULL: not yet read */
     clo_err *err;
 } source;
 
@@ -70,6 +74,28 @@ static json_t *sdk(source *s)
 {
     return json_incref(json_object_get(s->f.card, "sdk"));
 }
+
+/* What clients pass to a class of four members: no other keys. */
+static json_t *transformers_info(source *s)
+{
+    const char *model, *processor;
+    const json_t *first = json_array_get(json_object_get(s->f.config, "architectures"), 0);
+    if (strcmp(s->f.library, "transformers") != 0 || !json_is_string(first)) return NULL;
+    clo_card_classes(&model, &processor, (clo_str){json_string_value(first), json_string_length(first)});
+    json_t *o = json_pack("{s:s}", "auto_model", model);
+    if (s->f.task[0]) json_object_set_new(o, "pipeline_tag", json_string(s->f.task));
+    if (processor) json_object_set_new(o, "processor", json_string(processor));
+    return o;
+}
+
+static json_t *weights(source *s, const char *which)
+{
+    if (!s->alone || !s->has_commit || (!s->weights && !clo_hub_weights(&s->weights, s->c, s->git, &s->commit, s->err))) return NULL;
+    return json_incref(json_object_get(s->weights, which));
+}
+
+static json_t *safetensors(source *s) { return weights(s, "safetensors"); }
+static json_t *gguf(source *s) { return weights(s, "gguf"); }
 
 static json_t *used(source *s)
 {
@@ -148,6 +174,9 @@ static const struct {
     {"cardData", ALL, INFO | CLO_PROPS_CARD, FACTS | CARD, card},
     {"model-index", M, INFO, FACTS | CARD, model_index},
     {"config", M, INFO | CLO_PROPS_CONFIG, FACTS, config},
+    {"transformersInfo", M, INFO, FACTS, transformers_info},
+    {"safetensors", M, INFO, FACTS | FILES, safetensors},
+    {"gguf", M, INFO, FACTS | FILES, gguf},
     {"sdk", S, EVERYWHERE, FACTS | CARD, sdk},
     {"siblings", ALL, FULL | INFO, FACTS | FILES, siblings},
     {"usedStorage", ALL, INFO, 0, used},
@@ -161,7 +190,6 @@ static const struct {
     {"citation", D, 0, 0, NULL},
     {"description", D, 0, 0, NULL},
     {"evalResults", M, 0, 0, NULL},
-    {"gguf", M, 0, 0, NULL},
     {"inference", M, 0, 0, NULL},
     {"inferenceProviderMapping", M, 0, 0, NULL},
     {"mainSize", D, 0, 0, NULL},
@@ -170,9 +198,7 @@ static const struct {
     {"region", S, 0, 0, NULL},
     {"resourceGroup", ALL, 0, 0, NULL},
     {"runtime", S, 0, 0, NULL},
-    {"safetensors", M, 0, 0, NULL},
     {"subdomain", S, 0, 0, NULL},
-    {"transformersInfo", M, 0, 0, NULL},
     {"widgetData", M, 0, 0, NULL},
 };
 #define N_PROPS (sizeof props / sizeof *props)
@@ -241,7 +267,7 @@ static bool gather(source *s, const clo_oid *commit, int needs)
 json_t *clo_hub_props_json(clo_hub_call *c, const clo_repo *r, const clo_oid *commit, uint64_t want, bool blobs, clo_err *err)
 {
     clo_err own = {0};
-    source s = {.c = c, .r = r, .blobs = blobs, .err = err ? err : &own};
+    source s = {.c = c, .r = r, .blobs = blobs, .alone = commit != NULL, .err = err ? err : &own};
     json_t *out = gather(&s, commit, needs_of(want)) ? json_pack("{s:s, s:s}", "_id", r->oid, "id", r->full) : NULL;
     for (size_t i = 0; out && i < N_PROPS; i++) {
         if (!(want >> i & 1) || !props[i].make) continue;
@@ -252,6 +278,7 @@ json_t *clo_hub_props_json(clo_hub_call *c, const clo_repo *r, const clo_oid *co
         out = NULL;
     }
     if (!out && s.err->code == CLO_OK) clo_fail(s.err, CLO_ERR_MEMORY, "facts of a repository");
+    json_decref(s.weights);
     clo_index_facts_free(&s.f);
     if (s.git != c->git) clo_git_close(s.git);
     return out;

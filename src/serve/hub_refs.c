@@ -68,15 +68,27 @@ static bool begin_change(clo_hub_call *c)
     return clo_hub_git(c) && (clo_db_begin(c->db, &err) || clo_hub_fail_err(c, &err));
 }
 
+/* `overwrite` puts the new branch in the place of one that is there; without a word on where it begins it lets that one be. */
+static bool make_branch(clo_hub_call *c, const json_t *body, clo_err *err)
+{
+    char ref[CLO_REF_NAME_MAX];
+    clo_oid head;
+    clo_author by = clo_hub_author(c);
+    clo_str start = clo_json_str(body, "startingPoint", CLO_STR(""));
+    bool empty = clo_json_bool(body, "emptyBranch", false);
+    if (clo_json_bool(body, "overwrite", false) && clo_revision_branch(ref, &head, c->git, c->a.rest, NULL)) {
+        if (!empty && start.len == 0) return true;
+        if (!clo_branch_delete(c->git, c->a.rest, err)) return false;
+    }
+    return empty ? clo_branch_create_empty(c->git, c->a.rest, &by, clo_hub_now(), err) : clo_branch_create(c->git, c->a.rest, start, err);
+}
+
 void clo_hub_branch_create(clo_hub_call *c)
 {
     json_t *body = NULL;
     clo_err err = {0};
     if (clo_request_body(c->r).len > 0 && !clo_hub_body(&body, c)) return;
-    if (begin_change(c)) {
-        bool ok = clo_branch_create(c->git, c->a.rest, clo_json_str(body, "startingPoint", CLO_STR("")), &err);
-        end_change(c, ok, &err);
-    }
+    if (begin_change(c)) end_change(c, make_branch(c, body, &err), &err);
     json_decref(body);
 }
 
@@ -129,7 +141,7 @@ void clo_hub_squash(clo_hub_call *c)
 #define COMMITS_PAGE 50
 #define COMMITS_PAGE_MAX 1000
 
-static bool add_commit(void *ctx, const clo_commit_info *info, clo_err *err)
+bool clo_hub_add_commit(void *ctx, const clo_commit_info *info, clo_err *err)
 {
     char id[CLO_OID_HEX], date[CLO_STAMP_LEN + 1];
     size_t n = strlen(info->message);
@@ -170,7 +182,7 @@ void clo_hub_commits(clo_hub_call *c)
         skip = 10 * skip + (size_t)(cursor.ptr[i] - '0');
     if (p.len > 0) skip = (size_t)clo_hub_number(c, "p", 0, 1000000, 0) * limit;
     json_t *rows = json_array();
-    if (!clo_history_each(&total, c->git, &head, skip, limit, add_commit, rows, &err)) {
+    if (!clo_history_each(&total, c->git, &head, skip, limit, clo_hub_add_commit, rows, &err)) {
         json_decref(rows);
         clo_hub_fail_err(c, &err);
         return;

@@ -1,8 +1,10 @@
 /* Repositories: made, removed, renamed, set; their facts. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "hub/account.h"
+#include "hub/commit_lines.h"
 #include "serve/hub_handlers.h"
 #include "serve/json_out.h"
 
@@ -55,6 +57,71 @@ static json_t *repo_answer(const clo_hub_call *c, const clo_repo *r, const char 
     return out;
 }
 
+/* --- the first commit's files -------------------------------------------------------------------------------------*/
+
+#define FIRST_FILES_MAX 100
+#define LICENSE_MAX 64
+
+typedef struct {
+    clo_repo_file files[FIRST_FILES_MAX + 1];
+    clo_buf bytes[FIRST_FILES_MAX + 1]; /* owned */
+    size_t n;
+} first_files;
+
+static void free_files(first_files *f)
+{
+    for (size_t i = 0; f && i < f->n; i++) clo_buf_free(&f->bytes[i]);
+    free(f);
+}
+
+/* Takes bytes[n] over. */
+static void add_file(first_files *f, clo_str path)
+{
+    f->files[f->n] = (clo_repo_file){path, clo_bytes_of(clo_buf_str(&f->bytes[f->n]))};
+    f->n++;
+}
+
+static bool take_file(first_files *f, clo_hub_call *c, const json_t *file)
+{
+    clo_err err = {0};
+    clo_str path = clo_json_str(file, "path", CLO_STR(""));
+    f->bytes[f->n].max = CLO_COMMIT_FILE_MAX;
+    bool ok = clo_commit_content(&f->bytes[f->n], clo_json_str(file, "content", CLO_STR("")), clo_json_str(file, "encoding", CLO_STR("")), &err);
+    add_file(f, path);
+    if (!ok) return clo_hub_fail(c, 400, NULL, "files: %s", err.text);
+    return clo_path_check(path, &err) || clo_hub_fail(c, 422, NULL, "files: %s", err.text);
+}
+
+/* A license makes a card, unless a README.md is sent. */
+static bool take_license(first_files *f, clo_hub_call *c, clo_str license)
+{
+    for (size_t i = 0; i < f->n; i++)
+        if (clo_str_eq(f->files[i].path, CLO_STR("README.md"))) return true;
+    for (size_t i = 0; i < license.len; i++) {
+        char b = license.ptr[i];
+        bool plain = (b >= 'a' && b <= 'z') || (b >= 'A' && b <= 'Z') || (b >= '0' && b <= '9') || b == '-' || b == '.' || b == '_';
+        if (!plain || i == LICENSE_MAX) return clo_hub_fail(c, 400, NULL, "license: letters, digits, - . _ are expected, at most %d", LICENSE_MAX);
+    }
+    if (license.len == 0) return true;
+    clo_buf_addf(&f->bytes[f->n], "---\nlicense: %.*s\n---\n", (int)license.len, license.ptr);
+    add_file(f, CLO_STR("README.md"));
+    return true;
+}
+
+/* False: replied. */
+static bool take_files(first_files **out, clo_hub_call *c, const json_t *body)
+{
+    const json_t *files = json_object_get(body, "files"), *file;
+    size_t i;
+    first_files *f = *out = (first_files *)calloc(1, sizeof *f);
+    if (!f) return clo_hub_fail(c, 500, NULL, "out of memory");
+    if (files && !json_is_null(files) && (!json_is_array(files) || json_array_size(files) > FIRST_FILES_MAX))
+        return clo_hub_fail(c, 400, NULL, "files: a list of at most %d is expected", FIRST_FILES_MAX);
+    json_array_foreach(files, i, file)
+        if (!take_file(f, c, file)) return false;
+    return take_license(f, c, clo_json_str(body, "license", CLO_STR("")));
+}
+
 /* --- create -------------------------------------------------------------------------------------------------------*/
 
 void clo_hub_repo_create(clo_hub_call *c)
@@ -63,6 +130,7 @@ void clo_hub_repo_create(clo_hub_call *c)
     clo_account_info owner;
     clo_err err = {0};
     char name[CLO_REPO_NAME_MAX + 1];
+    first_files *first = NULL;
     if (!clo_hub_body(&body, c)) return;
     clo_str given = clo_json_str(body, "name", CLO_STR(""));
     clo_str org = clo_json_str(body, "organization", CLO_STR(""));
@@ -81,7 +149,10 @@ void clo_hub_repo_create(clo_hub_call *c)
     name[given.len] = '\0';
     o.name = given;
     if (!take_owner(&owner, c, org) || !may_create(c, &owner, clo_repo_type_name(o.type), name)) goto done;
+    if (!take_files(&first, c, body)) goto done;
     o.owner = owner.id;
+    o.files = first->files;
+    o.n_files = first->n;
     if (!clo_db_begin(c->db, &err)) {
         clo_hub_fail_err(c, &err);
         goto done;
@@ -103,6 +174,7 @@ void clo_hub_repo_create(clo_hub_call *c)
         } else clo_hub_fail_err(c, &err);
     } else clo_hub_undo(c, &err);
 done:
+    free_files(first);
     json_decref(body);
 }
 

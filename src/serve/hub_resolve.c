@@ -110,7 +110,7 @@ static void send_small(clo_hub_call *c, const clo_entry *e, const clo_byte_range
     clo_buf_free(&b);
 }
 
-static bool find_entry(clo_entry *e, clo_oid *commit, clo_hub_call *c)
+bool clo_hub_find_entry(clo_entry *e, clo_oid *commit, clo_hub_call *c)
 {
     clo_err err = {0};
     if (!clo_hub_commit(commit, c)) return false;
@@ -125,7 +125,7 @@ void clo_hub_resolve(clo_hub_call *c)
     clo_entry e;
     clo_oid commit;
     clo_byte_range s;
-    if (!find_entry(&e, &commit, c) || !begin_file(&s, c, &e, &commit)) return;
+    if (!clo_hub_find_entry(&e, &commit, c) || !begin_file(&s, c, &e, &commit)) return;
     if (e.is_lfs) clo_hub_send_large(c, &e.sha256, &s, type_of(clo_str_from(e.path)));
     else send_small(c, &e, &s, type_of(clo_str_from(e.path)));
 }
@@ -135,7 +135,7 @@ void clo_hub_raw(clo_hub_call *c)
     clo_entry e;
     clo_oid commit;
     clo_byte_range s;
-    if (!find_entry(&e, &commit, c)) return;
+    if (!clo_hub_find_entry(&e, &commit, c)) return;
     if (e.is_lfs) e.size = e.pointer_size;
     e.is_lfs = false; /* what git has */
     if (begin_file(&s, c, &e, &commit)) send_small(c, &e, &s, CLO_TYPE_TEXT);

@@ -12,6 +12,11 @@ static const clo_hub_route routes[] = {
     {"GET", "/api/organizations/{x}/overview", CLO_HUB_OPEN, .run = clo_hub_org_overview},
     {"GET", "/api/organizations/{x}/members", CLO_HUB_OPEN, .run = clo_hub_org_members},
     {"GET", "/api/organizations/{x}/followers", CLO_HUB_OPEN, .run = clo_hub_org_followers},
+    {"POST", "/api/login", CLO_HUB_OPEN, .run = clo_hub_login},
+    {"POST", "/api/logout", CLO_HUB_OPEN, .run = clo_hub_logout},
+    {"GET", "/api/settings/tokens", CLO_HUB_KNOWN, .run = clo_hub_tokens},
+    {"POST", "/api/settings/tokens", CLO_HUB_KNOWN, .run = clo_hub_token_create},
+    {"DELETE", "/api/settings/tokens/{x}", CLO_HUB_KNOWN, .run = clo_hub_token_revoke},
     {"POST", "/api/validate-yaml", CLO_HUB_OPEN, .run = clo_hub_validate_yaml},
 
     {"GET", "/api/models", CLO_HUB_OPEN, .run = clo_hub_models},
@@ -49,6 +54,10 @@ static const clo_hub_route routes[] = {
     {"POST", "/api/{T}/{ns}/{name}/tag/{rev}", CLO_MAY_WRITE, .run = clo_hub_tag_create},
     {"DELETE", "/api/{T}/{ns}/{name}/tag/*", CLO_MAY_WRITE, .run = clo_hub_tag_delete},
     {"GET", "/api/{T}/{ns}/{name}/commits/{rev}", CLO_MAY_SEE, .run = clo_hub_commits},
+    {"GET", "/api/{T}/{ns}/{name}/inspect/{rev}/*", CLO_MAY_READ, .run = clo_hub_inspect},
+    {"GET", "/api/{T}/{ns}/{name}/rows/{rev}/*", CLO_MAY_READ, .run = clo_hub_rows},
+    {"GET", "/api/{T}/{ns}/{name}/diff/{rev}", CLO_MAY_READ, .run = clo_hub_diff},
+    {"GET", "/api/{T}/{ns}/{name}/compare/*", CLO_MAY_READ, .run = clo_hub_compare},
     {"POST", "/api/{T}/{ns}/{name}/super-squash/*", CLO_MAY_WRITE, .run = clo_hub_squash},
     {"POST", "/api/{T}/{ns}/{name}/preupload/{rev}", CLO_MAY_READ, .run = clo_hub_preupload},
     {"POST", "/api/{T}/{ns}/{name}/commit/{rev}", CLO_MAY_READ, .run = clo_hub_commit_run, .begin = clo_hub_commit_begin},
@@ -95,9 +104,13 @@ static const clo_hub_route routes[] = {
     {"DELETE", "/api/{T}/{ns}/{name}/like", CLO_MAY_SEE, .run = clo_hub_unlike},
     {"GET", "/api/{T}/{ns}/{name}/likers", CLO_MAY_SEE, .run = clo_hub_likers},
 
+    {"GET", "/api/{T}/{ns}/{name}/card/{rev}", CLO_MAY_SEE, .run = clo_hub_card},
+    {"GET", "/api/{T}/{ns}/{name}/markdown/{rev}/*", CLO_MAY_READ, .run = clo_hub_markdown},
+
     {"POST", "/{R}/{ns}/{name}/ask-access", CLO_MAY_SEE, .run = clo_hub_gate_ask},
     {"GET", "/{R}/{ns}/{name}/resolve/{rev}/*", CLO_MAY_READ, .run = clo_hub_resolve, .kept = true},
     {"GET", "/{R}/{ns}/{name}/raw/{rev}/*", CLO_MAY_READ, .run = clo_hub_raw, .kept = true},
+    {"GET", "/{R}/{ns}/{name}/commit/{rev}", CLO_MAY_READ, .run = clo_hub_commit_text},
 };
 
 const clo_hub_route *clo_hub_routes(size_t *n)

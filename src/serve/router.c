@@ -11,6 +11,7 @@
 #include "serve/changes.h"
 #include "serve/hub.h"
 #include "serve/server_impl.h"
+#include "serve/web.h"
 
 /* --- matching -----------------------------------------------------------------------------------------------------*/
 
@@ -231,6 +232,15 @@ static bool check_key(clo_server *s, const clo_route *route, const clo_request *
 
 /* --- the application's three calls --------------------------------------------------------------------------------*/
 
+/* The pages' route where a browser asks for one: at an address that is nothing else of ours, or the list of models, which is. */
+static const clo_route *find_page(const clo_server *s, clo_request *r, bool taken)
+{
+    char allow[64];
+    clo_str path = clo_request_path(r);
+    if (!s->hub || (taken && !clo_str_eq(path, CLO_STR("/models"))) || !clo_web_wants_page(r) || !clo_web_is_page(r)) return NULL;
+    return find_route(CLO_STR("GET"), CLO_STR(CLO_ROUTE_PAGES), allow);
+}
+
 static bool choose_route(clo_server *s, clo_request *r, clo_http_way *way, clo_api_error *e)
 {
     char allow[64];
@@ -239,6 +249,8 @@ static bool choose_route(clo_server *s, clo_request *r, clo_http_way *way, clo_a
     if (may && s->hub && clo_hub_reply_kept(s, r)) return true;
     const clo_route *route = find_route(method, clo_request_path(r), allow);
     const clo_hub_route *hub = route || !s->hub ? NULL : find_hub_route(r, allow);
+    const clo_route *page = find_page(s, r, route || (!hub && allow[0]));
+    if (page) route = page;
     clo_request_set_route(r, route ? (const void *)route : (const void *)hub);
     if (!may) return false;
     if (clo_str_eq(method, CLO_STR("OPTIONS"))) {
@@ -289,7 +301,7 @@ static void handle(void *ctx, clo_request *r)
     case CLO_BODY_WHOLE:
     case CLO_BODY_REFUSED: /* its handler knows why */
         if (hub) clo_hub_run_route(s, r, hub);
-        else if (path_fits(route, clo_request_path(r), &rest)) route->run(s, r, rest);
+        else if (path_fits(route, clo_request_path(r), &rest) || strcmp(route->path, CLO_ROUTE_PAGES) == 0) route->run(s, r, rest);
         return;
     }
     clo_route_fail(s, r, &e);

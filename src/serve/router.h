@@ -25,6 +25,9 @@ typedef struct {
     bool (*begin)(clo_server *s, clo_request *r, clo_str rest, clo_api_error *e);
 } clo_route;
 
+/* Stands in the table for all pages of the hub (web.h): what a browser asks for and nothing else fits. */
+#define CLO_ROUTE_PAGES "/{page}"
+
 /* The table (routes.c); *n rows. The label of a route in metrics is its path. */
 const clo_route *clo_routes(size_t *n);
 

@@ -9,10 +9,12 @@
 #include "serve/api_error.h"
 #include "serve/health.h"
 #include "serve/router.h"
+#include "serve/server_impl.h"
 
 #define CSP \
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; " \
     "form-action 'none'; frame-ancestors 'none'"
+#define CSP_HUB CSP "; require-trusted-types-for 'script'; trusted-types cloche"
 
 #define EMBED(symbol, file) \
     extern const char clo_web_##symbol[], clo_web_##symbol##_end[]; \
@@ -31,21 +33,69 @@ EMBED(markdown_js, "markdown.js");
 EMBED(message_js, "message.js");
 EMBED(settings_js, "settings.js");
 EMBED(store_js, "store.js");
+EMBED(base_css, "base.css");
+EMBED(hub_html, "hub.html");
+EMBED(hub_css, "hub.css");
+EMBED(hub_account_js, "hub/account.js");
+EMBED(hub_app_js, "hub/app.js");
+EMBED(hub_commits_js, "hub/commits.js");
+EMBED(hub_discussions_js, "hub/discussions.js");
+EMBED(hub_files_js, "hub/files.js");
+EMBED(hub_forms_js, "hub/forms.js");
+EMBED(hub_hash_js, "hub/hash.js");
+EMBED(hub_html_js, "hub/html.js");
+EMBED(hub_list_js, "hub/list.js");
+EMBED(hub_net_js, "hub/net.js");
+EMBED(hub_owner_js, "hub/owner.js");
+EMBED(hub_repo_js, "hub/repo.js");
+EMBED(hub_settings_js, "hub/settings.js");
+EMBED(hub_sha256_js, "hub/sha256.js");
+EMBED(hub_snippets_js, "hub/snippets.js");
+EMBED(hub_tables_js, "hub/tables.js");
+EMBED(hub_ui_js, "hub/ui.js");
+EMBED(hub_upload_js, "hub/upload.js");
+EMBED(hub_view_js, "hub/view.js");
+
+#define HTML "text/html; charset=utf-8"
+#define CSS "text/css; charset=utf-8"
+#define SCRIPT "text/javascript; charset=utf-8"
 
 static const struct {
     const char *name, *type, *begin, *end;
 } files[] = {
 #define ROW(name, type, symbol) {name, type, clo_web_##symbol, clo_web_##symbol##_end}
-    ROW("index.html", "text/html; charset=utf-8", index_html),
-    ROW("style.css", "text/css; charset=utf-8", style_css),
+    ROW("index.html", HTML, index_html),
+    ROW("style.css", CSS, style_css),
     ROW("icon.svg", "image/svg+xml", icon_svg),
-    ROW("app.js", "text/javascript; charset=utf-8", app_js),
-    ROW("api.js", "text/javascript; charset=utf-8", api_js),
-    ROW("dom.js", "text/javascript; charset=utf-8", dom_js),
-    ROW("markdown.js", "text/javascript; charset=utf-8", markdown_js),
-    ROW("message.js", "text/javascript; charset=utf-8", message_js),
-    ROW("settings.js", "text/javascript; charset=utf-8", settings_js),
-    ROW("store.js", "text/javascript; charset=utf-8", store_js),
+    ROW("app.js", SCRIPT, app_js),
+    ROW("api.js", SCRIPT, api_js),
+    ROW("dom.js", SCRIPT, dom_js),
+    ROW("markdown.js", SCRIPT, markdown_js),
+    ROW("message.js", SCRIPT, message_js),
+    ROW("settings.js", SCRIPT, settings_js),
+    ROW("store.js", SCRIPT, store_js),
+    ROW("base.css", CSS, base_css),
+    ROW("hub.html", HTML, hub_html),
+    ROW("hub.css", CSS, hub_css),
+    ROW("hub/account.js", SCRIPT, hub_account_js),
+    ROW("hub/app.js", SCRIPT, hub_app_js),
+    ROW("hub/commits.js", SCRIPT, hub_commits_js),
+    ROW("hub/discussions.js", SCRIPT, hub_discussions_js),
+    ROW("hub/files.js", SCRIPT, hub_files_js),
+    ROW("hub/forms.js", SCRIPT, hub_forms_js),
+    ROW("hub/hash.js", SCRIPT, hub_hash_js),
+    ROW("hub/html.js", SCRIPT, hub_html_js),
+    ROW("hub/list.js", SCRIPT, hub_list_js),
+    ROW("hub/net.js", SCRIPT, hub_net_js),
+    ROW("hub/owner.js", SCRIPT, hub_owner_js),
+    ROW("hub/repo.js", SCRIPT, hub_repo_js),
+    ROW("hub/settings.js", SCRIPT, hub_settings_js),
+    ROW("hub/sha256.js", SCRIPT, hub_sha256_js),
+    ROW("hub/snippets.js", SCRIPT, hub_snippets_js),
+    ROW("hub/tables.js", SCRIPT, hub_tables_js),
+    ROW("hub/ui.js", SCRIPT, hub_ui_js),
+    ROW("hub/upload.js", SCRIPT, hub_upload_js),
+    ROW("hub/view.js", SCRIPT, hub_view_js),
 };
 
 void clo_web_file(clo_server *s, clo_request *r, clo_str name)
@@ -65,7 +115,7 @@ void clo_web_file(clo_server *s, clo_request *r, clo_str name)
     snprintf(tag, sizeof tag, "\"%.32s\"", hex);
     clo_reply_header(r, "ETag", tag);
     clo_reply_header(r, "Cache-Control", "no-cache");
-    clo_reply_header(r, "Content-Security-Policy", CSP);
+    clo_reply_header(r, "Content-Security-Policy", strcmp(files[i].name, "hub.html") == 0 ? CSP_HUB : CSP);
     clo_reply_header(r, "X-Content-Type-Options", "nosniff");
     clo_reply_header(r, "Referrer-Policy", "no-referrer");
     clo_reply_header(r, "Cross-Origin-Opener-Policy", "same-origin");
@@ -73,28 +123,32 @@ void clo_web_file(clo_server *s, clo_request *r, clo_str name)
     else clo_reply(r, 200, files[i].type, body);
 }
 
-void clo_web_index(clo_server *s, clo_request *r, clo_str rest)
+void clo_web_chat(clo_server *s, clo_request *r, clo_str rest)
 {
     (void)rest;
     clo_web_file(s, r, CLO_STR("index.html"));
 }
 
-static void redirect(clo_request *r)
+/* The same addresses answer programs with something else. */
+void clo_web_shell(clo_server *s, clo_request *r, clo_str rest)
 {
-    clo_reply_header(r, "Location", "/ui/");
+    (void)rest;
+    clo_reply_header(r, "Vary", "Accept");
+    clo_web_file(s, r, CLO_STR("hub.html"));
+}
+
+void clo_web_old_chat(clo_server *s, clo_request *r, clo_str rest)
+{
+    (void)s;
+    (void)rest;
+    clo_reply_header(r, "Location", "/chat");
     clo_reply_header(r, "Vary", "Accept");
     clo_reply(r, 302, NULL, CLO_STR(""));
 }
 
-/* Only browsers ask for text/html by name. */
 void clo_web_root(clo_server *s, clo_request *r, clo_str rest)
 {
-    const clo_str html = CLO_STR("text/html");
-    clo_str accept = clo_request_header(r, "Accept");
-    for (size_t i = 0; accept.len >= html.len && i <= accept.len - html.len; i++)
-        if (memcmp(accept.ptr + i, html.ptr, html.len) == 0) {
-            redirect(r);
-            return;
-        }
-    clo_health_root(s, r, rest);
+    if (!clo_web_wants_page(r)) clo_health_root(s, r, rest);
+    else if (s->hub && clo_hub_in_use(s->hub)) clo_web_shell(s, r, rest);
+    else clo_web_old_chat(s, r, rest);
 }

@@ -120,6 +120,9 @@ static const char *const migrations[] = {
     " i INTEGER NOT NULL, text TEXT NOT NULL, time INTEGER NOT NULL,"
     " author INTEGER REFERENCES accounts ON DELETE SET NULL, PRIMARY KEY (event, i)) STRICT, WITHOUT ROWID;"
     "CREATE INDEX discussion_edits_by_author ON discussion_edits (author);",
+    /* Large files that a repository's history names and that were not brought along from where it came (hub/intake.h). */
+    ("CREATE TABLE absent_files (repo INTEGER NOT NULL REFERENCES repos ON DELETE CASCADE, sha256 BLOB NOT NULL,"
+    " size INTEGER NOT NULL, PRIMARY KEY (repo, sha256)) STRICT, WITHOUT ROWID;"),
     /* What lists find repositories by; see hub/id_set.h. Filled by hub/index_sets.h. What is asked of a namespace's rows is in their index. */
     "CREATE TABLE repo_sets (type INTEGER NOT NULL, name TEXT NOT NULL, block INTEGER NOT NULL, ids BLOB NOT NULL,"
     " PRIMARY KEY (type, name, block)) STRICT, WITHOUT ROWID;"

@@ -114,6 +114,12 @@ TABLE = {
     ("GET", "/api/organizations/{x}/overview"): (same(200), "/api/organizations/lab/overview", {}),
     ("GET", "/api/organizations/{x}/members"): (same(200), "/api/organizations/lab/members", {}),
     ("GET", "/api/organizations/{x}/followers"): (same(200), "/api/organizations/lab/followers", {}),
+    ("POST", "/api/login"): (same(401), "/api/login", {"json": {"name": "alice", "token": "hf_" + "x" * 51}}),
+    ("POST", "/api/logout"): (same(200), "/api/logout", {}),
+    # Tokens are managed in a session of a browser, whatever a token may do.
+    ("GET", "/api/settings/tokens"): (same(403, anonymous=401), "/api/settings/tokens", {}),
+    ("POST", "/api/settings/tokens"): (same(403, anonymous=401), "/api/settings/tokens", {"json": {"name": "more"}}),
+    ("DELETE", "/api/settings/tokens/{x}"): (same(403, anonymous=401), "/api/settings/tokens/00000000", {}),
     ("POST", "/api/validate-yaml"): (same(200), "/api/validate-yaml", {"json": {"content": "", "repoType": "model"}}),
     ("GET", "/api/models"): (same(200), "/api/models", {}),
     ("GET", "/api/datasets"): (same(200), "/api/datasets", {}),
@@ -149,6 +155,10 @@ TABLE = {
     ("POST", R + "/tag/{rev}"): (WRITE, "/api/models/{id}/tag/main", {"json": {"tag": "v2"}}),
     ("DELETE", R + "/tag/*"): (WRITE, "/api/models/{id}/tag/v1", {}),
     ("GET", R + "/commits/{rev}"): (SEE, "/api/models/{id}/commits/main", {}),
+    ("GET", R + "/inspect/{rev}/*"): (READ, "/api/models/{id}/inspect/main/w.safetensors", {}),
+    ("GET", R + "/rows/{rev}/*"): (READ, "/api/models/{id}/rows/main/t.csv", {}),
+    ("GET", R + "/diff/{rev}"): (READ, "/api/models/{id}/diff/main", {}),
+    ("GET", R + "/compare/*"): (READ, "/api/models/{id}/compare/main..side", {}),
     ("POST", R + "/super-squash/*"): (WRITE, "/api/models/{id}/super-squash/main", {"json": {}}),
     ("POST", R + "/preupload/{rev}"): (WRITE, "/api/models/{id}/preupload/main", {"json": {"files": [{"path": "b", "size": 1, "sample": ""}]}}),
     ("POST", R + "/commit/{rev}"): (WRITE, "/api/models/{id}/commit/main",
@@ -161,6 +171,8 @@ TABLE = {
     ("POST", R + "/like"): (KNOWN_SEES, "/api/models/{id}/like", {}),
     ("DELETE", R + "/like"): (KNOWN_SEES, "/api/models/{id}/like", {}),
     ("GET", R + "/likers"): (SEE, "/api/models/{id}/likers", {}),
+    ("GET", R + "/card/{rev}"): (instead(SEE, 404), "/api/models/{id}/card/main", {}),
+    ("GET", R + "/markdown/{rev}/*"): (READ, "/api/models/{id}/markdown/main/a.txt", {}),
     ("POST", "/{R}/{ns}/{name}/ask-access"): (ASK, "/{id}/ask-access", {}),
     ("GET", R + "/discussions"): (SEE, "/api/models/{id}/discussions", {}),
     ("POST", R + "/discussions"): (PROPOSE, "/api/models/{id}/discussions", {"json": {"title": "t", "description": "d"}}),
@@ -197,6 +209,7 @@ TABLE = {
     ("POST", "/{R}/{ns}/{git}/git-upload-pack"): (READ, "/{id}.git/git-upload-pack", FETCH),
     ("POST", "/{R}/{ns}/{git}/git-receive-pack"): (PROPOSE, "/{id}.git/git-receive-pack", PUSH),
     ("GET", "/{R}/{ns}/{name}/resolve/{rev}/*"): (READ, "/{id}/resolve/main/a.txt", {}),
+    ("GET", "/{R}/{ns}/{name}/commit/{rev}"): (READ, "/{id}/commit/main.diff", {}),
     ("GET", "/{R}/{ns}/{name}/raw/{rev}/*"): (READ, "/{id}/raw/main/a.txt", {}),
 }
 
@@ -219,7 +232,8 @@ def make(hub, kind):
 
     send("POST", "/api/repos/create", json={"name": repo[4:], "organization": "lab", "private": kind == "private"})
     files = [{"key": "header", "value": {"summary": "files"}}] + [
-        {"key": "file", "value": {"path": p, "encoding": "utf-8", "content": "x"}} for p in ("a.txt", "folder/b.txt")]
+        {"key": "file", "value": {"path": p, "encoding": "utf-8", "content": c}}
+        for p, c in (("a.txt", "x"), ("folder/b.txt", "x"), ("t.csv", "a\n1\n"), ("w.safetensors", "\2" + "\0" * 7 + "{}"))]
     HEADS[repo] = send("POST", f"/api/models/{repo}/commit/main", content="\n".join(map(json.dumps, files)),
                        headers={"Content-Type": "application/x-ndjson"}).json()["commitOid"]
     send("POST", f"/api/models/{repo}/branch/side", json={})
@@ -321,7 +335,7 @@ def test_a_push_to_a_branch_is_refused_in_its_answer(own_hub, fresh):
             fresh.used(kind)
 
 
-READING_POSTS = {"/api/validate-yaml", "/{R}/{ns}/{git}/git-upload-pack", "/{R}/{ns}/{git}/info/lfs/objects/batch",
+READING_POSTS = {"/api/validate-yaml", "/api/login", "/api/logout", "/{R}/{ns}/{git}/git-upload-pack", "/{R}/{ns}/{git}/info/lfs/objects/batch",
                  "/{R}/{ns}/{git}/info/lfs/verify", "/{R}/{ns}/{git}/info/lfs/locks/verify", "/{R}/{ns}/{git}/info/lfs/locks", R + "/paths-info/{rev}", R + "/ask-access", "/{R}/{ns}/{name}/ask-access"}
 
 

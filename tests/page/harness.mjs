@@ -26,13 +26,13 @@ export function tinyModel() {
   return lines.find((l) => l.includes("q8_0"));
 }
 
-const BIN = resolve(ROOT, process.env.CLOCHE_BIN ?? "build/cloche");
+export const BIN = resolve(ROOT, process.env.CLOCHE_BIN ?? "build/cloche");
 
 // The key, which is told once.
 export const addKey = (data) => JSON.parse(execFileSync(BIN, ["key", "add", "page", "--data", join(folder, data), "--json"], {encoding: "utf8"})).key;
 
 export async function startServer(data = "data", model = isReal ? real : tinyModel()) {
-  const p = spawn(BIN, ["serve", "--json", "--listen", "127.0.0.1:0", "--data", join(folder, data), "--parallel", "1", "--model", model],
+  const p = spawn(BIN, ["serve", "--json", "--listen", "127.0.0.1:0", "--data", join(folder, data), "--parallel", "1", ...(model ? ["--model", model] : [])],
     {stdio: ["ignore", "pipe", "inherit"]});
   let url;
   for await (const line of createInterface({input: p.stdout})) {
@@ -49,7 +49,7 @@ export const startBrowser = () => chromium.launch({executablePath: process.env.C
 export const cleanUp = () => rmSync(folder, {recursive: true});
 
 // A page in a fresh profile; `faults` gathers what must not happen.
-export async function openPage(browser, url, options = {}) {
+export async function openPage(browser, url, {path = "/chat", ...options} = {}) {
   const context = await browser.newContext({viewport: {width: 1100, height: 800}, acceptDownloads: true, ...options});
   const faults = [];
   await context.route("**", (route) => {
@@ -62,8 +62,8 @@ export async function openPage(browser, url, options = {}) {
   page.on("pageerror", (e) => faults.push(`an error: ${e.message}`));
   page.on("console", (m) => { if (/Content Security Policy|TypeError/.test(m.text())) faults.push(m.text()); });
   page.on("dialog", (d) => d.accept());
-  await page.goto(`${url}/ui/`);
-  await page.waitForFunction(() => document.querySelector("#model").value !== "" || document.querySelector("#key").open);
+  await page.goto(`${url}${path}`);
+  if (path === "/chat") await page.waitForFunction(() => document.querySelector("#model").value !== "" || document.querySelector("#key").open);
   return {page, context, faults};
 }
 

@@ -47,20 +47,22 @@ async function occupy() {
 // --- the files ------------------------------------------------------------------------------------------------------
 
 test("the page comes with its headers, and is not sent twice", async () => {
-  const r = await fetch(`${server.url}/ui/`);
+  const r = await fetch(`${server.url}/chat`);
   assert.equal(r.headers.get("content-security-policy"), "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; " +
     "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
   assert.equal(r.headers.get("x-content-type-options"), "nosniff");
   assert.equal((await fetch(`${server.url}/ui/app.js`, {headers: {"If-None-Match": r.headers.get("etag")}})).status, 200);
-  const again = await fetch(`${server.url}/ui/`, {headers: {"If-None-Match": `"x", ${r.headers.get("etag")}`}});
+  const again = await fetch(`${server.url}/chat`, {headers: {"If-None-Match": `"x", ${r.headers.get("etag")}`}});
   assert.equal(again.status, 304);
   assert.equal((await fetch(`${server.url}/ui/none.js`)).status, 404);
   assert.equal((await fetch(`${server.url}/ui/..%2fMakefile`)).status, 404);
 });
 
-test("a browser that comes to / is sent to the page, a program is told what Ollama's clients look for", async () => {
+test("a browser that comes to / while the hub has nothing is sent to the chat, a program is told what Ollama's clients look for", async () => {
   await page.goto(server.url);
-  assert.equal(page.url(), `${server.url}/ui/`);
+  assert.equal(page.url(), `${server.url}/chat`);
+  await page.goto(`${server.url}/ui/`);
+  assert.equal(page.url(), `${server.url}/chat`, "its address before");
   assert.equal(await (await fetch(server.url)).text(), "Ollama is running");
 });
 
@@ -365,7 +367,7 @@ for (const [name, options] of Object.entries({
 }
 
 test("the page's files are small", () => {
-  const total = ["index.html", "style.css", "icon.svg", "app.js", "api.js", "dom.js", "markdown.js", "message.js", "settings.js", "store.js"]
+  const total = ["index.html", "base.css", "style.css", "icon.svg", "app.js", "api.js", "dom.js", "markdown.js", "message.js", "settings.js", "store.js"]
     .reduce((n, f) => n + readFileSync(join(ROOT, "web", f)).length, 0);
   assert.ok(total < 100000, `${total} bytes`);
 });

@@ -150,6 +150,34 @@ static void every_prefix_of_a_good_file_is_refused(void **state)
     clo_buf_free(&b);
 }
 
+static void a_beginning_asks_for_more_or_tells_all(void **state)
+{
+    (void)state;
+    clo_buf b = good();
+    size_t n_short = 0, n_whole = 0;
+    for (size_t len = 0; len < b.len; len++) {
+        clo_arena a = {0};
+        clo_gguf g;
+        bool is_short = false;
+        clo_err err = {0};
+        uint8_t *exact = malloc(len ? len : 1);
+        memcpy(exact, b.ptr, len);
+        if (clo_gguf_parse_head(&g, &is_short, (clo_bytes){exact, len}, b.len, &a, &err)) {
+            n_whole++;
+            assert_int_equal(g.n_tensors, 2);
+            assert_null(g.tensors[1].data);
+        } else {
+            n_short++;
+            assert_true(is_short);
+            assert_int_equal(n_whole, 0);
+        }
+        free(exact);
+        clo_arena_free(&a);
+    }
+    assert_true(n_short > 50 && n_whole > 64);
+    clo_buf_free(&b);
+}
+
 static void a_flipped_byte_does_no_harm(void **state)
 {
     (void)state;
@@ -418,6 +446,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_and_tensors_read_as_written),
         cmocka_unit_test(every_prefix_of_a_good_file_is_refused),
+        cmocka_unit_test(a_beginning_asks_for_more_or_tells_all),
         cmocka_unit_test(a_flipped_byte_does_no_harm),
         cmocka_unit_test(an_arena_that_is_full_is_an_error),
         cmocka_unit_test(what_cannot_be_trusted_is_refused),

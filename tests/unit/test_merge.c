@@ -1,4 +1,5 @@
 /* Merging pull requests, and their differences: as git does it. */
+#include "hub/diff.h"
 #include "hub/merge.h"
 #include "hub_box.h"
 
@@ -77,10 +78,11 @@ static void different_files_are_merged(void **state)
 static void a_difference_is_git_s(void **state)
 {
     hub_box *b = *state;
-    clo_oid main, pr;
+    clo_oid main, pr, common;
     clo_buf text = {0}, little = {.max = 120};
     part_ways(b, &main, &pr, "new", "1\n", "f", "1\n2\n3\n4\nfive\n6\n7\n8\n9\n");
-    must(clo_diff_text(&text, b->g, &main, &pr, &b->err));
+    must(clo_diff_common(&common, b->g, &main, &pr, &b->err));
+    must(clo_diff_text(&text, b->g, &common, &pr, &b->err));
     hub_export(b, "m.git");
     char path[128];
     snprintf(path, sizeof path, "%s/ours", b->dir);
@@ -88,7 +90,7 @@ static void a_difference_is_git_s(void **state)
     fwrite(text.ptr, 1, text.len, f);
     fclose(f);
     assert_string_equal(hub_sh(b, "git -C m.git diff --abbrev=7 main...refs/pr/1 | diff - ours"), "");
-    must(clo_diff_text(&little, b->g, &main, &pr, &b->err));
+    must(clo_diff_text(&little, b->g, &common, &pr, &b->err));
     assert_true(little.len <= 120);
     assert_non_null(strstr(little.ptr, "left out"));
     clo_buf_free(&text);

@@ -79,6 +79,31 @@ static void every_prefix_of_a_good_file_is_refused(void **state)
     clo_buf_free(&b);
 }
 
+static void a_beginning_asks_for_more_or_tells_all(void **state)
+{
+    (void)state;
+    clo_buf b = file_of(GOOD, GOOD_DATA);
+    for (size_t len = 0; len < b.len; len++) {
+        clo_arena a = {0};
+        clo_safetensors st;
+        bool is_short = false;
+        uint8_t *exact = malloc(len ? len : 1);
+        memcpy(exact, b.ptr, len);
+        bool ok = clo_safetensors_parse_head(&st, &is_short, (clo_bytes){exact, len}, b.len, &a, NULL);
+        assert_int_equal(ok, len >= b.len - GOOD_DATA);
+        assert_int_equal(is_short, !ok);
+        if (ok) {
+            assert_int_equal(st.n_tensors, 4);
+            assert_null(st.tensors[1].data);
+            assert_int_equal(st.n_metadata, 1);
+            assert_true(clo_str_eq(st.metadata[0].key, CLO_STR("format")) && clo_str_eq(st.metadata[0].value, CLO_STR("pt")));
+        }
+        free(exact);
+        clo_arena_free(&a);
+    }
+    clo_buf_free(&b);
+}
+
 static void a_flipped_byte_does_no_harm(void **state)
 {
     (void)state;
@@ -292,6 +317,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tensors_come_in_the_order_of_their_data),
         cmocka_unit_test(every_prefix_of_a_good_file_is_refused),
+        cmocka_unit_test(a_beginning_asks_for_more_or_tells_all),
         cmocka_unit_test(a_flipped_byte_does_no_harm),
         cmocka_unit_test(what_cannot_be_trusted_is_refused),
         cmocka_unit_test(a_header_longer_than_the_file_or_the_limit_is_refused),

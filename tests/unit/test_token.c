@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/file.h"
+#include "hub/session.h"
 #include "hub/token.h"
 #include "temp_folder.h"
 
@@ -312,12 +313,59 @@ static void what_cannot_be_a_token_is_refused(void **state)
                 {{.account = b->anna.id, .name = ""}, CLO_ERR_USAGE},
                 {{.account = b->anna.id, .name = "a\nb"}, CLO_ERR_USAGE},
                 {{.account = b->anna.id, .name = "0123456789012345678901234567890123456789012345678901234567890123"}, CLO_ERR_USAGE},
+                {{.account = b->anna.id, .name = "session 1"}, CLO_ERR_USAGE},
                 {{.account = b->anna.id, .scope = "lab"}, CLO_ERR_USAGE}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         b->err = (clo_err){0};
         assert_false(clo_token_add(text, b->db, &rows[i].o, NOW, &b->err));
         if (b->err.code != rows[i].want) fail_msg("row %zu: %s", i, b->err.text);
     }
+}
+
+/* --- sessions -----------------------------------------------------------------------------------------------------*/
+
+static bool is_valid(box *b, const char *text, int64_t now_s)
+{
+    clo_bearer who;
+    clo_denial no;
+    char header[CLO_KEY_TEXT_MAX + 8];
+    snprintf(header, sizeof header, "Bearer %s", text);
+    return clo_token_who(&who, b->keys, header, now_s, &no) && who.account == b->anna.id && who.may_write &&
+           clo_session_has_name(clo_str_from(who.name));
+}
+
+static void a_session_is_a_token_that_ends_and_closes_nothing(void **state)
+{
+    box *b = *state;
+    char text[CLO_KEY_TEXT_MAX];
+    assert_true(clo_session_add(text, b->db, b->anna.id, NOW, &b->err));
+    assert_true(is_valid(b, text, NOW));
+    assert_false(is_valid(b, text, NOW + CLO_SESSION_LIFE_S));
+    assert_false(clo_keys_needed(b->keys)); /* nobody was given a key or a token */
+    char token[CLO_KEY_TEXT_MAX];
+    add(b, token, (clo_token_opts){.account = b->anna.id, .name = "laptop"});
+    assert_true(clo_keys_needed(b->keys));
+    assert_false(clo_session_add(text, b->db, 999, NOW, &b->err));
+    assert_int_equal(b->err.code, CLO_ERR_NOT_FOUND);
+}
+
+static void one_session_too_many_ends_the_oldest(void **state)
+{
+    box *b = *state;
+    static char texts[CLO_SESSIONS_MAX + 5][CLO_KEY_TEXT_MAX];
+    char token[CLO_KEY_TEXT_MAX];
+    json_t *rows;
+    add(b, token, (clo_token_opts){.account = b->anna.id, .name = "laptop"});
+    for (int i = 0; i < CLO_SESSIONS_MAX + 5; i++) assert_true(clo_session_add(texts[i], b->db, b->anna.id, NOW + i, &b->err));
+    for (int i = 0; i < CLO_SESSIONS_MAX + 5; i++) assert_int_equal(is_valid(b, texts[i], NOW + 100), i >= 5);
+    assert_true(clo_token_list(&rows, b->db, b->anna.id, true, NOW, &b->err));
+    assert_int_equal(json_array_size(rows), CLO_SESSIONS_MAX + 1); /* rows of those that ended are gone, tokens stay */
+    json_decref(rows);
+    /* What ended leaves with the next one. */
+    assert_true(clo_session_add(texts[0], b->db, b->anna.id, NOW + 2 * CLO_SESSION_LIFE_S, &b->err));
+    assert_true(clo_token_list(&rows, b->db, b->anna.id, true, NOW, &b->err));
+    assert_int_equal(json_array_size(rows), 2);
+    json_decref(rows);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -333,6 +381,8 @@ int main(void)
         T(a_key_is_valid_at_the_hub_but_nobody_in_particular),
         T(requests_write_nothing_and_the_last_use_is_kept_at_the_end),
         T(what_cannot_be_a_token_is_refused),
+        T(a_session_is_a_token_that_ends_and_closes_nothing),
+        T(one_session_too_many_ends_the_oldest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
