@@ -289,6 +289,7 @@ run:
 
 bench: all
 	$(Q)$(PYTHON) bench/compare.py --ours-only
+	$(Q)$(PYTHON) bench/hub_index.py $(PROG)
 bench-compare: all
 	$(Q)$(PYTHON) bench/compare.py
 bench-exactness:

@@ -1,6 +1,6 @@
 """How fast the hub lists and searches: fills a data folder with repositories, serves it, and times requests over HTTP.
 
-    python3 bench/hub_index.py build/cloche [--rows 200000] [--n 200] [--data DIR]
+    python3 bench/hub_index.py build/cloche [--rows 1500000] [--n 200] [--data DIR]
 
 Rows are written by SQL, as creating them would take hours; names, tags, downloads and dates follow a power law, one in twenty
 repositories is private. Each line is a request: p50 and p99 of its time in ms, and how many rows the first page had."""
@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import sqlite3
 import subprocess
 import tempfile
@@ -60,7 +61,7 @@ def measure(port, token, path, n):
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("program")
-    p.add_argument("--rows", type=int, default=200_000)
+    p.add_argument("--rows", type=int, default=1_500_000)
     p.add_argument("--n", type=int, default=200)
     p.add_argument("--data")
     a = p.parse_args()
@@ -76,9 +77,13 @@ def main():
         db.close()
         print(f"{a.rows} repositories written in {time.monotonic() - start:.0f} s, {pathlib.Path(data, 'cloche.db').stat().st_size >> 20} MiB")
     token = json.loads(cli("token", "create", "--user", "anna", "--json"))["token"]
+    start = time.monotonic()
     server = subprocess.Popen([a.program, "serve", "--json", "--listen", "127.0.0.1:0", "--data", data], stdout=subprocess.PIPE, text=True)
     try:
         port = urllib.parse.urlsplit(json.loads(server.stdout.readline())["url"]).port
+        measure(port, None, "/api/models?limit=30", 1)
+        size = sum(f.stat().st_size for f in pathlib.Path(data).glob("cloche.db*"))
+        print(f"start and first page {time.monotonic() - start:.2f} s{' (with the making of sets)' if fresh else ''}, {size // a.rows} bytes a repository on disk")
         asks = [("first page", "/api/models?limit=30"), ("by downloads", "/api/models?limit=30&sort=downloads"),
                 ("by date", "/api/models?limit=30&sort=lastModified"), ("1,000 rows", "/api/models?limit=1000"),
                 ("frequent word", "/api/models?limit=30&search=llama"), ("two words", "/api/models?limit=30&search=llama&search=poem"),
@@ -102,6 +107,9 @@ def main():
         print(f"{'the 51st page':22}{p50:9.2f}{p99:9.2f}{rows:7}")
         p50, p99, _, _ = measure(port, None, "/api/models-tags-by-type", 10)
         print(f"{'tags by type':22}{p50:9.2f}{p99:9.2f}")
+        status = pathlib.Path(f"/proc/{server.pid}/status").read_text()
+        now, most = (int(re.search(name + r":\s*(\d+)", status)[1]) >> 10 for name in ("VmRSS", "VmHWM"))
+        print(f"memory {now} MiB, at most {most}")
     finally:
         server.terminate()
         server.wait()

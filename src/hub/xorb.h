@@ -22,7 +22,8 @@
 #include "base/err.h"
 #include "hub/xet_hash.h"
 
-#define CLO_XORB_BYTES_MAX ((size_t)64 << 20) /* of a body */
+/* Of a body. Clients fill a xorb up to 64 MiB of raw bytes, and what cannot be compressed is longer by the headers of its chunks. */
+#define CLO_XORB_BYTES_MAX ((size_t)66 << 20)
 #define CLO_XORB_CHUNKS_MAX 8192
 #define CLO_CHUNK_RAW_MAX 131072
 #define CLO_CHUNK_HEADER 8

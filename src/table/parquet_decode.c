@@ -12,7 +12,7 @@ static uint64_t bits_at(const uint8_t *p, uint64_t at, unsigned width)
     unsigned got = 0;
     while (got < width) {
         unsigned shift = (unsigned)(at & 7), n = 8 - shift < width - got ? 8 - shift : width - got;
-        v |= (uint64_t)(p[at >> 3] >> shift & ((1u << n) - 1)) << got;
+        v |= (uint64_t)((unsigned)p[at >> 3] >> shift & ((1u << n) - 1)) << got;
         got += n;
         at += n;
     }

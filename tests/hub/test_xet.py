@@ -372,7 +372,7 @@ def test_xorbs_that_are_not_what_they_say(hub, upload, liar):
                              ("cut off", path, xorb[:-1]), ("nothing", path, b""), ("no xorb", path, b"\xff" * 100)):
         assert liar.post(where, content=body).status_code == 400, why
     assert liar.post(path[:-64] + "../../x", content=xorb).status_code in (400, 404)
-    assert liar.post(path, content=bytes(65 << 20)).status_code == 413
+    assert liar.post(path, content=bytes(67 << 20)).status_code == 413
     assert stored(hub) == before
     assert liar.post(path, content=xorb).json() == {"was_inserted": False}
 
@@ -404,7 +404,7 @@ def test_shards_that_are_not_what_they_say(hub, upload, liar):
         assert body != shard, why
         assert liar.post("/xet/v1/shards", content=body).status_code == 400, why
         assert not linked(hub, data), why
-    assert liar.post("/xet/v1/shards", content=bytes(65 << 20)).status_code == 413
+    assert liar.post("/xet/v1/shards", content=bytes(67 << 20)).status_code == 413
 
 
 def test_who_has_the_chunks_may_name_the_file(hub, upload, liar):
