@@ -37,8 +37,8 @@ _cloche() {
         org) options='--fullname --role --data --json --help' ;;
         token) options='--user --name --read --write --repo --expires --all -a --data --json --help' ;;
         repo) options='--type --private --owner --data --json --help' ;;
-        pull) options='--type --from --token --revision --include --exclude --history --jobs -j --force --public --data --json --help' ;;
-        push) options='--type --to --as --token --create --force --jobs -j --data --json --help' ;;
+        pull) options='--type --from --token --jobs -j --data --revision --include --exclude --history --force --public --json --help' ;;
+        push) options='--type --to --token --jobs -j --data --as --create --force --json --help' ;;
         fsck) options='--data --json --help' ;;
         gc) options='--dry-run -n --data --json --help' ;;
         audit) options='--expect --data --json --help' ;;

@@ -41,21 +41,26 @@ static void read_kept(clo_faraway *f)
     if (token_path(path) && clo_file_read(&text, path, sizeof f->kept - 1, &arena, NULL)) {
         while (text.len && strchr(" \t\r\n", text.ptr[text.len - 1])) text.len--;
         snprintf(f->kept, sizeof f->kept, "%.*s", (int)text.len, text.ptr);
-        if (f->kept[0]) f->token = f->kept;
+        if (f->kept[0]) f->remote.token = f->kept;
     }
     clo_arena_free(&arena);
 }
 
 bool clo_faraway_settle(clo_faraway *f, clo_err *err)
 {
-    const char *home = getenv("HF_ENDPOINT");
+    clo_remote_opts *r = &f->remote;
+    const char *home = getenv("HF_ENDPOINT"), *token = getenv("HF_TOKEN");
     static const char *const offline[] = {"CLOCHE_OFFLINE", "HF_HUB_OFFLINE"};
+    if (f->type && !clo_repo_type_parse(&r->type, clo_str_from(f->type)))
+        return clo_fail(err, CLO_ERR_USAGE, "'%s' is not model, dataset or space", f->type);
+    if (f->n_jobs > CLO_JOBS_MAX) return clo_fail(err, CLO_ERR_USAGE, "--jobs: at most %d", CLO_JOBS_MAX);
+    if (!clo_cli_data_dir(f->data_dir, f->data, err)) return false;
     for (size_t i = 0; i < CLO_COUNT(offline); i++)
         if (is_set(offline[i])) return clo_fail(err, CLO_ERR_DENIED, "%s is set: no other hub is spoken to", offline[i]);
     if (!home || !*home) home = HOME_HUB;
-    if (!f->endpoint) f->endpoint = home;
-    if (!f->token && getenv("HF_TOKEN") && *getenv("HF_TOKEN")) f->token = getenv("HF_TOKEN");
-    if (!f->token && (strcmp(f->endpoint, home) == 0 || strcmp(f->endpoint, HOME_HUB) == 0)) read_kept(f);
+    if (!r->endpoint) r->endpoint = home;
+    if (!r->token && token && *token) r->token = token;
+    if (!r->token && (strcmp(r->endpoint, home) == 0 || strcmp(r->endpoint, HOME_HUB) == 0)) read_kept(f);
     return true;
 }
 
@@ -63,7 +68,7 @@ int clo_faraway_fail(const clo_faraway *f, const clo_err *err)
 {
     const char *next = NULL;
     if (err->code == CLO_ERR_DENIED && strstr(err->text, "answers 40"))
-        next = f->token ? "the token may not do that there" : "a token may be needed: --token, or $HF_TOKEN";
+        next = f->remote.token ? "the token may not do that there" : "a token may be needed: --token, or $HF_TOKEN";
     if (err->code == CLO_ERR_NOT_FOUND && strstr(err->text, "answers 404")) next = "see the id and --type; a private repository needs a token";
     if (strstr(err->text, "another way there")) next = "'cloche pull' shows what is there; --force replaces it";
     if (strstr(err->text, "another way here")) next = "--force takes what is there; what was here is then behind no branch any more";

@@ -32,22 +32,16 @@ int clo_cmd_pull(int argc, char **argv)
 {
     clo_faraway f = {0};
     clo_opt_list include = {0}, exclude = {0};
-    const char *type = NULL, *data = NULL;
-    char dir[4096];
     bool json = false;
     clo_pull_opts o = {.now_s = (int64_t)time(NULL), .progress = clo_cli_progress};
     const clo_opt opts[] = {
-        {"type", NULL, CLO_OPT_STR, &type, "T", "model, dataset or space (default: model)"},
-        {"from", NULL, CLO_OPT_STR, &f.endpoint, "URL", "the hub (default: $HF_ENDPOINT, else https://huggingface.co)"},
-        {"token", NULL, CLO_OPT_STR, &f.token, "T", "its token (default: $HF_TOKEN, or the one that huggingface_hub keeps)"},
+        CLO_FARAWAY_OPTS(f, "from"),
         {"revision", NULL, CLO_OPT_STR, &o.revision, "R", "a branch, a tag or a commit's id (default: all branches and tags)"},
         {"include", NULL, CLO_OPT_LIST, &include, "GLOB", "bring only large files of these paths (may be repeated)"},
         {"exclude", NULL, CLO_OPT_LIST, &exclude, "GLOB", "leave large files of these paths (may be repeated)"},
         {"history", NULL, CLO_OPT_FLAG, &o.pick.history, NULL, "also large files that only older commits name"},
-        {"jobs", "j", CLO_OPT_SIZE, &o.n_jobs, "N", "large files at once (default: 4)"},
         {"force", NULL, CLO_OPT_FLAG, &o.force, NULL, "also over branches and tags that went another way here"},
         {"public", NULL, CLO_OPT_FLAG, &o.make_public, NULL, "a new repository is public here though it is private there"},
-        {"data", NULL, CLO_OPT_STR, &data, "DIR", "data folder (default: $CLOCHE_DATA)"},
         {"json", NULL, CLO_OPT_FLAG, &json, NULL, "print one JSON object"},
     };
     const clo_cli_spec spec = {
@@ -65,23 +59,18 @@ int clo_cmd_pull(int argc, char **argv)
     clo_pull_result r;
     int rc = 0;
     if (!clo_cli_parse(&args, &spec, argc, argv, &rc)) return rc;
-    if (type && !clo_repo_type_parse(&o.remote.type, clo_str_from(type)))
-        return clo_cli_fail_usage("'%s' is not model, dataset or space", type);
-    if (o.n_jobs > CLO_JOBS_MAX) return clo_cli_fail_usage("--jobs: at most %d", CLO_JOBS_MAX);
-    if (!clo_cli_data_dir(dir, data, &err)) return clo_cli_fail(&err, NULL);
-    o.data_dir = dir;
+    if (!clo_faraway_settle(&f, &err)) return clo_cli_fail(&err, NULL);
+    o.data_dir = o.note_ctx = f.data_dir;
     o.note = clo_cli_note_account;
-    o.note_ctx = dir;
+    o.n_jobs = f.n_jobs;
+    o.remote = f.remote;
     o.pick.include = include.items;
     o.pick.n_include = include.n;
     o.pick.exclude = exclude.items;
     o.pick.n_exclude = exclude.n;
     o.remote.id = args.args[0];
-    if (!clo_faraway_settle(&f, &err)) return clo_cli_fail(&err, NULL);
-    o.remote.endpoint = f.endpoint;
-    o.remote.token = f.token;
     if (!clo_remote_pull(&r, &o, &err)) return clo_faraway_fail(&f, &err);
-    if (json) return clo_cli_print_json(result_json(&r, f.endpoint));
+    if (json) return clo_cli_print_json(result_json(&r, f.remote.endpoint));
     print_result(&r);
     return CLO_EXIT_OK;
 }

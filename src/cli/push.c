@@ -26,19 +26,13 @@ static void print_result(const clo_send_result *r, const clo_send_opts *o)
 int clo_cmd_push(int argc, char **argv)
 {
     clo_faraway f = {0};
-    const char *type = NULL, *data = NULL;
-    char dir[4096];
     bool json = false;
     clo_send_opts o = {.now_s = (int64_t)time(NULL), .progress = clo_cli_progress};
     const clo_opt opts[] = {
-        {"type", NULL, CLO_OPT_STR, &type, "T", "model, dataset or space (default: model)"},
-        {"to", NULL, CLO_OPT_STR, &f.endpoint, "URL", "the hub (default: $HF_ENDPOINT, else https://huggingface.co)"},
-        {"as", NULL, CLO_OPT_STR, &o.remote.id, "NS/NAME", "its id there (default: as here)"},
-        {"token", NULL, CLO_OPT_STR, &f.token, "T", "its token (default: $HF_TOKEN, or the one that huggingface_hub keeps)"},
+        CLO_FARAWAY_OPTS(f, "to"),
+        {"as", NULL, CLO_OPT_STR, &f.remote.id, "NS/NAME", "its id there (default: as here)"},
         {"create", NULL, CLO_OPT_FLAG, &o.create, NULL, "make the repository there when it is not; private if it is private here"},
         {"force", NULL, CLO_OPT_FLAG, &o.force, NULL, "also over branches and tags that went another way there"},
-        {"jobs", "j", CLO_OPT_SIZE, &o.n_jobs, "N", "large files at once (default: 4)"},
-        {"data", NULL, CLO_OPT_STR, &data, "DIR", "data folder (default: $CLOCHE_DATA)"},
         {"json", NULL, CLO_OPT_FLAG, &json, NULL, "print one JSON object"},
     };
     const clo_cli_spec spec = {
@@ -53,16 +47,12 @@ int clo_cmd_push(int argc, char **argv)
     clo_send_result r;
     int rc = 0;
     if (!clo_cli_parse(&args, &spec, argc, argv, &rc)) return rc;
-    if (type && !clo_repo_type_parse(&o.remote.type, clo_str_from(type)))
-        return clo_cli_fail_usage("'%s' is not model, dataset or space", type);
-    if (o.n_jobs > CLO_JOBS_MAX) return clo_cli_fail_usage("--jobs: at most %d", CLO_JOBS_MAX);
-    if (!clo_cli_data_dir(dir, data, &err)) return clo_cli_fail(&err, NULL);
-    o.data_dir = dir;
-    o.id = args.args[0];
-    if (!o.remote.id) o.remote.id = o.id;
     if (!clo_faraway_settle(&f, &err)) return clo_cli_fail(&err, NULL);
-    o.remote.endpoint = f.endpoint;
-    o.remote.token = f.token;
+    o.data_dir = f.data_dir;
+    o.n_jobs = f.n_jobs;
+    o.id = args.args[0];
+    o.remote = f.remote;
+    if (!o.remote.id) o.remote.id = o.id;
     if (!clo_remote_send(&r, &o, &err)) return clo_faraway_fail(&f, &err);
     if (json) return clo_cli_print_json(result_json(&r, &o));
     print_result(&r, &o);

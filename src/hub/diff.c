@@ -29,16 +29,6 @@ bool clo_diff_common(clo_oid *out, clo_git *g, const clo_oid *a, const clo_oid *
     return rc == 0 || rc == GIT_ENOTFOUND || clo_git_fail(err, rc, "history");
 }
 
-static bool tree_of(git_tree **out, clo_git *g, const clo_oid *commit, clo_err *err)
-{
-    git_commit *c = NULL;
-    git_oid id = clo_git_oid(commit);
-    int rc = git_commit_lookup(&c, g->git, &id);
-    if (rc == 0) rc = git_commit_tree(out, c);
-    git_commit_free(c);
-    return rc == 0 || clo_git_fail(err, rc, "commit");
-}
-
 static bool open_diff(git_diff **out, clo_git *g, const clo_oid *base, const clo_oid *commit, clo_err *err)
 {
     git_tree *old = NULL, *now = NULL;
@@ -48,7 +38,7 @@ static bool open_diff(git_diff **out, clo_git *g, const clo_oid *base, const clo
     git_diff_find_options_init(&f, GIT_DIFF_FIND_OPTIONS_VERSION);
     o.max_size = (git_off_t)CLO_DIFF_FILE_BYTES_MAX;
     f.rename_limit = CLO_DIFF_LIKENESS_FILES_MAX;
-    bool ok = (!base || tree_of(&old, g, base, err)) && tree_of(&now, g, commit, err);
+    bool ok = (!base || clo_git_commit_tree(&old, g, base, err)) && clo_git_commit_tree(&now, g, commit, err);
     if (ok) {
         int rc = git_diff_tree_to_tree(out, g->git, old, now, &o);
         size_t n = rc == 0 ? git_diff_num_deltas(*out) : 0;

@@ -299,28 +299,17 @@ static bool answer_v2(request *r, clo_bytes body, clo_err *err)
 
 /* --- protocols 0 and 1 --------------------------------------------------------------------------------------------*/
 
-static bool has_word(clo_str list, const char *word)
-{
-    clo_str w = clo_str_from(word);
-    for (size_t at = 0; at < list.len;) {
-        size_t end = clo_str_find(list, at, ' ');
-        if (clo_str_eq((clo_str){list.ptr + at, end - at}, w)) return true;
-        at = end + 1;
-    }
-    return false;
-}
-
 static bool take_first_want(request *r, clo_str rest)
 {
     clo_str words = clo_str_from_off(rest, 40);
     if (rest.len > 40) rest.len = 40;
     if (r->s.wants.n == 0) {
-        r->band_bytes = has_word(words, "side-band-64k") ? 65520 : has_word(words, "side-band") ? 1000 : 0;
-        r->multi_ack = has_word(words, "multi_ack_detailed");
-        r->no_done = has_word(words, "no-done");
-        r->s.include_tags = has_word(words, "include-tag");
-        r->s.depth_relative = has_word(words, "deepen-relative");
-        if (has_word(words, "multi_ack")) return refuse(r, "multi_ack is not offered here");
+        r->band_bytes = clo_pkt_has_word(words, "side-band-64k") ? 65520 : clo_pkt_has_word(words, "side-band") ? 1000 : 0;
+        r->multi_ack = clo_pkt_has_word(words, "multi_ack_detailed");
+        r->no_done = clo_pkt_has_word(words, "no-done");
+        r->s.include_tags = clo_pkt_has_word(words, "include-tag");
+        r->s.depth_relative = clo_pkt_has_word(words, "deepen-relative");
+        if (clo_pkt_has_word(words, "multi_ack")) return refuse(r, "multi_ack is not offered here");
     }
     return take_want(r, rest);
 }

@@ -38,6 +38,16 @@ bool clo_git_fail(clo_err *err, int rc, const char *doing)
     return clo_fail(err, code, "%s: %s", doing, e && e->message ? e->message : "git refused");
 }
 
+bool clo_git_commit_tree(git_tree **out, clo_git *g, const clo_oid *commit, clo_err *err)
+{
+    git_commit *c = NULL;
+    git_oid id = clo_git_oid(commit);
+    int rc = git_commit_lookup(&c, g->git, &id);
+    if (rc == 0) rc = git_commit_tree(out, c);
+    git_commit_free(c);
+    return rc == 0 || clo_git_fail(err, rc, "commit");
+}
+
 /* --- the handle ---------------------------------------------------------------------------------------------------*/
 
 static bool open_git(clo_git *g, clo_err *err)

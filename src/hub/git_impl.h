@@ -54,6 +54,9 @@ CLO_CHECK bool clo_git_inflate(void *out, const clo_git_row *row, const clo_oid 
 /* Sets err to what libgit2 said, after a call that gave rc < 0, and returns false. */
 bool clo_git_fail(clo_err *err, int rc, const char *doing);
 
+/* The tree of a commit; the caller frees it (git_tree_free). */
+CLO_CHECK bool clo_git_commit_tree(git_tree **out, clo_git *g, const clo_oid *commit, clo_err *err);
+
 static inline git_oid clo_git_oid(const clo_oid *o)
 {
     git_oid out;

@@ -94,3 +94,14 @@ bool clo_pkt_ok(const clo_pkt_out *o, clo_err *err)
     if (o->failed && err) *err = o->err;
     return !o->failed;
 }
+
+bool clo_pkt_has_word(clo_str list, const char *word)
+{
+    clo_str w = clo_str_from(word);
+    for (size_t at = 0; at < list.len;) {
+        size_t end = clo_str_find(list, at, ' ');
+        if (clo_str_eq((clo_str){list.ptr + at, end - at}, w)) return true;
+        at = end + 1;
+    }
+    return false;
+}

@@ -36,6 +36,8 @@ typedef enum {
 } clo_pkt_result;
 
 clo_pkt_result clo_pkt_read(clo_pkt *out, clo_bytes *in, clo_err *err);
+/* Whether a list of capabilities, blanks between them, has this one. */
+bool clo_pkt_has_word(clo_str list, const char *word);
 
 /* Takes bytes of an answer as they come; false ends it with its error. */
 typedef bool clo_out_fn(void *ctx, clo_bytes bytes, clo_err *err);

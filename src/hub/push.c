@@ -48,17 +48,6 @@ size_t clo_push_updates(const clo_push *p, const clo_push_update **out)
 
 /* --- the request --------------------------------------------------------------------------------------------------*/
 
-static bool has_word(clo_str list, const char *word)
-{
-    clo_str w = clo_str_from(word);
-    for (size_t at = 0; at < list.len;) {
-        size_t end = clo_str_find(list, at, ' ');
-        if (clo_str_eq((clo_str){list.ptr + at, end - at}, w)) return true;
-        at = end + 1;
-    }
-    return false;
-}
-
 static bool add_update(clo_push *p, const clo_oid *old, const clo_oid *now, clo_str name, clo_err *err)
 {
     if (p->n >= CLO_PUSH_UPDATES_MAX)
@@ -86,9 +75,9 @@ static bool take_command(clo_push *p, clo_str line, clo_err *err)
     if (clo_str_starts_with(line, CLO_STR("shallow "))) return true;
     if (p->n == 0 && nul < line.len) {
         clo_str words = clo_str_from_off(line, nul + 1);
-        p->band = has_word(words, "side-band-64k");
-        p->report = has_word(words, "report-status");
-        p->atomic = has_word(words, "atomic");
+        p->band = clo_pkt_has_word(words, "side-band-64k");
+        p->report = clo_pkt_has_word(words, "report-status");
+        p->atomic = clo_pkt_has_word(words, "atomic");
     }
     line.len = nul;
     if (line.len && line.ptr[line.len - 1] == '\n') line.len--;

@@ -221,24 +221,13 @@ void clo_fetch_reader_free(clo_fetch_reader *r)
 
 /* --- push ---------------------------------------------------------------------------------------------------------*/
 
-static bool has_word(clo_str list, const char *word)
-{
-    clo_str w = clo_str_from(word);
-    for (size_t at = 0; at < list.len;) {
-        size_t end = clo_str_find(list, at, ' ');
-        if (clo_str_eq((clo_str){list.ptr + at, end - at}, w)) return true;
-        at = end + 1;
-    }
-    return false;
-}
-
 /* The first line of refs has a NUL and capabilities behind it. */
 static void cut_words(clo_remote_can *can, clo_str *line)
 {
     size_t nul = clo_str_find(*line, 0, '\0');
     if (nul == line->len) return;
     clo_str words = clo_str_from_off(*line, nul + 1);
-    *can = (clo_remote_can){has_word(words, "report-status"), has_word(words, "side-band-64k"), has_word(words, "atomic")};
+    *can = (clo_remote_can){clo_pkt_has_word(words, "report-status"), clo_pkt_has_word(words, "side-band-64k"), clo_pkt_has_word(words, "atomic")};
     line->len = nul;
 }
 

@@ -94,16 +94,6 @@ static bool describe(clo_entry *e, clo_git *g, const git_tree_entry *t, clo_err 
     return e->kind != CLO_ENTRY_FILE || look_into(e, g, err);
 }
 
-static bool tree_of_commit(git_tree **out, clo_git *g, const clo_oid *commit, clo_err *err)
-{
-    git_commit *c = NULL;
-    git_oid id = clo_git_oid(commit);
-    int rc = git_commit_lookup(&c, g->git, &id);
-    if (rc == 0) rc = git_commit_tree(out, c);
-    git_commit_free(c);
-    return rc == 0 || clo_git_fail(err, rc, "commit");
-}
-
 /* Text with a NUL, for libgit2. */
 static bool copy_path(char out[CLO_PATH_MAX], clo_str path)
 {
@@ -124,7 +114,7 @@ bool clo_tree_entry(clo_entry *out, clo_git *g, const clo_oid *commit, clo_str p
 {
     git_tree *root = NULL;
     git_tree_entry *t = NULL;
-    if (!tree_of_commit(&root, g, commit, err)) return false;
+    if (!clo_git_commit_tree(&root, g, commit, err)) return false;
     bool ok = true;
     if (path.len == 0) {
         *out = (clo_entry){.kind = CLO_ENTRY_FOLDER, .oid = clo_oid_of(git_tree_id(root))};

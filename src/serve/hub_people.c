@@ -87,7 +87,7 @@ void clo_hub_org_followers(clo_hub_call *c)
 
 /* --- cards --------------------------------------------------------------------------------------------------------*/
 
-/* Asked before a commit that has a README.md. Its answer is 200 whatever the card; the client reads the errors. */
+/* Asked before a commit that has a README.md. A card with errors is 400 with the whole report: the client reads the errors then. */
 void clo_hub_validate_yaml(clo_hub_call *c)
 {
     json_t *body, *report = NULL;
@@ -97,7 +97,8 @@ void clo_hub_validate_yaml(clo_hub_call *c)
     clo_str text = clo_json_str(body, "content", CLO_STR(""));
     if (!clo_repo_type_parse(&type, clo_json_str(body, "repoType", CLO_STR("model"))))
         clo_hub_fail(c, 400, NULL, "repoType: model, dataset or space is expected");
-    else if (clo_card_check(&report, text, clo_repo_type_name(type), &err)) clo_hub_json(c, 200, report);
+    else if (clo_card_check(&report, text, clo_repo_type_name(type), &err))
+        clo_hub_json(c, json_array_size(json_object_get(report, "errors")) ? 400 : 200, report);
     else clo_hub_fail_err(c, &err);
     json_decref(body);
 }

@@ -1,23 +1,13 @@
 /* Bytes as CSV, as JSON and as JSON Lines. */
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "table/table.h"
-
-static bool read_some(void *ctx, uint64_t off, void *buf, size_t n, clo_err *err)
-{
-    const clo_bytes *in = (const clo_bytes *)ctx;
-    if (off > in->len || n > in->len - off) abort();
-    if (n) memcpy(buf, in->ptr + off, n);
-    (void)err;
-    return true;
-}
+#include "../unit/bytes_source.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     clo_bytes in = {data, size};
-    clo_table_source s = {.read = read_some, .ctx = &in, .size = size};
+    clo_table_source s = bytes_source(&in);
     for (int f = CLO_TABLE_CSV; f <= CLO_TABLE_JSONL; f++) {
         clo_table_page p = {0};
         size_t i, n;

@@ -42,7 +42,7 @@ def test_a_card_is_checked_before_it_is_committed(hub):
     good = ask.post("/api/validate-yaml", json={"content": "---\nlicense: mit\n---\n", "repoType": "model"})
     assert (good.status_code, good.json()) == (200, {"errors": [], "warnings": []})
     bad = ask.post("/api/validate-yaml", json={"content": "---\nlicense: [\n---\n", "repoType": "model"})
-    assert bad.status_code == 200 and len(bad.json()["errors"]) == 1
+    assert bad.status_code == 400 and len(bad.json()["errors"]) == 1
     assert ask.post("/api/validate-yaml", json={"content": "", "repoType": "x"}).status_code == 400
 
 

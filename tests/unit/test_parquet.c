@@ -10,25 +10,16 @@
 
 #include <cmocka.h>
 
-#include "table/table.h"
+#include "bytes_source.h"
 
 #define FOLDER "tests/fuzz/corpus/parquet"
-
-static bool read_some(void *ctx, uint64_t off, void *buf, size_t n, clo_err *err)
-{
-    const clo_bytes *in = ctx;
-    (void)err;
-    assert_true(off <= in->len && n <= in->len - off);
-    if (n) memcpy(buf, in->ptr + off, n);
-    return true;
-}
 
 static bool read_rows(clo_table_page *p, clo_table_format f, const uint8_t *bytes, size_t n, uint64_t offset, clo_err *err)
 {
     uint8_t *exact = malloc(n ? n : 1); /* so that a sanitizer sees a byte too many */
     memcpy(exact, bytes, n);
     clo_bytes in = {exact, n};
-    clo_table_source s = {.read = read_some, .ctx = &in, .size = n};
+    clo_table_source s = bytes_source(&in);
     bool ok = clo_table_read(p, f, &s, offset, 100, err);
     free(exact);
     return ok;
