@@ -15,7 +15,7 @@ bool clo_content_open(clo_content *out, const clo_files *f, clo_git *g, const cl
         if (!ok) clo_content_close(out);
         return ok;
     }
-    if (!clo_files_find(&info, &found, f, &e->sha256, err)) return false;
+    if (!clo_files_find_own(&info, &found, f, clo_git_repo(g), &e->sha256, err)) return false;
     if (!found) return clo_fail(err, CLO_ERR_NOT_FOUND, "the bytes of '%.200s' are not here", e->path);
     out->size = info.size; /* which the pointer may not say truly */
     return true;

@@ -45,18 +45,27 @@ bool clo_files_find(clo_file_info *out, bool *found, const clo_files *f, const c
     return ok;
 }
 
-bool clo_files_find_xet(clo_file_info *out, bool *found, const clo_files *f, int64_t repo, const clo_xet_hash *xet,
-                        clo_err *err)
+/* The file with this value in this column, which the repository may name. */
+static bool find_named(clo_file_info *out, bool *found, const clo_files *f, int64_t repo, const char *sql, const uint8_t *hash, clo_err *err)
 {
     clo_stmt q = {0};
     *found = false;
-    bool ok = clo_stmt_open(&q, f->db,
-                            "SELECT " FILE_COLUMNS " FROM files f JOIN repo_files r ON r.sha256 = f.sha256"
-                            " WHERE f.xet = ?1 AND r.repo = ?2",
-                            err) &&
-              clo_bind_hash(&q, 1, xet->b, err) && clo_stmt_int(&q, 2, repo, err) && step_to_file(out, found, &q, err);
+    bool ok = clo_stmt_open(&q, f->db, sql, err) && clo_bind_hash(&q, 1, hash, err) && clo_stmt_int(&q, 2, repo, err) &&
+              step_to_file(out, found, &q, err);
     clo_stmt_close(&q);
     return ok;
+}
+
+#define FROM_NAMED "SELECT " FILE_COLUMNS " FROM files f JOIN repo_files r ON r.sha256 = f.sha256 WHERE r.repo = ?2 AND "
+
+bool clo_files_find_own(clo_file_info *out, bool *found, const clo_files *f, int64_t repo, const clo_sha256 *sha256, clo_err *err)
+{
+    return find_named(out, found, f, repo, FROM_NAMED "f.sha256 = ?1", sha256->b, err);
+}
+
+bool clo_files_find_xet(clo_file_info *out, bool *found, const clo_files *f, int64_t repo, const clo_xet_hash *xet, clo_err *err)
+{
+    return find_named(out, found, f, repo, FROM_NAMED "f.xet = ?1", xet->b, err);
 }
 
 /* A statement about a repository (?1) and a file (?2); *row: whether it gave a row. */
@@ -73,6 +82,14 @@ static bool ask(bool *row, const clo_files *f, const char *sql, int64_t repo, co
 bool clo_files_may_link(bool *out, const clo_files *f, int64_t repo, const clo_sha256 *sha256, clo_err *err)
 {
     return ask(out, f, "SELECT 1 FROM repo_files WHERE repo = ?1 AND sha256 = ?2", repo, sha256, err);
+}
+
+bool clo_files_is_open(bool *out, const clo_files *f, int64_t repo, const clo_sha256 *sha256, clo_err *err)
+{
+    return ask(out, f,
+               "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM repo_files WHERE sha256 = ?2) OR EXISTS (SELECT 1 FROM repo_files x"
+               " JOIN repos r ON r.id = x.repo WHERE x.sha256 = ?2 AND (r.id = ?1 OR (r.private = 0 AND r.gated = 'no' AND r.disabled = 0)))",
+               repo, sha256, err);
 }
 
 bool clo_files_link(const clo_files *f, int64_t repo, const clo_sha256 *sha256, clo_err *err)

@@ -46,10 +46,15 @@ typedef struct {
 
 CLO_CHECK bool clo_files_find(clo_file_info *out, bool *found, const clo_files *f, const clo_sha256 *sha256,
                               clo_err *err);
-/* A file that the repository may name, by its Xet hash. */
+/* A file that the repository may name; by its Xet hash. */
+CLO_CHECK bool clo_files_find_own(clo_file_info *out, bool *found, const clo_files *f, int64_t repo, const clo_sha256 *sha256,
+                                  clo_err *err);
 CLO_CHECK bool clo_files_find_xet(clo_file_info *out, bool *found, const clo_files *f, int64_t repo,
                                   const clo_xet_hash *xet, clo_err *err);
 CLO_CHECK bool clo_files_may_link(bool *out, const clo_files *f, int64_t repo, const clo_sha256 *sha256, clo_err *err);
+/* Whether nothing is given away when the repository comes to name a file that is here, though nobody brought its bytes for it: it may
+ * already, no repository has it, or one that everyone may read. */
+CLO_CHECK bool clo_files_is_open(bool *out, const clo_files *f, int64_t repo, const clo_sha256 *sha256, clo_err *err);
 /* From here on the repository may name the file. CLO_ERR_NOT_FOUND when it is not here. */
 CLO_CHECK bool clo_files_link(const clo_files *f, int64_t repo, const clo_sha256 *sha256, clo_err *err);
 CLO_CHECK bool clo_files_unlink(const clo_files *f, int64_t repo, const clo_sha256 *sha256, clo_err *err);

@@ -37,15 +37,13 @@ static bool is_fault(const clo_err *e)
 static bool check_pointer(check *k, const clo_lfs_pointer *p, clo_err *err)
 {
     clo_file_info info;
-    bool may = false, found = false, absent = false;
+    bool found = false, absent = false;
     char hex[65];
     clo_sha256_hex(hex, &p->sha256);
-    if (!clo_files_may_link(&may, k->files, k->repo->id, &p->sha256, err) ||
-        !clo_files_find(&info, &found, k->files, &p->sha256, err))
-        return false;
-    if ((!found || !may) && !clo_files_is_absent(&absent, k->files, k->repo->id, &p->sha256, err)) return false;
+    if (!clo_files_find_own(&info, &found, k->files, k->repo->id, &p->sha256, err)) return false;
+    if (!found && !clo_files_is_absent(&absent, k->files, k->repo->id, &p->sha256, err)) return false;
     if (absent) return true;
-    if (!found || !may) return fault(k, "pointer", hex, "the large file is not here", err);
+    if (!found) return fault(k, "pointer", hex, "the large file is not here", err);
     return info.size == p->size || fault(k, "pointer", hex, "the large file has another size", err);
 }
 

@@ -115,7 +115,8 @@ static bool take_large(cloning *c, clo_err *err)
     for (size_t i = 0; ok && i < n; i++) {
         clo_sha256_hex(hex, &files[i].sha256);
         ok = clo_path_join(path, err, "%slfs/objects/%.2s/%.2s/%s", git_repository_commondir(c->from), hex, hex + 2, hex);
-        if (ok && clo_path_exists(path)) ok = clo_import_large(&got, c->o, path, &files[i].sha256, err);
+        if (ok && clo_path_exists(path))
+            ok = clo_import_large(&got, c->o, path, &files[i].sha256, err) && clo_intake_brought(c->in, &files[i], 1, err);
     }
     free(files);
     return ok;

@@ -23,8 +23,20 @@ struct clo_intake {
     clo_oid_map tips;     /* commits */
     clo_intake_ref *refs; /* owned [n] */
     size_t n;
-    pointers seen; /* that new objects are, and that tips have */
+    pointers seen;    /* that new objects are, and that tips have */
+    pointers brought; /* whose bytes came */
 };
+
+static bool add_pointer(pointers *p, const clo_lfs_pointer *row, clo_err *err)
+{
+    if ((p->n & (p->n - 1)) == 0) { /* a power of two is full */
+        clo_lfs_pointer *more = realloc(p->rows, (p->n ? 2 * p->n : 1) * sizeof *more);
+        if (!more) return clo_fail(err, CLO_ERR_MEMORY, "list of large files");
+        p->rows = more;
+    }
+    p->rows[p->n++] = *row;
+    return true;
+}
 
 bool clo_intake_open(clo_intake **out, const clo_intake_opts *o, clo_err *err)
 {
@@ -49,6 +61,7 @@ void clo_intake_close(clo_intake *in)
     clo_oid_map_free(&in->tips);
     free(in->refs);
     free(in->seen.rows);
+    free(in->brought.rows);
     free(in);
 }
 
@@ -97,14 +110,7 @@ bool clo_intake_pack(clo_intake *in, clo_bytes pack, clo_err *err)
 
 static bool note_pointer(clo_intake *in, const clo_sha256 *sha256, uint64_t size, clo_err *err)
 {
-    pointers *p = &in->seen;
-    if ((p->n & (p->n - 1)) == 0) { /* a power of two is full */
-        clo_lfs_pointer *more = realloc(p->rows, (p->n ? 2 * p->n : 1) * sizeof *more);
-        if (!more) return clo_fail(err, CLO_ERR_MEMORY, "list of large files");
-        p->rows = more;
-    }
-    p->rows[p->n++] = (clo_lfs_pointer){.sha256 = *sha256, .size = size};
-    return true;
+    return add_pointer(&in->seen, &(clo_lfs_pointer){.sha256 = *sha256, .size = size}, err);
 }
 
 /* --- what is to become of it --------------------------------------------------------------------------------------*/
@@ -187,20 +193,19 @@ typedef struct {
     pointers *out;
 } picking;
 
-static bool add_row(pointers *p, const clo_lfs_pointer *row, clo_err *err)
+/* A file that is here and that the repository may come to name. */
+static bool is_ours(bool *out, clo_file_info *info, const clo_intake *in, const clo_sha256 *sha256, clo_err *err)
 {
-    clo_lfs_pointer *more = realloc(p->rows, (p->n + 1) * sizeof *more);
-    if (!more) return clo_fail(err, CLO_ERR_MEMORY, "list of large files");
-    p->rows = more;
-    more[p->n++] = *row;
-    return true;
+    *out = false;
+    return clo_files_find(info, out, &in->o.files, sha256, err) &&
+           (!*out || clo_files_is_open(out, &in->o.files, in->found ? in->repo.id : 0, sha256, err));
 }
 
 static bool add_if_missing(picking *k, const clo_lfs_pointer *p, clo_err *err)
 {
     clo_file_info info;
-    bool found = false;
-    return clo_files_find(&info, &found, &k->in->o.files, &p->sha256, err) && (found || add_row(k->out, p, err));
+    bool ours;
+    return is_ours(&ours, &info, k->in, &p->sha256, err) && (ours || add_pointer(k->out, p, err));
 }
 
 static bool look_at_entry(void *ctx, const clo_entry *e, clo_err *err)
@@ -227,7 +232,7 @@ static bool add_absent(picking *k, clo_err *err)
         clo_bytes b = clo_stmt_get_blob(&q, 0);
         if (b.len != sizeof p.sha256.b) continue;
         memcpy(p.sha256.b, b.ptr, b.len);
-        ok = add_row(&left, &p, err);
+        ok = add_pointer(&left, &p, err);
     }
     clo_stmt_close(&q);
     for (size_t i = 0; ok && i < left.n; i++)
@@ -273,22 +278,31 @@ bool clo_intake_missing(clo_lfs_pointer **out, size_t *n, clo_intake *in, const 
     return false;
 }
 
+bool clo_intake_brought(clo_intake *in, const clo_lfs_pointer *files, size_t n, clo_err *err)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!add_pointer(&in->brought, &files[i], err)) return false;
+    return true;
+}
+
 /* --- the transaction ----------------------------------------------------------------------------------------------*/
 
 /* Each large file becomes the repository's, or is noted as absent. */
 static bool link_files(clo_intake_result *out, clo_intake *in, clo_err *err)
 {
     make_unique(&in->seen);
+    make_unique(&in->brought);
     for (size_t i = 0; i < in->seen.n; i++) {
         const clo_lfs_pointer *p = &in->seen.rows[i];
         clo_file_info info;
-        bool found = false;
-        if (!clo_files_find(&info, &found, &in->o.files, &p->sha256, err)) return false;
-        if (found && info.size != p->size) return clo_fail(err, CLO_ERR_MISMATCH, "a large file has another size than its pointer says");
-        if (found ? !clo_files_link(&in->o.files, in->repo.id, &p->sha256, err)
-                  : !clo_files_set_absent(&in->o.files, in->repo.id, &p->sha256, p->size, err))
+        bool ours;
+        if (!is_ours(&ours, &info, in, &p->sha256, err)) return false;
+        ours = ours || (in->brought.n && bsearch(p, in->brought.rows, in->brought.n, sizeof *p, by_digest));
+        if (ours && info.size != p->size) return clo_fail(err, CLO_ERR_MISMATCH, "a large file has another size than its pointer says");
+        if (ours ? !clo_files_link(&in->o.files, in->repo.id, &p->sha256, err)
+                 : !clo_files_set_absent(&in->o.files, in->repo.id, &p->sha256, p->size, err))
             return false;
-        if (found) out->n_files++;
+        if (ours) out->n_files++;
         else out->n_absent++;
     }
     return true;

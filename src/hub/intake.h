@@ -7,11 +7,13 @@
  *   if (!clo_intake_pack(in, pack, &err)) ...                                    // when there is something new
  *   if (!clo_intake_plan(in, &err)) ...                                          // CLO_ERR_DENIED: a branch went another way
  *   if (!clo_intake_missing(&files, &n, in, &pick, &err)) ...                    // large files: bring them (files.h), for later
+ *   if (!clo_intake_brought(in, files, n, &err)) ...
  *   if (!clo_intake_commit(in, &err)) ...
  *   clo_intake_close(in);
  *
  * A branch goes forward, or stays where it is ahead; one that went another way is refused unless `force`. Branches that are not
- * there stay. Large files that are not here at the commit are noted as absent: a later intake may bring them. A new repository
+ * there stay. A large file becomes the repository's when its bytes were brought, or when that gives nothing away (clo_files_is_open): to
+ * name it by its digest does not open what is another's. Others are noted as absent: a later intake may bring them. A new repository
  * without a branch main gets one at the first ref. */
 #ifndef CLO_HUB_INTAKE_H
 #define CLO_HUB_INTAKE_H
@@ -67,8 +69,10 @@ typedef struct {
     size_t n_exclude;
 } clo_intake_pick;
 
-/* Large files of the tips that are not here; each once. The caller frees *out. */
+/* Large files of the tips that are to be brought, each once: not here, or not open to this repository. The caller frees *out. */
 CLO_CHECK bool clo_intake_missing(clo_lfs_pointer **out, size_t *n, clo_intake *in, const clo_intake_pick *pick, clo_err *err);
+/* Their bytes came and are here. */
+CLO_CHECK bool clo_intake_brought(clo_intake *in, const clo_lfs_pointer *files, size_t n, clo_err *err);
 
 typedef struct {
     clo_repo repo;

@@ -235,7 +235,7 @@ static bool bring_files(clo_pull_result *out, pulling *p, clo_err *err)
     clo_crew c = {.remote = &p->remote, .data_dir = o->data_dir, .files = files, .n = n, .n_jobs = o->n_jobs ? o->n_jobs : JOBS,
                   .work = bring, .what = "large files", .progress = o->progress, .progress_ctx = o->progress_ctx, .now_s = o->now_s};
     if (c.n_jobs > n) c.n_jobs = n;
-    bool ok = clo_crew_run(&c, err);
+    bool ok = clo_crew_run(&c, err) && clo_intake_brought(p->in, files, n, err);
     out->n_files_brought = n;
     out->bytes_brought = c.total;
     free(files);

@@ -93,10 +93,9 @@ static bool select_objects(sending *s, clo_err *err)
 static bool add_large(sending *s, const clo_lfs_pointer *p, size_t *n_absent, clo_err *err)
 {
     clo_file_info info;
-    bool may = false, found = false;
-    if (!clo_files_may_link(&may, &s->files, s->repo.id, &p->sha256, err) || !clo_files_find(&info, &found, &s->files, &p->sha256, err))
-        return false;
-    if (!may || !found) {
+    bool found = false;
+    if (!clo_files_find_own(&info, &found, &s->files, s->repo.id, &p->sha256, err)) return false;
+    if (!found) {
         ++*n_absent;
         return true;
     }

@@ -54,16 +54,12 @@ static bool read_object(object *out, const char **why, clo_hub_call *c, const js
 {
     clo_str oid = clo_json_str(in, "oid", CLO_STR(""));
     int64_t size = clo_json_int(in, "size", -1);
-    bool found = false, may = false;
     *out = (object){.size = size > 0 ? (uint64_t)size : 0};
     *why = NULL;
     if (!clo_sha256_parse(&out->sha256, oid.ptr, oid.len)) *why = "oid: 64 lower-case hex digits are expected";
     else if (size < 0 || out->size > CLO_FILE_BYTES_MAX) *why = "size: a number of bytes is expected";
     if (*why) return false;
-    if (!clo_files_may_link(&may, &c->files, c->repo.id, &out->sha256, err) ||
-        (may && !clo_files_find(&out->info, &found, &c->files, &out->sha256, err)))
-        return false;
-    out->ours = may && found;
+    if (!clo_files_find_own(&out->info, &out->ours, &c->files, c->repo.id, &out->sha256, err)) return false;
     if (out->ours && out->info.size != out->size) *why = "size: the file with this oid has another size";
     return !*why;
 }
@@ -271,13 +267,9 @@ void clo_hub_lfs_get(clo_hub_call *c)
 {
     clo_sha256 sha256;
     clo_byte_range s;
-    clo_err err = {0};
     uint64_t size;
-    bool may = false;
     if (!open_signed(&sha256, &size, c, FOR_GET)) return;
-    if (!clo_files_may_link(&may, &c->files, c->repo.id, &sha256, &err)) clo_hub_fail_err(c, &err);
-    else if (!may) clo_hub_fail(c, 404, NULL, "Object does not exist on the server");
-    else if (clo_hub_range(&s, c, size)) clo_hub_send_large(c, &sha256, &s, "application/octet-stream");
+    if (clo_hub_range(&s, c, size)) clo_hub_send_large(c, &sha256, &s, "application/octet-stream");
 }
 
 void clo_hub_lfs_verify_signed(clo_hub_call *c)

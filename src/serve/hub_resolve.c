@@ -55,7 +55,7 @@ static bool add_xet(clo_hub_call *c, const clo_entry *e, const char *commit)
     clo_file_info info;
     clo_err no = {0};
     bool found = false;
-    if (!e->is_lfs || !clo_files_find(&info, &found, &c->files, &e->sha256, &no) || !found || !info.has_xet) return false;
+    if (!e->is_lfs || !clo_files_find_own(&info, &found, &c->files, c->repo.id, &e->sha256, &no) || !found || !info.has_xet) return false;
     clo_hub_xet_headers(c, &info, commit);
     clo_reply_header(c->r, "Vary", "Accept");
     return true;

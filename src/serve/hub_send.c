@@ -81,14 +81,22 @@ void clo_hub_send_large(clo_hub_call *c, const clo_sha256 *sha256, const clo_byt
     int fd;
     uint64_t off;
     unsigned status = s->part ? 206 : 200;
+    bool may = false;
+    clo_sha256_hex(hex, sha256);
+    if (!clo_files_may_link(&may, &c->files, c->repo.id, sha256, &err)) {
+        clo_hub_fail_err(c, &err);
+        return;
+    }
+    if (!may) {
+        clo_hub_fail(c, 404, "EntryNotFound", "the bytes with SHA-256 %s are not here", hex);
+        return;
+    }
     if (s->n == 0) {
         clo_reply(c->r, status, type, CLO_STR(""));
         return;
     }
     if (!clo_reader_open(&reader, &c->files, sha256, s->off, s->n, &err)) {
-        clo_sha256_hex(hex, sha256);
-        if (err.code == CLO_ERR_NOT_FOUND) clo_hub_fail(c, 404, "EntryNotFound", "the bytes with SHA-256 %s are not here", hex);
-        else clo_hub_fail_err(c, &err);
+        clo_hub_fail_err(c, &err);
         return;
     }
     if (!clo_reader_plain(reader, &fd, &off)) {

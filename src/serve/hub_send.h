@@ -21,7 +21,8 @@ bool clo_byte_range_parse(clo_byte_range *out, clo_str header, uint64_t size);
 void clo_hub_range_headers(clo_hub_call *c, const clo_byte_range *s, uint64_t size);
 /* What the request's Range asks of a file of so many bytes; adds Accept-Ranges and Content-Range. False: replied (416). */
 bool clo_hub_range(clo_byte_range *out, clo_hub_call *c, uint64_t size);
-/* Whether the client may have the file is the caller's to ask. Replies. */
+/* A large file of the call's repository: 404 when that may not name it, though it be here. Whether the client may read the repository is the
+ * caller's to ask. Replies. */
 void clo_hub_send_large(clo_hub_call *c, const clo_sha256 *sha256, const clo_byte_range *s, const char *type);
 
 #endif

@@ -40,7 +40,7 @@ static bool add_xet(json_t *o, const listing *l, const clo_entry *e, clo_err *er
     bool found = false;
     char hash[65];
     if (!e->is_lfs) return true;
-    if (!clo_files_find(&info, &found, &l->c->files, &e->sha256, err)) return false;
+    if (!clo_files_find_own(&info, &found, &l->c->files, l->c->repo.id, &e->sha256, err)) return false;
     if (!found || !info.has_xet) return true;
     clo_xet_hash_text(hash, &info.xet);
     return json_object_set_new(o, "xetHash", json_string(hash)) == 0 || clo_fail(err, CLO_ERR_MEMORY, "listing");

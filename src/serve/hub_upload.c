@@ -173,12 +173,11 @@ bool clo_hub_may_link(void *ctx, const clo_sha256 *sha256, int64_t *size, clo_er
 {
     clo_hub_call *c = (clo_hub_call *)ctx;
     clo_file_info info;
-    bool found = false, may = false;
+    bool found = false;
     char hex[65];
     clo_sha256_hex(hex, sha256);
-    if (!clo_files_may_link(&may, &c->files, c->repo.id, sha256, err) || !clo_files_find(&info, &found, &c->files, sha256, err))
-        return false;
-    if (!may || !found) return clo_fail(err, CLO_ERR_NOT_FOUND, "the file with SHA-256 %s was not uploaded to this repository", hex);
+    if (!clo_files_find_own(&info, &found, &c->files, c->repo.id, sha256, err)) return false;
+    if (!found) return clo_fail(err, CLO_ERR_NOT_FOUND, "the file with SHA-256 %s was not uploaded to this repository", hex);
     if (*size >= 0 && (uint64_t)*size != info.size)
         return clo_fail(err, CLO_ERR_MISMATCH, "the file with SHA-256 %s has %llu bytes, not %lld", hex, (unsigned long long)info.size,
                         (long long)*size);
