@@ -100,13 +100,13 @@ static bool read_rows(clo_table_page *out, csv *c, uint64_t offset, uint64_t lim
     return ok;
 }
 
-bool clo_csv_read(clo_table_page *out, const clo_table_source *s, char delimiter, uint64_t offset, uint64_t limit, clo_err *err)
+bool clo_csv_read(clo_table_page *out, const clo_table_source *s, uint64_t offset, uint64_t limit, clo_err *err)
 {
     csv c = {.field = {.max = CLO_TABLE_LINE_BYTES_MAX}};
     clo_table_budget b = {CLO_TABLE_CELLS_MAX, CLO_TABLE_SHOWN_BYTES_MAX, false};
     c.in = clo_scan_open(s, err);
     if (!c.in) return false;
-    c.delimiter = delimiter ? delimiter : sniff(c.in);
+    c.delimiter = sniff(c.in);
     out->columns = json_array();
     out->rows = json_array();
     if (offset > INT64_MAX / 2) offset = INT64_MAX / 2;

@@ -50,7 +50,7 @@ bool clo_table_read(clo_table_page *out, clo_table_format f, const clo_table_sou
     if (limit > CLO_TABLE_ROWS_MAX) limit = CLO_TABLE_ROWS_MAX;
     switch (f) {
     case CLO_TABLE_PARQUET: ok = clo_parquet_read(&p, s, offset, limit, err); break;
-    case CLO_TABLE_CSV: ok = clo_csv_read(&p, s, 0, offset, limit, err); break;
+    case CLO_TABLE_CSV: ok = clo_csv_read(&p, s, offset, limit, err); break;
     case CLO_TABLE_JSON:
     case CLO_TABLE_JSONL: ok = clo_json_rows_read(&p, s, offset, limit, err); break;
     case CLO_TABLE_NONE: ok = clo_fail(err, CLO_ERR_UNSUPPORTED, "no table that is known"); break;

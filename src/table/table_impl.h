@@ -16,7 +16,7 @@ json_t *clo_table_text(clo_str s, clo_table_budget *b);
 json_t *clo_table_number(double v);
 
 CLO_CHECK bool clo_parquet_read(clo_table_page *out, const clo_table_source *s, uint64_t offset, uint64_t limit, clo_err *err);
-CLO_CHECK bool clo_csv_read(clo_table_page *out, const clo_table_source *s, char delimiter, uint64_t offset, uint64_t limit, clo_err *err);
+CLO_CHECK bool clo_csv_read(clo_table_page *out, const clo_table_source *s, uint64_t offset, uint64_t limit, clo_err *err);
 CLO_CHECK bool clo_json_rows_read(clo_table_page *out, const clo_table_source *s, uint64_t offset, uint64_t limit, clo_err *err);
 
 #endif
