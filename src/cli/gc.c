@@ -29,7 +29,8 @@ static int sweep(const char *dir, bool dry_run, bool json)
     bool ok = clo_db_exists(dir) || clo_fail(&err, CLO_ERR_NOT_FOUND, "nothing was made in '%s'", dir);
     ok = ok && clo_db_open(&db, dir, &err);
     clo_files f = {.db = db, .data_dir = dir};
-    ok = ok && clo_files_sweep(&n, &f, &o, tell, &t, &err) && (dry_run || clo_git_sweep(&n_objects, db, &err));
+    ok = ok && clo_files_sweep(&n, &f, &o, tell, &t, &err) &&
+         (dry_run ? clo_git_count_unneeded(&n_objects, db, &err) : clo_git_sweep(&n_objects, db, &err));
     clo_db_close(db);
     if (!ok || !json) json_decref(t.rows);
     if (!ok) return clo_cli_fail(&err, NULL);

@@ -414,14 +414,25 @@ bool clo_git_find_prefix(clo_oid *out, clo_git *g, clo_str hex, clo_err *err)
 
 /* --- whole repositories -------------------------------------------------------------------------------------------*/
 
+#define OF_NO_REPO "FROM git_objects WHERE oid NOT IN (SELECT oid FROM repo_objects)"
+
+bool clo_git_count_unneeded(int64_t *n, clo_db *db, clo_err *err)
+{
+    clo_stmt q = {0};
+    bool row = false;
+    bool ok = clo_stmt_open(&q, db, "SELECT count(*) " OF_NO_REPO, err) && clo_stmt_step(&q, &row, err);
+    *n = ok && row ? clo_stmt_get_int(&q, 0) : 0;
+    clo_stmt_close(&q);
+    return ok;
+}
+
 bool clo_git_sweep(int64_t *n, clo_db *db, clo_err *err)
 {
     clo_stmt q = {0};
     bool row = false;
     *n = 0;
     if (!clo_db_begin(db, err)) return false;
-    bool ok = clo_stmt_open(&q, db,
-                            "DELETE FROM git_objects WHERE oid NOT IN (SELECT oid FROM repo_objects) RETURNING 1", err);
+    bool ok = clo_stmt_open(&q, db, "DELETE " OF_NO_REPO " RETURNING 1", err);
     while (ok && (ok = clo_stmt_step(&q, &row, err)) && row) ++*n;
     clo_stmt_close(&q);
     if (ok) return clo_db_commit(db, err);

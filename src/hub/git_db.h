@@ -67,5 +67,7 @@ CLO_CHECK bool clo_git_read(clo_buf *out, clo_git_kind *kind, clo_git *g, const 
 CLO_CHECK bool clo_git_find_prefix(clo_oid *out, clo_git *g, clo_str hex, clo_err *err);
 /* Rows of git_objects that no repository has any more, in one transaction of its own; the number that went. */
 CLO_CHECK bool clo_git_sweep(int64_t *n, clo_db *db, clo_err *err);
+/* How many would go. */
+CLO_CHECK bool clo_git_count_unneeded(int64_t *n, clo_db *db, clo_err *err);
 
 #endif
