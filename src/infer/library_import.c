@@ -62,12 +62,9 @@ static void free_names(job *j)
 /* "name-00001-of-00003.gguf": true, and how many parts there are and the length of "name". */
 static bool split_name(const char *name, size_t *head, unsigned *n_parts)
 {
-    unsigned i = 0, n = 0;
-    size_t len = strlen(name), tail = strlen("-00001-of-00003.gguf");
-    if (len <= tail) return false;
-    if (sscanf(name + len - tail, "-%5u-of-%5u.gguf", &i, &n) != 2 || n == 0 || n > FILES_MAX) return false;
-    *head = len - tail;
-    *n_parts = n;
+    int no = 0, n = 0;
+    if (!clo_gguf_split_name(name, head, &no, &n) || n > FILES_MAX) return false;
+    *n_parts = (unsigned)n;
     return true;
 }
 
@@ -84,18 +81,24 @@ static bool collect_gguf(job *j, const char *name, clo_err *err)
     return true;
 }
 
-/* What a model is made of; weights as pickles are code and stay outside. */
-static int belongs(const struct dirent *e)
+/* Weights as pickles are code and stay outside. */
+bool clo_library_takes(const char *path)
 {
     static const char *const ends[] = {".safetensors", ".json", ".jinja", ".txt", ".model", ".md"};
     static const char *const begins[] = {"LICENSE", "NOTICE", "LICENCE"};
-    clo_str name = clo_str_from(e->d_name);
-    if (name.ptr[0] == '.' || strcmp(e->d_name, CLO_LIBRARY_MANIFEST) == 0) return 0;
+    clo_str name = clo_str_from(path);
+    if (name.ptr[0] == '.' || strcmp(path, CLO_LIBRARY_MANIFEST) == 0) return false;
+    if (memchr(name.ptr, '/', name.len)) return clo_library_file_ok(name);
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
-        if (clo_str_ends_with(name, clo_str_from(ends[i]))) return 1;
+        if (clo_str_ends_with(name, clo_str_from(ends[i]))) return true;
     for (size_t i = 0; i < sizeof begins / sizeof *begins; i++)
-        if (clo_str_starts_with(name, clo_str_from(begins[i]))) return 1;
-    return 0;
+        if (clo_str_starts_with(name, clo_str_from(begins[i]))) return true;
+    return false;
+}
+
+static int belongs(const struct dirent *e)
+{
+    return clo_library_takes(e->d_name);
 }
 
 static int is_pooling(const struct dirent *e)
