@@ -28,6 +28,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/digest.h"
 #include "base/err.h"
 #include "base/slice.h"
 
@@ -133,6 +134,10 @@ typedef struct {
 CLO_CHECK bool clo_cli_find_model(clo_cli_model *out, const char *model, const char *data, clo_err *err);
 /* Where it lies alone. */
 CLO_CHECK bool clo_cli_model_path(char out[4096], const char *model, const char *data, clo_err *err);
+
+/* The path of a model that is here, by the digest that receipts have: of the library, or one of the hub's whose files lie there since it
+ * was used. CLO_ERR_NOT_FOUND. */
+CLO_CHECK bool clo_cli_model_of_digest(char out[4096], const clo_sha256 *digest, const char *data, clo_err *err);
 
 /* --- commands: one file each ---------------------------------------------------------------------------------------*/
 int clo_cmd_audit(int argc, char **argv);

@@ -76,3 +76,33 @@ bool clo_cli_model_path(char out[4096], const char *model, const char *data, clo
     memcpy(out, m.path, sizeof m.path);
     return true;
 }
+
+#ifndef CLO_NO_SERVE
+typedef struct {
+    const clo_sha256 *digest;
+    char *path;
+    bool found;
+} wanted;
+
+static bool is_wanted(void *ctx, const clo_held_note *n)
+{
+    wanted *w = (wanted *)ctx;
+    w->found = clo_sha256_eq(&n->digest, w->digest);
+    if (w->found) memcpy(w->path, n->path, sizeof n->path);
+    return !w->found;
+}
+#endif
+
+bool clo_cli_model_of_digest(char out[4096], const clo_sha256 *digest, const char *data, clo_err *err)
+{
+    char dir[4096], name[CLO_MODEL_NAME_MAX];
+    clo_err why = {0};
+    if (!clo_cli_data_dir(dir, data, err)) return false;
+    if (clo_library_find(name, dir, digest, &why)) return clo_library_path(out, dir, name, err);
+#ifndef CLO_NO_SERVE
+    wanted w = {digest, out, false};
+    if (why.code == CLO_ERR_NOT_FOUND) clo_held_each(dir, is_wanted, &w);
+    if (w.found) return true;
+#endif
+    return copy_err(err, &why);
+}

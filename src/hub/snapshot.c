@@ -16,11 +16,17 @@
 #define FILES_MAX 4096
 #define TRIES 3 /* a sweep may take the whole form of a Xet file right after it was made sure of */
 
-bool clo_snapshot_begin(clo_snapshot *s, const char *data_dir, const clo_repo *repo, const clo_oid *commit, clo_err *err)
+bool clo_snapshot_place(clo_snapshot *s, const char *data_dir, const clo_repo *repo, clo_err *err)
 {
-    char hex[CLO_OID_HEX];
-    *s = (clo_snapshot){0};
-    clo_oid_hex(hex, commit);
+    clo_sha256_ctx c;
+    char hex[65];
+    clo_sha256_begin(&c);
+    for (size_t i = 0; i < s->n_files; i++) {
+        clo_sha256_add(&c, s->files[i].path, strlen(s->files[i].path) + 1);
+        clo_sha256_add(&c, s->files[i].oid.b, sizeof s->files[i].oid.b);
+    }
+    clo_sha256 key = clo_sha256_end(&c);
+    clo_sha256_hex(hex, &key);
     return clo_path_join(s->folder, err, "%s/" CLO_SNAPSHOTS "/%s/%s", data_dir, repo->oid, hex);
 }
 

@@ -7,9 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/digest.h"
 #include "base/file.h"
 #include "hub/files_impl.h"
-#include "hub/oid.h"
 #include "hub/snapshot_impl.h"
 
 bool clo_snapshots_lock(int *fd, const char *data_dir, bool alone, clo_err *err)
@@ -70,14 +70,15 @@ static void sweep_repo(clo_snapshot_sweep *s, const char *folder, bool repo_is_h
     for (struct dirent *e; (e = readdir(d));) {
         char path[4096], used[4096];
         struct stat st;
-        clo_oid commit;
-        if (!clo_oid_parse(&commit, clo_str_from(e->d_name)) || !clo_path_join(path, NULL, "%s/%s", folder, e->d_name)) continue;
+        clo_sha256 key;
+        if (!clo_sha256_parse(&key, e->d_name, strlen(e->d_name)) || !clo_path_join(path, NULL, "%s/%s", folder, e->d_name)) continue;
         if (!clo_path_join(used, NULL, "%s/" CLO_SNAPSHOT_USED, path)) continue;
         if (repo_is_here && stat(used, &st) == 0 && s->now_s - st.st_mtime < s->age_s) continue;
-        uint64_t bytes = remove_all(path, s->dry_run);
+        uint64_t bytes = remove_all(path, true);
         s->n++;
         s->bytes += bytes;
-        if (s->report) s->report(s->ctx, "snapshot", path, bytes);
+        if (s->report) s->report(s->ctx, "snapshot", path, bytes); /* while it is there */
+        if (!s->dry_run) (void)remove_all(path, false);
     }
     closedir(d);
     if (!s->dry_run) (void)rmdir(folder); /* when it is empty */

@@ -29,8 +29,8 @@ typedef struct {
     uint64_t bytes; /* that the disk gets back; whole files that the library holds too give none */
 } clo_sweep_counts;
 
-/* kind: "snapshot", "stray", "file", "xet file", "xorb" or "whole"; name: a path for snapshots and strays, else the hash as text. May
- * be NULL. */
+/* kind: "snapshot", "stray", "file", "xet file", "xorb" or "whole"; name: a path for snapshots and strays, else the hash as text. Of a
+ * snapshot it is told before that goes. May be NULL. */
 typedef void clo_sweep_report(void *ctx, const char *kind, const char *name, uint64_t bytes);
 
 CLO_CHECK bool clo_files_sweep(clo_sweep_counts *out, const clo_files *f, const clo_sweep_opts *o,

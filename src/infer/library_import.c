@@ -253,11 +253,10 @@ static bool place_blob(job *j, const char *copy, const clo_sha256 *digest, const
     return unlink(copy) == 0 || errno == ENOENT || clo_fail_sys(err, errno, "remove '%s'", copy);
 }
 
-/* The files that clo_model_digest covers, in the same order. */
-static bool in_digest(const job *j, const char *name)
+bool clo_library_in_digest(const char *path)
 {
-    clo_str s = clo_str_from(name);
-    return j->gguf || clo_str_ends_with(s, CLO_STR(".safetensors")) || clo_str_eq(s, CLO_STR("config.json")) ||
+    clo_str s = clo_str_from(path);
+    return clo_str_ends_with(s, CLO_STR(".gguf")) || clo_str_ends_with(s, CLO_STR(".safetensors")) || clo_str_eq(s, CLO_STR("config.json")) ||
            clo_str_ends_with(s, CLO_STR("/config.json"));
 }
 
@@ -266,7 +265,7 @@ static bool note_file(job *j, const char *name, const clo_sha256 *digest, uint64
 {
     char hex[65];
     clo_sha256_hex(hex, digest);
-    if (in_digest(j, name)) clo_sha256_add(&j->root, digest->b, sizeof digest->b);
+    if (clo_library_in_digest(name)) clo_sha256_add(&j->root, digest->b, sizeof digest->b);
     j->bytes += bytes;
     json_t *f = json_pack("{s:s, s:I, s:s}", "name", name, "bytes", (json_int_t)bytes, "sha256", hex);
     if (!f || json_array_append_new(j->files, f) != 0)

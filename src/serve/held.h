@@ -22,6 +22,7 @@ typedef struct {
     clo_repo repo;
     clo_oid commit;
     clo_snapshot files;
+    char file[CLO_HELD_NAME_MAX]; /* as it was asked for */
     char path[4096]; /* of what is opened: the folder, or a GGUF file in it */
 } clo_held;
 
@@ -36,5 +37,17 @@ CLO_CHECK bool clo_held_make(const clo_held *h, const clo_files *f, clo_git *g, 
 /* All of it, of a data folder. */
 CLO_CHECK bool clo_held_open(clo_held *out, const char *data_dir, const char *text, const clo_snapshot_opts *o, clo_err *err);
 void clo_held_close(clo_held *h);
+
+/* A model whose files lie there since it was asked for. */
+typedef struct {
+    clo_sha256 digest; /* by which receipts name it (clo_model_digest) */
+    char repo_oid[25];
+    clo_oid commit;    /* one that it is of */
+    char file[CLO_HELD_NAME_MAX];
+    char path[4096];
+} clo_held_note;
+/* Calls fn for each, until it returns false. */
+typedef bool clo_held_fn(void *ctx, const clo_held_note *n);
+void clo_held_each(const char *data_dir, clo_held_fn *fn, void *ctx);
 
 #endif

@@ -158,7 +158,7 @@ static clo_str without_latest(clo_str name)
     return name;
 }
 
-static bool begins_digest(clo_str name, const char *digest)
+bool clo_begins_digest(clo_str name, const char *digest)
 {
     if (clo_str_starts_with(name, CLO_STR("sha256:"))) name = clo_str_from_off(name, 7);
     if (name.len < DIGEST_DIGITS_MIN || name.len > 64 || strlen(digest) != 64) return false;
@@ -174,7 +174,7 @@ static const clo_model_info *pick_name(const info_list *l, clo_str name)
         if (strlen(l->rows[i].name) == name.len && strncasecmp(name.ptr, l->rows[i].name, name.len) == 0)
             return &l->rows[i];
     for (size_t i = 0; i < l->n; i++) {
-        if (!begins_digest(name, l->rows[i].digest)) continue;
+        if (!clo_begins_digest(name, l->rows[i].digest)) continue;
         if (found && strcmp(found->digest, l->rows[i].digest) != 0) return NULL; /* the digits fit two models */
         if (!found) found = &l->rows[i]; /* models of the same bytes answer alike */
     }
@@ -187,7 +187,7 @@ static bool no_model(clo_api_error *e, clo_str name)
                         name.ptr);
 }
 
-/* Whether it may be the beginning of a digest: then the models of the hub that are known are looked at too. */
+/* Whether it may be the beginning of a digest: then the models of the hub that were used are looked at too. */
 static bool is_digest(clo_str name)
 {
     char zeros[65];
@@ -210,7 +210,8 @@ static bool find_info(clo_model_info *out, clo_models *m, clo_str name, const cl
     if (ok) found = pick_name(&l, without_latest(name));
     if (found) *out = *found;
     free(l.rows);
-    if (ok && !found) ok = clo_models_find_held(out, &held, m, name, r, &err);
+    if (ok && !found && is_digest(name)) ok = clo_models_find_digest(out, &held, m, name, r, &err);
+    else if (ok && !found) ok = clo_models_find_held(out, &held, m, name, r, &err);
     if (!ok && err.code == CLO_ERR_NOT_FOUND) /* the repository is there */
         return clo_api_fail(e, CLO_API_NO_MODEL, "model", "model '%.*s' not found: %s", (int)(name.len > 200 ? 200 : name.len), name.ptr,
                             err.text);
@@ -291,7 +292,10 @@ clo_model_entry *clo_entry_held(clo_models *m, const clo_held_ref *held)
 
 static clo_model_entry *entry_of(clo_models *m, const clo_model_info *info)
 {
-    return info->held.repo ? clo_entry_held(m, &info->held) : entry_named(m, clo_str_from(info->name));
+    if (!info->held.repo) return entry_named(m, clo_str_from(info->name));
+    for (clo_model_entry *e = m->entries; e; e = e->next) /* commits in which the model is the same are one entry */
+        if (!e->removed && e->info.held.repo && strcmp(e->info.path, info->path) == 0) return e;
+    return NULL;
 }
 
 /* With the lock held: entries of removed models that are closed and unused. */
@@ -389,7 +393,8 @@ static clo_model_entry *enter(clo_models *m, const clo_model_info *info)
 {
     clo_model_entry *e = entry_of(m, info);
     if (!e) return add_entry(m, info);
-    if (e->state == CLO_ENTRY_CLOSED && !e->info.held.repo) e->info = *info;
+    if (e->state == CLO_ENTRY_CLOSED && e->info.held.repo) e->info.held = info->held;
+    else if (e->state == CLO_ENTRY_CLOSED) e->info = *info;
     return e;
 }
 

@@ -118,6 +118,59 @@ bool clo_models_find_held(clo_model_info *out, bool *found, clo_models *m, clo_s
     return ok;
 }
 
+/* --- by digest ----------------------------------------------------------------------------------------------------*/
+
+typedef struct {
+    look l;
+    clo_str digits;
+    clo_model_info *out;
+    bool ok, found;
+    clo_err err;
+} search;
+
+static bool repo_of_oid(clo_repo *out, bool *found, clo_db *db, const char *oid, clo_err *err)
+{
+    clo_stmt q = {0};
+    bool ok = clo_stmt_open(&q, db, "SELECT id FROM repos WHERE oid = ?1", err) && clo_stmt_text(&q, 1, clo_str_from(oid), err) &&
+              clo_stmt_step(&q, found, err);
+    int64_t id = *found ? clo_stmt_get_int(&q, 0) : 0;
+    clo_stmt_close(&q);
+    return ok && (!*found || clo_repo_get(out, db, id, err));
+}
+
+/* Ends the search with the first that who asks may have. */
+static bool is_wanted(void *ctx, const clo_held_note *n)
+{
+    search *s = (search *)ctx;
+    clo_repo repo;
+    char hex[65], commit[CLO_OID_HEX];
+    bool there = false;
+    clo_sha256_hex(hex, &n->digest);
+    if (!clo_begins_digest(s->digits, hex)) return true;
+    s->ok = repo_of_oid(&repo, &there, s->l.call.db, n->repo_oid, &s->err) &&
+            (!there || find_repo(&s->found, &s->l, repo.full, false, &s->err));
+    if (!s->ok || !s->found) return s->ok;
+    clo_held_name name = {0};
+    clo_oid_hex(commit, &n->commit);
+    memcpy(name.file, n->file, sizeof name.file);
+    memcpy(name.rev, commit, sizeof commit);
+    s->ok = fill(s->out, &s->l, &name, &s->err);
+    return false;
+}
+
+bool clo_models_find_digest(clo_model_info *out, bool *found, clo_models *m, clo_str digits, const clo_request *r, clo_err *err)
+{
+    search s = {.digits = digits, .out = out, .ok = true};
+    *found = false;
+    if (!m->o.hub) return true;
+    s.ok = look_begin(&s.l, m, r, &s.err);
+    if (s.ok) clo_held_each(m->data_dir, is_wanted, &s);
+    look_end(&s.l);
+    *found = s.found;
+    if (!s.ok && err) *err = s.err;
+    return s.ok;
+}
+
 /* --- making -------------------------------------------------------------------------------------------------------*/
 
 static bool go_on(void *ctx, const char *path, uint64_t done, uint64_t total)

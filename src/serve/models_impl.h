@@ -56,6 +56,10 @@ struct clo_models {
 clo_model_entry *clo_entry_held(clo_models *m, const clo_held_ref *held);
 /* models_held.c: a model by its name in the hub, for r, or for whoever started the server (NULL). Facts are there when it is known. */
 CLO_CHECK bool clo_models_find_held(clo_model_info *out, bool *found, clo_models *m, clo_str name, const clo_request *r, clo_err *err);
+/* By a digest or its beginning, of those whose files lie there. */
+CLO_CHECK bool clo_models_find_digest(clo_model_info *out, bool *found, clo_models *m, clo_str digits, const clo_request *r, clo_err *err);
+/* Whether a name may begin this digest (64 hex digits): 12 digits or more, with "sha256:" before them or without. */
+bool clo_begins_digest(clo_str name, const char *digest);
 /* Its files come to lie where info->path says. */
 CLO_CHECK bool clo_models_make_held(clo_models *m, const clo_model_info *info, clo_err *err);
 /* With the lock held: starts a thread that opens the model, or, with only_look, reads its facts. */

@@ -66,7 +66,7 @@ def push_ggufs(hub, name, files):
         api.upload_file(repo_id=name, path_in_repo=path, path_or_fileobj=tiny_models.model_bytes(kind))
 
 
-def snapshot(hub, name, commit):
-    """Where the files of a commit lie once they were needed."""
+def snapshots(hub, name):
+    """The folders in which the model's files lie once they were needed."""
     with hub.http("root") as c:
-        return hub.data / "snapshots" / c.get(f"/api/models/{name}").json()["_id"] / commit
+        return sorted((hub.data / "snapshots" / c.get(f"/api/models/{name}").json()["_id"]).glob("*"))

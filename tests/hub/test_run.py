@@ -6,7 +6,7 @@ import threading
 
 import pytest
 from conftest import repo_name
-from running import PROMPT, answer, cloche, command, digest, push, push_ggufs, save_llama, snapshot, tiny_models
+from running import PROMPT, answer, cloche, command, digest, push, push_ggufs, save_llama, snapshots, tiny_models
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +35,9 @@ def test_a_model_that_transformers_saved(hub, llamas, storage, request, tmp_path
 
 def test_no_byte_lies_twice(hub, llamas, storage, request):
     name, folder = repo_name(request), llamas[storage == "lfs"]
-    at = snapshot(hub, name, push(hub, folder, name))
+    push(hub, folder, name)
     answer(hub.data, name)
+    [at] = snapshots(hub, name)
     weights = at / "model.safetensors"
     inode = weights.stat()
     names = [p for root in ("lfs", "blobs", "snapshots") for p in (hub.data / root).rglob("*") if p.is_file() and p.stat().st_ino == inode.st_ino]
@@ -55,8 +56,9 @@ def test_shards(hub, request, tmp_path):
 
 def test_what_is_missing_in_a_snapshot_is_made_again(hub, llamas, request):
     name = repo_name(request)
-    at = snapshot(hub, name, push(hub, llamas[0], name))
+    push(hub, llamas[0], name)
     said = answer(hub.data, name)
+    [at] = snapshots(hub, name)
     (at / "config.json").write_text("{")  # cut off
     (at / "model.safetensors").unlink()
     (at / "tokenizer.json").unlink()
@@ -77,6 +79,19 @@ def test_revisions(hub, llamas, request):
         assert answer(hub.data, name + rev) == one, rev
     told = cloche(hub.data, "run", name + "@v9", PROMPT, code=4)
     assert f"'{name}' has no revision 'v9'" in told and f"cloche pull {name}" in told
+
+
+def test_a_new_card_is_no_new_model(hub, llamas, request):
+    name, api = repo_name(request), hub.api("alice")
+    push(hub, llamas[0], name)
+    answer(hub.data, name)
+    prepared = set((hub.data / "prepared").iterdir())
+    api.upload_file(repo_id=name, path_in_repo="README.md", path_or_fileobj=b"# A card\n")
+    answer(hub.data, name)
+    assert len(snapshots(hub, name)) == 1 and set((hub.data / "prepared").iterdir()) == prepared
+    push(hub, llamas[1], name)
+    answer(hub.data, name)
+    assert len(snapshots(hub, name)) == 2
 
 
 def test_what_is_not_there(hub, llamas, request):
@@ -123,6 +138,15 @@ def test_a_receipt_is_replayed(hub, llamas, request, tmp_path):
     push(hub, llamas[1], name)
     cloche(hub.data, "replay", tmp_path / "r", name, code=3)
     cloche(hub.data, "replay", tmp_path / "r", llamas[0])
+    for what in ("safetensors", "gguf"):
+        name, data = f"{name}-{what}", tmp_path / what
+        if what == "gguf":
+            push_ggufs(hub, name, {"tiny-a-name-that-is-long-Q8_0.gguf": "q8_0"})
+        else:
+            push(hub, llamas[1], name)
+        cloche(data, "pull", name, "--from", hub.url)
+        answer(data, name, "--receipt", tmp_path / what / "r")
+        assert "the same" in cloche(data, "replay", tmp_path / what / "r")  # found by its digest
 
 
 # --- GGUF ------------------------------------------------------------------------------------------------------------
@@ -153,6 +177,20 @@ def test_several_ggufs(hub, request, tmp_path):
     push_ggufs(hub, name, {"tiny-Q4_K_M.gguf": "q4_k"})
     (tmp_path / "q4_k").write_bytes(tiny_models.model_bytes("q4_k"))
     assert answer(hub.data, name) == answer(hub.data, tmp_path / "q4_k")
+
+
+def test_a_gguf_in_parts(hub, request, tmp_path):
+    name = repo_name(request)
+    rows, n = list(tiny_models.tensors("q8_0", 391)), 3
+    for i in range(n):
+        part = {"split.no": i, "split.count": n, "split.tensors.count": len(rows)}
+        raw = tiny_models.file_bytes({**(tiny_models.metadata("q8_0") if i == 0 else {"general.alignment": 32}), **part}, rows[i * 7:(i + 1) * 7])
+        (tmp_path / f"tiny-Q8_0-{i + 1:05}-of-{n:05}.gguf").write_bytes(raw)
+    push(hub, tmp_path, name)
+    said = answer(hub.data, tmp_path / "tiny-Q8_0-00001-of-00003.gguf")
+    assert len(rows) == 21 and answer(hub.data, name) == answer(hub.data, name + ":Q8_0") == said
+    hub.api("alice").delete_file("tiny-Q8_0-00003-of-00003.gguf", name)
+    assert "2 of the 3 parts" in cloche(hub.data, "run", name, PROMPT, code=4)
 
 
 def test_safetensors_go_before_gguf(hub, llamas, request, tmp_path):
@@ -202,7 +240,8 @@ def test_gc_takes_what_is_not_used(hub, llamas, request, tmp_path):
     assert (at / "model.safetensors").exists()
     os.utime(at / ".used", (1, 1))
     assert "snapshot" in cloche(data, "gc", "--dry-run") and (at / "model.safetensors").exists()
-    assert str(at) in cloche(data, "gc") and not at.exists()
+    prepared = set((data / "prepared").iterdir())
+    assert prepared and str(at) in cloche(data, "gc") and not at.exists() and not list((data / "prepared").iterdir())
     assert answer(data, name) == answer(hub.data, llamas[0])
     cloche(data, "repo", "delete", name)
     cloche(data, "gc")
@@ -212,8 +251,9 @@ def test_gc_takes_what_is_not_used(hub, llamas, request, tmp_path):
 
 def test_gc_takes_the_whole_form_of_what_came_by_xet(hub, llamas, request):
     name = repo_name(request)
-    at = snapshot(hub, name, push(hub, llamas[1], name))
+    push(hub, llamas[1], name)
     said = answer(hub.data, name)
+    [at] = snapshots(hub, name)
     weights, inode = at / "model.safetensors", (at / "model.safetensors").stat().st_ino
     for used in (hub.data / "snapshots").glob("*/*/.used"):
         os.utime(used, (1, 1))

@@ -138,13 +138,43 @@ def test_a_model_that_goes(hub, llamas, request):
         assert not {name, name + "-moved"} & ids(c)
 
 
-def test_a_receipt_is_replayed(hub, llamas, request):
+def test_a_receipt_is_replayed(hub, request, tmp_path):
     name = repo_name(request)
-    push(hub, llamas[0], name, private=True)
+    push(hub, save_llama(tmp_path, 13), name, private=True)  # no other repository has it
     with hub.http("alice") as alice, hub.http("bob") as bob:
         receipt = complete(alice, name, x_receipt=True).json()["choices"][0]["x_receipt"]["text"]
         r = alice.post("/v1/receipts/replay", content=receipt)
         assert r.status_code == 200 and r.json()["same"], r.text
+        r = bob.post("/v1/receipts/replay", content=receipt)
+        assert r.status_code == 404 and name not in r.text
+
+
+def test_a_receipt_is_replayed_by_a_server_that_never_had_the_model_open(hub, llamas, request, tmp_path):
+    name, data = repo_name(request), tmp_path / "own"
+    push(hub, llamas[1], name)
+    cloche(data, "pull", name, "--from", hub.url)
+    answer(data, name, "--receipt", tmp_path / "r")
+    s = Server(data)
+    try:
+        with s.http() as c:
+            r = c.post("/v1/receipts/replay", content=(tmp_path / "r").read_bytes())
+            assert r.status_code == 200 and r.json()["same"] and r.json()["model"].startswith(name), r.text
+    finally:
+        assert s.stop() == 0, s.errors
+
+
+def test_two_names_of_the_same_bytes(tmp_path):
+    for n in ("one", "two"):
+        (tmp_path / f"{n}.gguf").write_bytes(tiny_models.model_bytes("q8_0"))
+    s = Server(tmp_path / "data", "--model", tmp_path / "one.gguf", "--model", tmp_path / "two.gguf")
+    try:
+        with s.http() as c:
+            for n in ("one", "two"):
+                receipt = complete(c, n, x_receipt=True).json()["choices"][0]["x_receipt"]["text"]
+                r = c.post("/v1/receipts/replay", content=receipt)
+                assert r.status_code == 200 and r.json()["same"], r.text
+    finally:
+        assert s.stop() == 0, s.errors
 
 
 def test_a_key_with_a_list_of_models(hub, llamas, request):
