@@ -138,7 +138,7 @@ def test_a_model_that_goes(hub, llamas, request):
         assert not {name, name + "-moved"} & ids(c)
 
 
-def test_a_receipt_is_replayed(hub, request, tmp_path):
+def test_a_receipt_of_a_private_model(hub, request, tmp_path):
     name = repo_name(request)
     push(hub, save_llama(tmp_path, 13), name, private=True)  # no other repository has it
     with hub.http("alice") as alice, hub.http("bob") as bob:
