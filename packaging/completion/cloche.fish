@@ -66,6 +66,7 @@ complete -c cloche -n '__fish_seen_subcommand_from serve' -l sealed -d 'the kern
 complete -c cloche -n '__fish_seen_subcommand_from serve' -l no-keys -d 'ask nobody for a key, also from other machines'
 complete -c cloche -n '__fish_seen_subcommand_from serve' -l audit-text -d 'put the text of requests and answers into the audit log'
 complete -c cloche -n '__fish_seen_subcommand_from serve' -l metrics-compat -r -d 'metrics by the names of other servers too: llamacpp,vllm'
+complete -c cloche -n '__fish_seen_subcommand_from serve' -l lfs-part -r -d 'larger files may come in parts of so many bytes: 100MiB (default: 1GiB)'
 complete -c cloche -n '__fish_seen_subcommand_from serve' -l receipts-max -r -d 'keep the newest N stored receipts (default: all)'
 complete -c cloche -n '__fish_seen_subcommand_from serve' -l receipts-days -r -d 'keep stored receipts for N days (default: for ever)'
 complete -c cloche -n '__fish_seen_subcommand_from serve' -l data -r -d 'data folder (default: $CLOCHE_DATA)'

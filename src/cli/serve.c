@@ -15,9 +15,10 @@
 
 #define PEM_BYTES_MAX ((size_t)1 << 20)
 #define KEEP_ALIVE_S 300
+#define LFS_PART_BYTES_MIN ((uint64_t)1 << 20)
 
 typedef struct {
-    const char *listen, *data, *keep_alive, *kv_memory, *tls_cert, *tls_key, *drain, *metrics_compat;
+    const char *listen, *data, *keep_alive, *kv_memory, *tls_cert, *tls_key, *drain, *metrics_compat, *lfs_part;
     clo_opt_list models, origins, hosts;
     size_t n_threads, n_ctx, n_parallel, n_queue, receipts_max, receipts_days;
     bool json, sealed, no_keys, audit_text;
@@ -86,6 +87,8 @@ static bool fill_opts(clo_server_opts *so, const options *o, char data[4096], do
                             .audit_text = o->audit_text};
     if (o->kv_memory && !parse_bytes(&so->kv_bytes_max, o->kv_memory))
         return clo_fail(err, CLO_ERR_USAGE, "--kv-memory '%s': 2GiB, 512M or bytes are expected", o->kv_memory);
+    if (o->lfs_part && (!parse_bytes(&so->lfs_part_bytes, o->lfs_part) || so->lfs_part_bytes < LFS_PART_BYTES_MIN))
+        return clo_fail(err, CLO_ERR_USAGE, "--lfs-part '%s': 100MiB, 1GiB or bytes, at least 1MiB, are expected", o->lfs_part);
     if (!read_compat(&so->metrics_compat, o->metrics_compat, err)) return false;
     if (!read_seconds(&so->keep_alive_s, o->keep_alive, "keep-alive", err) || !read_seconds(drain_s, o->drain, "drain", err))
         return false;
@@ -189,6 +192,7 @@ int clo_cmd_serve(int argc, char **argv)
         {"no-keys", NULL, CLO_OPT_FLAG, &o.no_keys, NULL, "ask nobody for a key, also from other machines"},
         {"audit-text", NULL, CLO_OPT_FLAG, &o.audit_text, NULL, "put the text of requests and answers into the audit log"},
         {"metrics-compat", NULL, CLO_OPT_STR, &o.metrics_compat, "LIST", "metrics by the names of other servers too: llamacpp,vllm"},
+        {"lfs-part", NULL, CLO_OPT_STR, &o.lfs_part, "SIZE", "larger files may come in parts of so many bytes: 100MiB (default: 1GiB)"},
         {"receipts-max", NULL, CLO_OPT_SIZE, &o.receipts_max, "N", "keep the newest N stored receipts (default: all)"},
         {"receipts-days", NULL, CLO_OPT_SIZE, &o.receipts_days, "N", "keep stored receipts for N days (default: for ever)"},
         {"data", NULL, CLO_OPT_STR, &o.data, "DIR", "data folder (default: $CLOCHE_DATA)"},
