@@ -30,6 +30,9 @@
 typedef struct clo_hub clo_hub; /* the server's pool of connections */
 CLO_CHECK bool clo_hub_open(clo_hub **out, const char *data_dir, clo_err *err);
 void clo_hub_close(clo_hub *h);
+/* A connection of the pool, for work that is no call of the hub's. give accepts NULL. */
+CLO_CHECK bool clo_hub_take_db(clo_db **out, clo_hub *h, clo_err *err);
+void clo_hub_give_db(clo_hub *h, clo_db *db);
 /* Whether there is a repository. */
 bool clo_hub_in_use(clo_hub *h);
 
