@@ -35,7 +35,7 @@ typedef enum {
     CLO_MAY_PROPOSE,    /* open a pull request, write to its refs/pr/ */
     CLO_MAY_WRITE,      /* branches and tags */
     CLO_MAY_ADMINISTER, /* settings, move, remove, access requests */
-    CLO_MAY_CREATE,     /* a repository in the namespace; nothing else of `repo` is looked at */
+    CLO_MAY_CREATE,     /* a `type` in the namespace; nothing else of `repo` is looked at */
     CLO_MAY_MANAGE,     /* the members of the namespace; likewise */
 } clo_action;
 
@@ -53,7 +53,7 @@ typedef struct {
 } clo_access_caller;
 
 typedef struct {
-    const char *type;           /* "model", "dataset", "space" */
+    const char *type;           /* "model", "dataset", "space"; "collection", for which the law is the same */
     const char *namespace_name, *name;
     bool exists;
     bool is_private, is_gated, is_disabled;

@@ -129,6 +129,20 @@ static const char *const migrations[] = {
     "DROP TABLE repo_names;"
     "DROP INDEX repos_by_namespace;"
     "CREATE INDEX repos_by_namespace ON repos (namespace, type, id, private, disabled, gated, created, modified, downloads, likes);",
+    /* Collections of repositories and of other collections (hub/collection.h). `maker` is an account's id, also of one that is gone. */
+    "CREATE TABLE collections (id INTEGER PRIMARY KEY AUTOINCREMENT, oid TEXT NOT NULL UNIQUE,"
+    " owner INTEGER NOT NULL REFERENCES accounts ON DELETE CASCADE, maker INTEGER, title TEXT NOT NULL, description TEXT NOT NULL,"
+    " private INTEGER NOT NULL, theme TEXT NOT NULL, position INTEGER NOT NULL, created INTEGER NOT NULL, modified INTEGER NOT NULL,"
+    " UNIQUE (owner, title)) STRICT;"
+    "CREATE INDEX collections_by_position ON collections (owner, position);"
+    "CREATE INDEX collections_by_modified ON collections (modified, id);"
+    "CREATE TABLE collection_items (id INTEGER PRIMARY KEY, oid TEXT NOT NULL UNIQUE,"
+    " collection INTEGER NOT NULL REFERENCES collections ON DELETE CASCADE, repo INTEGER REFERENCES repos ON DELETE CASCADE,"
+    " other INTEGER REFERENCES collections ON DELETE CASCADE, note TEXT NOT NULL, position INTEGER NOT NULL,"
+    " CHECK ((repo IS NULL) <> (other IS NULL))) STRICT;"
+    "CREATE INDEX collection_items_by_position ON collection_items (collection, position);"
+    "CREATE INDEX collection_items_by_repo ON collection_items (repo);"
+    "CREATE INDEX collection_items_by_other ON collection_items (other);",
 };
 #define N_MIGRATIONS (int)(sizeof migrations / sizeof migrations[0])
 
