@@ -142,7 +142,7 @@ static void collections_stand_where_they_are_put(void **state)
     finds f;
     unsigned seed = 7;
     for (int i = 0; i < 6; i++) {
-        char title[8];
+        char title[16];
         snprintf(title, sizeof title, "t%d", i);
         model[5 - i] = create(b, LAB, title, i == 2).id;
     }
