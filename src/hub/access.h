@@ -2,7 +2,7 @@
  * and the lists of repositories all ask it, so that there is one place to read and to test.
  *
  *   clo_access_caller who = {.known = b.account != 0, .admin = b.admin, .may_write = b.may_write,
- *                            .in_scope = clo_token_in_scope(&b, "model", ns, name), .role = role, .gate = state};
+ *                            .in_scope = clo_token_in_scope(&b, r.id), .role = role, .gate = state};
  *   clo_access_repo repo = {.type = "model", .namespace_name = "lab", .name = "m", .exists = true, .is_private = true};
  *   clo_denial no;
  *   if (!clo_access(&no, &who, &repo, CLO_MAY_READ)) answer(no);

@@ -33,7 +33,7 @@ bool clo_hub_may_create(clo_hub_call *c, const clo_account_info *owner, const ch
     c->caller = (clo_access_caller){.known = c->who.account != 0,
                                     .admin = c->who.admin,
                                     .may_write = c->who.may_write,
-                                    .in_scope = clo_token_in_scope(&c->who, type, clo_str_from(owner->name), clo_str_from(name))};
+                                    .in_scope = clo_token_in_scope_new(&c->who, type, clo_str_from(owner->name), clo_str_from(name))};
     c->seen = (clo_access_repo){.type = type, .namespace_name = owner->name, .name = name};
     return clo_member_role(&c->caller.role, c->db, owner->id, c->who.account, &err) ? clo_hub_may(c, CLO_MAY_CREATE)
                                                                                    : clo_hub_fail_err(c, &err);
@@ -151,6 +151,7 @@ void clo_hub_repo_create(clo_hub_call *c)
     if (!clo_hub_take_owner(&owner, c, type, org) || !clo_hub_may_create(c, &owner, type, name)) goto done;
     if (!take_files(&first, c, body)) goto done;
     o.owner = owner.id;
+    o.maker = c->who.account;
     o.files = first->files;
     o.n_files = first->n;
     if (!clo_db_begin(c->db, &err)) {
