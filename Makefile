@@ -83,7 +83,7 @@ else ifeq ($(CONFIG),tsan)
   SAN := -fsanitize=thread
 else ifeq ($(CONFIG),fuzz)
   SAN := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
-  BASE += -DCLO_SCALAR_ONLY
+  BASE += -DCLO_SCALAR_ONLY -DCLO_SMALL_LIMITS # small inputs reach the limits, and cross the ends of buffers
 else
   $(error CONFIG=$(CONFIG): release, scalar, asan, ubsan, tsan or fuzz)
 endif
