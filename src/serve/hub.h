@@ -131,6 +131,7 @@ void clo_hub_link_next(clo_hub_call *c, clo_str cursor);
 clo_str clo_hub_cursor(clo_hub_call *c);
 
 void clo_hub_json(clo_hub_call *c, unsigned status, json_t *stolen);
+void clo_hub_json_text(clo_hub_call *c, unsigned status, clo_buf *stolen); /* written already */
 void clo_hub_lfs_json(clo_hub_call *c, unsigned status, json_t *stolen); /* as application/vnd.git-lfs+json */
 void clo_hub_deny(clo_hub_call *c, const clo_denial *no);
 /* Replies with an error and returns false. code may be NULL. */
