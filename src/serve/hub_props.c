@@ -316,7 +316,9 @@ static bool gather(source *s, const clo_oid *commit, int needs)
 static void add_property(source *s, clo_buf *out, size_t i)
 {
     size_t before = out->len;
-    clo_buf_addf(out, ",\"%s\":", props[i].name);
+    clo_buf_add(out, CLO_STR(",\""));
+    clo_buf_add(out, clo_str_from(props[i].name));
+    clo_buf_add(out, CLO_STR("\":"));
     size_t at = out->len;
     props[i].add(s, out);
     if (out->len == at) out->len = before;
