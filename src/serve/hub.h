@@ -139,6 +139,7 @@ void clo_hub_link_place(clo_hub_call *c, int64_t key, int64_t id);
 bool clo_hub_take_place(clo_list_place *out, clo_hub_call *c);
 
 void clo_hub_json(clo_hub_call *c, unsigned status, json_t *stolen);
+void clo_hub_json_text(clo_hub_call *c, unsigned status, clo_buf *stolen); /* written already */
 void clo_hub_lfs_json(clo_hub_call *c, unsigned status, json_t *stolen); /* as application/vnd.git-lfs+json */
 void clo_hub_deny(clo_hub_call *c, const clo_denial *no);
 /* Replies with an error and returns false. code may be NULL. */

@@ -137,6 +137,12 @@ void clo_hub_json(clo_hub_call *c, unsigned status, json_t *stolen)
     clo_reply_json(c->r, status, stolen);
 }
 
+void clo_hub_json_text(clo_hub_call *c, unsigned status, clo_buf *stolen)
+{
+    clo_buf_add_char(stolen, '\n');
+    clo_reply_buf(c->r, status, CLO_TYPE_JSON, stolen);
+}
+
 void clo_hub_lfs_json(clo_hub_call *c, unsigned status, json_t *stolen)
 {
     clo_buf b = {0};
