@@ -164,8 +164,8 @@ bool clo_hub_look_at(clo_hub_call *c, bool *moved, clo_repo_type type, clo_str i
                                 .is_private = c->repo.is_private,
                                 .is_gated = c->repo.gated != CLO_GATED_NO,
                                 .is_disabled = c->repo.disabled};
-    c->caller.in_scope =
-        clo_token_in_scope(&c->who, c->seen.type, clo_str_from(c->repo.ns), clo_str_from(c->repo.name));
+    c->caller.is_maker = c->caller.known && c->repo.maker == c->who.account;
+    c->caller.in_scope = clo_token_in_scope(&c->who, c->repo.id);
     return !c->caller.known ||
            (clo_member_role(&c->caller.role, c->db, c->repo.owner, c->who.account, err) &&
             (!c->seen.is_gated || clo_gate_state_of(&c->caller.gate, c->db, c->repo.id, c->who.account, err)));

@@ -18,6 +18,7 @@
 #include "hub/access.h"
 #include "hub/commit.h"
 #include "hub/files.h"
+#include "hub/list.h"
 #include "hub/repo.h"
 #include "hub/token.h"
 #include "serve/api_error.h"
@@ -133,7 +134,12 @@ void clo_hub_link_next(clo_hub_call *c, clo_str cursor);
 /* What an earlier page gave to clo_hub_link_next; empty on the first. */
 clo_str clo_hub_cursor(clo_hub_call *c);
 
+/* The same for lists in an order of (key, id): a place "key:id". Not set on the first page. False: replied. */
+void clo_hub_link_place(clo_hub_call *c, int64_t key, int64_t id);
+bool clo_hub_take_place(clo_list_place *out, clo_hub_call *c);
+
 void clo_hub_json(clo_hub_call *c, unsigned status, json_t *stolen);
+void clo_hub_json_text(clo_hub_call *c, unsigned status, clo_buf *stolen); /* written already */
 void clo_hub_lfs_json(clo_hub_call *c, unsigned status, json_t *stolen); /* as application/vnd.git-lfs+json */
 void clo_hub_deny(clo_hub_call *c, const clo_denial *no);
 /* Replies with an error and returns false. code may be NULL. */
