@@ -39,6 +39,11 @@ const char *clo_gated_name(clo_gated g)
     return gated_names[g];
 }
 
+void clo_repo_words(char out[CLO_REPO_WORDS_MAX], const clo_repo *r, const char *before)
+{
+    snprintf(out, CLO_REPO_WORDS_MAX, "%s %s%s%.*s", type_names[r->type], r->full, before ? ", before " : "", CLO_REPO_ID_MAX, before ? before : "");
+}
+
 /* --- reading ------------------------------------------------------------------------------------------------------*/
 
 #define COLUMNS CLO_REPO_COLUMNS "FROM repos r JOIN accounts a ON a.id = r.namespace "

@@ -51,6 +51,9 @@ typedef struct {
 const char *clo_repo_type_name(clo_repo_type t);
 bool clo_repo_type_parse(clo_repo_type *out, clo_str s);
 const char *clo_gated_name(clo_gated g); /* "no", "auto", "manual" */
+/* For the audit log: "model lab/m", or "model lab/m, before lab/old". */
+#define CLO_REPO_WORDS_MAX (2 * CLO_REPO_ID_MAX + 32)
+void clo_repo_words(char out[CLO_REPO_WORDS_MAX], const clo_repo *r, const char *before);
 
 /* One half of an id: 1 to 96 letters, digits, - _ . of ASCII; begins and ends with a letter, a digit or _; no "--", no
  * "..", no ".git" at its end. CLO_ERR_USAGE says which rule. */
