@@ -198,13 +198,6 @@ static bool keep(page *p, const clo_stmt *q, clo_err *err)
     return true;
 }
 
-static int by_key(const void *a, const void *b)
-{
-    const place *x = (const place *)a, *y = (const place *)b;
-    if (x->key != y->key) return x->key > y->key ? -1 : 1;
-    return x->id == y->id ? 0 : x->id > y->id ? -1 : 1;
-}
-
 /* The owner's repositories, or the few of the set. */
 static bool gather(page *p, way w, clo_err *err)
 {
@@ -221,11 +214,33 @@ static bool gather(page *p, way w, clo_err *err)
     return ok;
 }
 
+static bool comes_before(place a, place b)
+{
+    return a.key != b.key ? a.key > b.key : a.id > b.id;
+}
+
+/* Moves places[i] down to where it stands before both below it. */
+static void sift(place *places, size_t n, size_t i)
+{
+    for (size_t first = i;; i = first) {
+        for (size_t below = 2 * i + 1; below < n && below <= 2 * i + 2; below++)
+            if (comes_before(places[below], places[first])) first = below;
+        if (first == i) return;
+        place moved = places[i];
+        places[i] = places[first];
+        places[first] = moved;
+    }
+}
+
+/* A page is few of many: a heap is made, and only what is given is taken from it in order. */
 static bool give_sorted(page *p, clo_err *err)
 {
-    if (p->n_places) qsort(p->places, p->n_places, sizeof *p->places, by_key);
-    for (size_t i = 0; i < p->n_places && !p->more; i++)
-        if (!give(p, p->places[i].id, err)) return false;
+    for (size_t i = p->n_places / 2; i-- > 0;) sift(p->places, p->n_places, i);
+    while (p->n_places > 0 && !p->more) {
+        if (!give(p, p->places[0].id, err)) return false;
+        p->places[0] = p->places[--p->n_places];
+        sift(p->places, p->n_places, 0);
+    }
     return true;
 }
 

@@ -6,8 +6,6 @@
 
 #include "base/cursor.h"
 
-#define STORED_MAX ((size_t)2 * CLO_CHUNK_RAW_MAX)
-
 static uint32_t load_le24(const uint8_t *p)
 {
     return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16;
@@ -111,7 +109,7 @@ bool clo_chunk_header(clo_xorb_chunk *c, clo_bytes in, clo_err *err)
     if (p[0] != 0) return clo_fail_at(err, 0, "chunk header: version %u, 0 is known", p[0]);
     if (c->scheme > CLO_CHUNK_BG4_LZ4) return clo_fail_at(err, 4, "chunk: scheme %u, 0 to 2 are known", c->scheme);
     if (c->raw_len == 0 || stored == 0) return clo_fail_at(err, 1, "chunk: empty");
-    if (c->raw_len > CLO_CHUNK_RAW_MAX || stored > STORED_MAX)
+    if (c->raw_len > CLO_CHUNK_RAW_MAX || stored > CLO_CHUNK_STORED_MAX)
         return clo_fail(err, CLO_ERR_LIMIT, "chunk of %u raw bytes, %u stored", c->raw_len, stored);
     return true;
 }
@@ -124,12 +122,13 @@ static bool parse_chunk(clo_xorb_chunk *c, const clo_xorb *x, clo_bytes body, cl
     if (!clo_chunk_header(c, left, err)) return false;
     if (c->stored_len > left.len) return clo_fail_at(err, 0, "%u bytes declared, %zu left", c->stored_len, left.len);
     clo_bytes stored = {left.ptr + CLO_CHUNK_HEADER, c->stored_len - CLO_CHUNK_HEADER};
-    if (!clo_chunk_decode(d, raw, c->raw_len, c->scheme, stored, err)) {
+    bool as_it_is = c->scheme == CLO_CHUNK_PLAIN && stored.len == c->raw_len;
+    if (!as_it_is && !clo_chunk_decode(d, raw, c->raw_len, c->scheme, stored, err)) {
         if (err && err->code == CLO_ERR_FORMAT) err->at += CLO_CHUNK_HEADER;
         return false;
     }
     c->off = x->stored_bytes;
-    c->hash = clo_xet_chunk_hash(raw, c->raw_len);
+    c->hash = clo_xet_chunk_hash(as_it_is ? stored.ptr : raw, c->raw_len);
     return true;
 }
 

@@ -31,6 +31,9 @@
 typedef struct clo_hub clo_hub; /* the server's pool of connections */
 CLO_CHECK bool clo_hub_open(clo_hub **out, const char *data_dir, clo_err *err);
 void clo_hub_close(clo_hub *h);
+/* A connection of the pool, for work that is no call of the hub's. give accepts NULL. */
+CLO_CHECK bool clo_hub_take_db(clo_db **out, clo_hub *h, clo_err *err);
+void clo_hub_give_db(clo_hub *h, clo_db *db);
 /* Whether there is a repository. */
 bool clo_hub_in_use(clo_hub *h);
 
@@ -139,6 +142,7 @@ void clo_hub_link_place(clo_hub_call *c, int64_t key, int64_t id);
 bool clo_hub_take_place(clo_list_place *out, clo_hub_call *c);
 
 void clo_hub_json(clo_hub_call *c, unsigned status, json_t *stolen);
+void clo_hub_json_text(clo_hub_call *c, unsigned status, clo_buf *stolen); /* written already */
 void clo_hub_lfs_json(clo_hub_call *c, unsigned status, json_t *stolen); /* as application/vnd.git-lfs+json */
 void clo_hub_deny(clo_hub_call *c, const clo_denial *no);
 /* Replies with an error and returns false. code may be NULL. */

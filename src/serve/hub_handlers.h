@@ -96,6 +96,13 @@ void clo_hub_lfs_put_begin(clo_hub_call *c);
 void clo_hub_lfs_put_run(clo_hub_call *c);
 void clo_hub_lfs_get(clo_hub_call *c);
 void clo_hub_lfs_verify_signed(clo_hub_call *c);
+
+/* hub_lfs_parts.c */
+void clo_hub_lfs_part_begin(clo_hub_call *c);
+void clo_hub_lfs_part_run(clo_hub_call *c);
+void clo_hub_lfs_parts_begin(clo_hub_call *c);
+void clo_hub_lfs_parts_run(clo_hub_call *c);
+
 /* hub_discussions.c */
 void clo_hub_discussions(clo_hub_call *c);
 void clo_hub_discussion(clo_hub_call *c);

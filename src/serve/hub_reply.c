@@ -7,6 +7,7 @@
 #include "base/utf8.h"
 #include "hub/revision.h"
 #include "serve/account.h"
+#include "serve/api_error.h"
 #include "serve/hub.h"
 #include "serve/json_out.h"
 
@@ -142,6 +143,12 @@ void clo_hub_json(clo_hub_call *c, unsigned status, json_t *stolen)
     clo_reply_json(c->r, status, stolen);
 }
 
+void clo_hub_json_text(clo_hub_call *c, unsigned status, clo_buf *stolen)
+{
+    clo_buf_add_char(stolen, '\n');
+    clo_reply_buf(c->r, status, CLO_TYPE_JSON, stolen);
+}
+
 void clo_hub_lfs_json(clo_hub_call *c, unsigned status, json_t *stolen)
 {
     clo_buf b = {0};
@@ -152,9 +159,7 @@ void clo_hub_lfs_json(clo_hub_call *c, unsigned status, json_t *stolen)
 void clo_hub_deny(clo_hub_call *c, const clo_denial *no)
 {
     char line[sizeof no->message];
-    size_t n = 0;
-    for (const char *p = no->message; *p; p++) line[n++] = *p >= ' ' && *p < 127 ? *p : ' ';
-    line[n] = '\0';
+    clo_error_line(line, sizeof line, no->message);
     const char *text = clo_utf8_valid(clo_str_from(no->message)) ? no->message : line; /* a name as it came may be anything */
     if (no->code) clo_reply_header(c->r, "X-Error-Code", no->code);
     clo_reply_header(c->r, "X-Error-Message", line);

@@ -90,6 +90,8 @@ static const clo_hub_route routes[] = {
     {"GET", "/{R}/{ns}/{git}/info/lfs/locks", CLO_MAY_READ, .run = clo_hub_lfs_locks, .lfs = true},
     {"POST", "/{R}/{ns}/{git}/info/lfs/locks", CLO_MAY_READ, .run = clo_hub_lfs_no_lock, .lfs = true},
     {"PUT", "/_lfs/put/{x}", CLO_HUB_SIGNED, .run = clo_hub_lfs_put_run, .begin = clo_hub_lfs_put_begin, .lfs = true},
+    {"PUT", "/_lfs/part/{x}", CLO_HUB_SIGNED, .run = clo_hub_lfs_part_run, .begin = clo_hub_lfs_part_begin, .lfs = true},
+    {"POST", "/_lfs/parts/{x}", CLO_HUB_SIGNED, .run = clo_hub_lfs_parts_run, .begin = clo_hub_lfs_parts_begin, .lfs = true},
     {"POST", "/_lfs/verify/{x}", CLO_HUB_SIGNED, .run = clo_hub_lfs_verify_signed, .lfs = true},
     {"GET", "/_lfs/get/{x}", CLO_HUB_SIGNED, .run = clo_hub_lfs_get, .lfs = true},
     {"GET", "/api/{T}/{ns}/{name}/discussions", CLO_MAY_SEE, .run = clo_hub_discussions},

@@ -208,6 +208,8 @@ TABLE = {
     ("GET", "/xet/fetch/{x}"): (same(403), "/xet/fetch/x", {}),
     ("POST", "/v1/telemetry"): (same(204), "/v1/telemetry", {"content": "x"}),
     ("PUT", "/_lfs/put/{x}"): (same(403), "/_lfs/put/x", {"content": "x"}),
+    ("PUT", "/_lfs/part/{x}"): (same(403), "/_lfs/part/x", {"content": "x"}),
+    ("POST", "/_lfs/parts/{x}"): (same(403), "/_lfs/parts/x", {"json": {}}),
     ("POST", "/_lfs/verify/{x}"): (same(403), "/_lfs/verify/x", {"json": OBJECT, "headers": LFS}),
     ("GET", "/_lfs/get/{x}"): (same(403), "/_lfs/get/x", {}),
 
