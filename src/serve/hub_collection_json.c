@@ -37,13 +37,25 @@ static void set_share_url(json_t *o, const clo_hub_call *c, const clo_collection
 
 /* --- items --------------------------------------------------------------------------------------------------------*/
 
+/* A repository as the lists write it, to which more is added. */
+static json_t *repo_json(clo_hub_call *c, const clo_repo *r, clo_err *err)
+{
+    clo_buf text = {0};
+    json_t *o = NULL;
+    if (clo_hub_props_add(&text, c, r, NULL, clo_hub_props_at(r->type, CLO_PROPS_ITEM), false, err) && clo_buf_ok(&text, err) &&
+        !clo_json_parse(&o, clo_buf_str(&text), text.len, err))
+        o = NULL;
+    clo_buf_free(&text);
+    return o;
+}
+
 static json_t *repo_item(clo_hub_call *c, const clo_viewer *v, int64_t id, clo_err *err)
 {
     clo_repo r;
     bool likes = false;
     if (!clo_repo_get(&r, c->db, id, err) || (v->account && !clo_like_has(&likes, c->db, v->account, id, err))) return NULL;
     const char *type = clo_repo_type_name(r.type);
-    json_t *o = clo_hub_props_json(c, &r, NULL, clo_hub_props_at(r.type, CLO_PROPS_ITEM), false, err);
+    json_t *o = repo_json(c, &r, err);
     if (o) add(o, json_pack("{s:s, s:s, s:b}", "type", type, "repoType", type, "isLikedByUser", likes));
     return o;
 }
