@@ -163,7 +163,8 @@ bool clo_hub_look_at(clo_hub_call *c, bool *moved, clo_repo_type type, clo_str i
                                 .exists = true,
                                 .is_private = c->repo.is_private,
                                 .is_gated = c->repo.gated != CLO_GATED_NO,
-                                .is_disabled = c->repo.disabled};
+                                .is_disabled = c->repo.disabled,
+                                .is_closed = c->repo.no_discussions};
     c->caller.is_maker = c->caller.known && c->repo.maker == c->who.account;
     c->caller.in_scope = clo_token_in_scope(&c->who, c->repo.id);
     return !c->caller.known ||

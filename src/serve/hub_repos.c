@@ -254,6 +254,7 @@ void clo_hub_repo_settings(clo_hub_call *c)
     clo_repo r = c->repo;
     const json_t *gated = json_object_get(body, "gated");
     r.is_private = take_private(body, r.is_private);
+    r.no_discussions = clo_json_bool(body, "discussionsDisabled", r.no_discussions);
     if (json_is_false(gated)) r.gated = CLO_GATED_NO;
     else if (json_is_string(gated) && strcmp(json_string_value(gated), "auto") == 0) r.gated = CLO_GATED_AUTO;
     else if (json_is_string(gated) && strcmp(json_string_value(gated), "manual") == 0) r.gated = CLO_GATED_MANUAL;
@@ -263,7 +264,7 @@ void clo_hub_repo_settings(clo_hub_call *c)
         return;
     }
     if (clo_db_begin(c->db, &err) && clo_repo_set(c->db, &r, &err) && clo_db_commit(c->db, &err))
-        clo_hub_json(c, 200, json_pack("{s:b, s:o}", "private", r.is_private, "gated",
+        clo_hub_json(c, 200, json_pack("{s:b, s:b, s:o}", "private", r.is_private, "discussionsDisabled", r.no_discussions, "gated",
                                        r.gated == CLO_GATED_NO ? json_false() : json_string(clo_gated_name(r.gated))));
     else clo_hub_undo(c, &err);
     json_decref(body);

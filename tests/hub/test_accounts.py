@@ -116,3 +116,23 @@ def test_the_last_use_of_a_token_is_kept(own_hub):
     assert used("seldom") > 1_700_000_000
     hub.server = Server(hub.data)
     hub.url = hub.server.url
+
+
+def test_discussions_can_be_turned_off(own_hub):
+    hub = own_hub
+    api, bob = hub.api("alice"), hub.http("bob")
+    api.create_repo("lab/quiet")
+    api.create_discussion("lab/quiet", "before")
+    http, talk = hub.http("alice"), {"title": "t", "description": "d"}
+    assert http.put("/api/models/lab/quiet/settings", json={"discussionsDisabled": True}).json()["discussionsDisabled"] is True
+    assert http.get("/api/models/lab/quiet").json()["discussionsDisabled"] is True
+    for who in (http, bob):
+        assert who.post("/api/models/lab/quiet/discussions", json=talk).status_code == 403
+        assert who.post("/api/models/lab/quiet/preupload/main?create_pr=1", json={"files": []}).status_code == 403
+        assert len(who.get("/api/models/lab/quiet/discussions").json()["discussions"]) == 1
+    assert bob.post("/api/models/lab/quiet/discussions/1/comment", json={"comment": "c"}).status_code == 403
+    assert bob.get("/lab/quiet.git/info/refs?service=git-receive-pack").status_code == 403
+    assert change(http, "lab/quiet")[0] == 200
+    assert http.put("/api/models/lab/quiet/settings", json={"private": False}).json()["discussionsDisabled"] is True
+    assert http.put("/api/models/lab/quiet/settings", json={"discussionsDisabled": False}).status_code == 200
+    assert bob.post("/api/models/lab/quiet/discussions", json=talk).status_code == 200
