@@ -64,22 +64,43 @@ static bool open_whole(clo_reader *r, const clo_files *f, const clo_file_info *i
     return true;
 }
 
-bool clo_reader_open_terms(clo_reader **out, const clo_files *f, const clo_terms *terms, uint64_t off, uint64_t n,
-                           clo_err *err)
+/* One of chunks, whose stretches are still to be found. */
+static bool new_chunk_reader(clo_reader **out, const clo_files *f, uint64_t n, clo_err *err)
 {
     clo_reader *r = new_reader(f, n, err);
-    *out = NULL;
+    *out = r;
     if (!r) return false;
     r->in = (uint8_t *)malloc(CLO_CHUNK_STORED_MAX);
     r->raw = (uint8_t *)malloc(CLO_CHUNK_RAW_MAX);
-    bool ok = (r->in && r->raw) || clo_fail(err, CLO_ERR_MEMORY, "reader");
-    ok = ok && clo_chunk_decoder_open(&r->decoder, err) && clo_terms_cut(&r->cut, f, terms, off, n, err);
-    r->skip = r->cut.skip;
-    if (ok)
-        *out = r;
-    else
-        clo_reader_close(r);
-    return ok;
+    return (r->in && r->raw) ? clo_chunk_decoder_open(&r->decoder, err) : clo_fail(err, CLO_ERR_MEMORY, "reader");
+}
+
+static bool or_close(clo_reader **out, bool ok)
+{
+    if (ok) return true;
+    clo_reader_close(*out);
+    *out = NULL;
+    return false;
+}
+
+bool clo_reader_open_terms(clo_reader **out, const clo_files *f, const clo_terms *terms, uint64_t off, uint64_t n,
+                           clo_err *err)
+{
+    bool ok = new_chunk_reader(out, f, n, err) && clo_terms_cut(&(*out)->cut, f, terms, off, n, err);
+    if (ok) (*out)->skip = (*out)->cut.skip;
+    return or_close(out, ok);
+}
+
+bool clo_reader_open_xorb(clo_reader **out, const clo_files *f, const clo_xet_hash *xorb, uint64_t raw_bytes, clo_err *err)
+{
+    uint64_t stored = 0;
+    if (!or_close(out, new_chunk_reader(out, f, raw_bytes, err) && clo_files_open_xorb(&(*out)->fd, &stored, f, xorb, err))) return false;
+    clo_reader *r = *out;
+    r->cut.s = (clo_stretch *)calloc(1, sizeof *r->cut.s);
+    if (r->cut.s) r->cut.s[r->cut.n++] = (clo_stretch){.xorb = *xorb, .stored_bytes = (uint32_t)stored, .raw_bytes = raw_bytes};
+    bool ok = r->cut.s ? stored <= CLO_XORB_BYTES_MAX || clo_fail(err, CLO_ERR_DAMAGED, "a xorb of %llu bytes", (unsigned long long)stored)
+                       : clo_fail(err, CLO_ERR_MEMORY, "reader");
+    return or_close(out, ok);
 }
 
 static bool open_xet(clo_reader **out, const clo_files *f, const clo_file_info *info, uint64_t off, uint64_t n,
