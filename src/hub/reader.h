@@ -7,8 +7,8 @@
  *   clo_reader_close(r);
  *
  * The database is asked when a reader is opened and not after, so that reading may go on in another thread than the
- * connection's (one at a time). A Xet file is read a chunk at a time, by one system call each: what is stored plain straight into the
- * caller's buffer where it has room for a whole one, other chunks are decoded into it. Bytes are not hashed again here: they were
+ * connection's (one at a time). A Xet file is read in steps of a megabyte of stored bytes, from which chunks are copied or
+ * decoded, where the caller's buffer has room for a whole one, straight into it. Bytes are not hashed again here: they were
  * when they came in, and fsck.h does. */
 #ifndef CLO_HUB_READER_H
 #define CLO_HUB_READER_H
