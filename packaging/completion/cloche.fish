@@ -50,7 +50,7 @@ complete -c cloche -n '__fish_seen_subcommand_from replay' -l no-cache -d 'do no
 complete -c cloche -n '__fish_seen_subcommand_from replay' -l json -d 'print one JSON object'
 complete -c cloche -n __fish_use_subcommand -f -a serve -d 'answer OpenAI and Ollama clients'
 complete -c cloche -n '__fish_seen_subcommand_from serve' -l listen -r -d 'where to listen (default: 127.0.0.1:11434)'
-complete -c cloche -n '__fish_seen_subcommand_from serve' -l model -r -d 'open this model at once and keep it (may be repeated)'
+complete -c cloche -n '__fish_seen_subcommand_from serve' -l model -r -d 'open this model at once and keep it, for everyone (may be repeated)'
 complete -c cloche -n '__fish_seen_subcommand_from serve' -l keep-alive -r -d 'how long an unused model stays open: 90, 5m, -1 (default: 5m)'
 complete -c cloche -n '__fish_seen_subcommand_from serve' -l kv-memory -r -d 'memory for the contexts of each model: 2GiB (default: 1GiB)'
 complete -c cloche -n '__fish_seen_subcommand_from serve' -l ctx -r -d 'context in tokens at most (default: the model\'s)'

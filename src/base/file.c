@@ -113,21 +113,40 @@ static void folder_of(char out[4096], const char *path)
 /* Writers that this process has opened: no two of its threads share a temporary name. */
 static atomic_uint n_opened;
 
-bool clo_writer_open(clo_writer *w, const char *path, clo_err *err)
+static bool begin_writer(clo_writer *w, const char *path, clo_err *err)
 {
-    char folder[4096];
     *w = (clo_writer){.fd = -1};
     if (strlen(path) >= sizeof w->path) return clo_fail(err, CLO_ERR_LIMIT, "path of %zu bytes", strlen(path));
     memcpy(w->path, path, strlen(path) + 1);
     snprintf(w->tmp, sizeof w->tmp, "%s.tmp-%ld-%u", path, (long)getpid(), atomic_fetch_add(&n_opened, 1));
-    folder_of(folder, path);
+    return true;
+}
+
+static bool open_unnamed(clo_writer *w, const char *folder)
+{
     if (access("/proc/self/fd", F_OK) == 0) w->fd = open(folder, O_RDWR | O_TMPFILE | O_CLOEXEC, 0666);
     w->unnamed = w->fd >= 0;
-    if (!w->unnamed) w->fd = open(w->tmp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    return w->unnamed;
+}
+
+bool clo_writer_open(clo_writer *w, const char *path, clo_err *err)
+{
+    char folder[4096];
+    if (!begin_writer(w, path, err)) return false;
+    folder_of(folder, path);
+    if (!open_unnamed(w, folder)) w->fd = open(w->tmp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (w->fd >= 0) return true;
     clo_fail_sys(err, errno, "create '%s'", w->tmp);
     w->tmp[0] = 0;
     return false;
+}
+
+bool clo_writer_open_in(clo_writer *w, const char *folder, const char *path, clo_err *err)
+{
+    if (!begin_writer(w, path, err)) return false;
+    if (open_unnamed(w, folder)) return true;
+    w->tmp[0] = 0;
+    return clo_fail(err, CLO_ERR_UNSUPPORTED, "no file without a name in '%s'", folder);
 }
 
 bool clo_writer_put(clo_writer *w, const void *bytes, size_t n, clo_err *err)

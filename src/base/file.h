@@ -39,6 +39,9 @@ typedef struct {
     char path[4096], tmp[4160];
 } clo_writer;
 CLO_CHECK bool clo_writer_open(clo_writer *w, const char *path, clo_err *err);
+/* The same where path's folder need not be there before the commit: the bytes go to a file without a name in `folder`, of the same file
+ * system. CLO_ERR_UNSUPPORTED where it has no such files. */
+CLO_CHECK bool clo_writer_open_in(clo_writer *w, const char *folder, const char *path, clo_err *err);
 CLO_CHECK bool clo_writer_put(clo_writer *w, const void *bytes, size_t n, clo_err *err);
 /* Pads with zeros to a multiple of `to` bytes. */
 CLO_CHECK bool clo_writer_align(clo_writer *w, size_t to, clo_err *err);

@@ -176,7 +176,7 @@ int clo_cmd_serve(int argc, char **argv)
     options o = {.listen = "127.0.0.1:11434"};
     const clo_opt opts[] = {
         {"listen", NULL, CLO_OPT_STR, &o.listen, "H:P|unix:PATH", "where to listen (default: 127.0.0.1:11434)"},
-        {"model", NULL, CLO_OPT_LIST, &o.models, "MODEL", "open this model at once and keep it (may be repeated)"},
+        {"model", NULL, CLO_OPT_LIST, &o.models, "MODEL", "open this model at once and keep it, for everyone (may be repeated)"},
         {"keep-alive", NULL, CLO_OPT_STR, &o.keep_alive, "D", "how long an unused model stays open: 90, 5m, -1 (default: 5m)"},
         {"kv-memory", NULL, CLO_OPT_STR, &o.kv_memory, "SIZE", "memory for the contexts of each model: 2GiB (default: 1GiB)"},
         {"ctx", NULL, CLO_OPT_SIZE, &o.n_ctx, "N", "context in tokens at most (default: the model's)"},
@@ -200,8 +200,8 @@ int clo_cmd_serve(int argc, char **argv)
     };
     const clo_cli_spec spec = {
         "serve",
-        "Serves the models of the data folder to OpenAI and Ollama clients. It opens no connection of its own. A model is\n"
-        "opened when it is first asked for. An answer has the same bits whatever else is asked meanwhile.",
+        "Serves the models of the data folder to OpenAI and Ollama clients: imported ones, and those of repositories to\n"
+        "whoever may read them. It opens no connection of its own. A model is opened when it is first asked for. An answer has the same bits whatever else is asked meanwhile.",
         "  cloche serve\n"
         "  cloche serve --model SmolLM2.gguf --listen 127.0.0.1:8080\n"
         "  cloche serve --listen unix:/run/cloche/cloche.sock --keep-alive -1\n"

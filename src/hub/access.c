@@ -53,19 +53,19 @@ static bool check_token(clo_denial *no, const clo_access_caller *who, const righ
     return r->writes || clo_deny(no, 403, NULL, "This token may read only: a token with the role 'write' is needed");
 }
 
-static bool check_namespace(clo_denial *no, const clo_access_caller *who, const rights *r, const char *ns, clo_action action)
+static bool check_namespace(clo_denial *no, const clo_access_caller *who, const rights *r, const clo_access_repo *repo, clo_action action)
 {
     clo_membership need = action == CLO_MAY_CREATE ? CLO_MEMBER_CONTRIBUTOR : CLO_MEMBER_ADMIN;
     if (!check_token(no, who, r)) return false;
     return r->admin || r->role >= need ||
-           clo_deny(no, 403, NULL, "You have no right to %s '%s'",
-                    action == CLO_MAY_CREATE ? "make a repository in" : "manage the members of", ns);
+           (action == CLO_MAY_CREATE ? clo_deny(no, 403, NULL, "You have no right to make a %s in '%s'", repo->type, repo->namespace_name)
+                                     : clo_deny(no, 403, NULL, "You have no right to manage the members of '%s'", repo->namespace_name));
 }
 
 static bool check(clo_denial *no, const clo_access_caller *who, const clo_access_repo *repo, clo_action action)
 {
     rights r = rights_of(who);
-    if (action == CLO_MAY_CREATE || action == CLO_MAY_MANAGE) return check_namespace(no, who, &r, repo->namespace_name, action);
+    if (action == CLO_MAY_CREATE || action == CLO_MAY_MANAGE) return check_namespace(no, who, &r, repo, action);
     bool inside = r.admin || r.role >= CLO_MEMBER_READ;
     if (!repo->exists || (repo->is_private && !inside)) return deny_unknown(no, who);
     if (repo->is_disabled && !r.admin) return clo_deny(no, 403, NULL, "Access to this resource is disabled.");
@@ -73,9 +73,10 @@ static bool check(clo_denial *no, const clo_access_caller *who, const clo_access
     if (repo->is_gated && action != CLO_MAY_ADMINISTER && !inside && !r.accepted) return deny_gated(no, who, repo);
     if (action == CLO_MAY_READ) return true;
     if (!check_token(no, who, &r)) return false;
-    return action == CLO_MAY_PROPOSE || may_change(&r, who->is_maker) ||
-           clo_deny(no, 403, NULL, "You have no right to %s %s %s/%s", action == CLO_MAY_WRITE ? "write to" : "administer",
-                    repo->type, repo->namespace_name, repo->name);
+    if (may_change(&r, who->is_maker) || (action == CLO_MAY_PROPOSE && !repo->is_closed)) return true;
+    if (action == CLO_MAY_PROPOSE) return clo_deny(no, 403, NULL, "Discussions are disabled for this repository");
+    return clo_deny(no, 403, NULL, "You have no right to %s %s %s/%s", action == CLO_MAY_WRITE ? "write to" : "administer", repo->type,
+                    repo->namespace_name, repo->name);
 }
 
 bool clo_access(clo_denial *no, const clo_access_caller *who, const clo_access_repo *repo, clo_action action)

@@ -2,7 +2,7 @@
  * and the lists of repositories all ask it, so that there is one place to read and to test.
  *
  *   clo_access_caller who = {.known = b.account != 0, .admin = b.admin, .may_write = b.may_write,
- *                            .in_scope = clo_token_in_scope(&b, "model", ns, name), .role = role, .gate = state};
+ *                            .in_scope = clo_token_in_scope(&b, r.id), .role = role, .gate = state};
  *   clo_access_repo repo = {.type = "model", .namespace_name = "lab", .name = "m", .exists = true, .is_private = true};
  *   clo_denial no;
  *   if (!clo_access(&no, &who, &repo, CLO_MAY_READ)) answer(no);
@@ -13,7 +13,7 @@
  *   2. A disabled one is refused to all but the hub's admins.
  *   3. The files of a gated one are for its members, for admins and for those who were accepted; its metadata are for all.
  *   4. Changes need a token that may write and has the repository in its scope, and the right:
- *        propose (a pull request)   whoever may read the files
+ *        propose (a pull request)   whoever may read the files, unless it is closed; then as write
  *        write                      members from `write` up; a contributor where it made the repository
  *        administer (settings,      as write
  *          move, remove, access requests)
@@ -35,7 +35,7 @@ typedef enum {
     CLO_MAY_PROPOSE,    /* open a pull request, write to its refs/pr/ */
     CLO_MAY_WRITE,      /* branches and tags */
     CLO_MAY_ADMINISTER, /* settings, move, remove, access requests */
-    CLO_MAY_CREATE,     /* a repository in the namespace; nothing else of `repo` is looked at */
+    CLO_MAY_CREATE,     /* a `type` in the namespace; nothing else of `repo` is looked at */
     CLO_MAY_MANAGE,     /* the members of the namespace; likewise */
 } clo_action;
 
@@ -53,10 +53,11 @@ typedef struct {
 } clo_access_caller;
 
 typedef struct {
-    const char *type;           /* "model", "dataset", "space" */
+    const char *type;           /* "model", "dataset", "space"; "collection", for which the law is the same */
     const char *namespace_name, *name;
     bool exists;
     bool is_private, is_gated, is_disabled;
+    bool is_closed;             /* takes no discussions and pull requests */
 } clo_access_repo;
 
 /* *no is set when the answer is false, and may be NULL: for lists, which leave out what may not be seen. */

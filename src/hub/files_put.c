@@ -15,6 +15,7 @@
 #include "hub/reader.h"
 
 #define COPY_STEP ((size_t)1 << 20)
+#define WRITE_STEP ((uint64_t)8 << 20) /* that the disk begins to write while more comes */
 
 static bool make_folder_of(const char *path, clo_err *err)
 {
@@ -25,15 +26,30 @@ static bool make_folder_of(const char *path, clo_err *err)
     return clo_mkdir_p(folder, err);
 }
 
-static bool open_writer(clo_writer *w, const char *path, clo_err *err)
+/* Making folders waits for the disk, and who opens a writer must not: others' bytes come in on its thread. So the file gets its
+ * folder at the end (finish_writer), where the file system lets it be without a name until then. */
+static bool open_writer(clo_writer *w, const clo_files *f, const char *kind, const char *path, clo_err *err)
 {
-    return make_folder_of(path, err) && clo_writer_open(w, path, err);
+    char folder[4096];
+    if (!clo_path_join(folder, err, "%s/%s", f->data_dir, kind) || !clo_mkdir_p(folder, err)) return false;
+    return clo_writer_open_in(w, folder, path, NULL) || (make_folder_of(path, err) && clo_writer_open(w, path, err));
+}
+
+/* The disk is given what came while more comes, so that the wait at the end is short. A disk that fails says so there. */
+static bool put_bytes(clo_writer *w, clo_bytes bytes, clo_err *err)
+{
+    uint64_t before = w->n_written / WRITE_STEP * WRITE_STEP;
+    if (!clo_writer_put(w, bytes.ptr, bytes.len, err)) return false;
+    uint64_t after = w->n_written / WRITE_STEP * WRITE_STEP;
+    if (after > before) (void)sync_file_range(w->fd, (off_t)before, (off_t)(after - before), SYNC_FILE_RANGE_WRITE);
+    return true;
 }
 
 /* Ahead of the transaction, in which others would wait for it. */
-static bool sync_early(const clo_writer *w, clo_err *err)
+static bool finish_writer(const clo_writer *w, clo_err *err)
 {
-    return fsync(w->fd) == 0 || clo_fail_sys(err, errno, "sync '%s'", w->path);
+    if (fsync(w->fd)) return clo_fail_sys(err, errno, "sync '%s'", w->path);
+    return make_folder_of(w->path, err);
 }
 
 /* --- whole files --------------------------------------------------------------------------------------------------*/
@@ -85,7 +101,7 @@ bool clo_file_put_open(clo_file_put **out, const clo_files *f, const clo_sha256 
 {
     char path[4096];
     if (!open_put(out, path, f, sha256, size, err)) return false;
-    (*out)->file_open = open_writer(&(*out)->file, path, err);
+    (*out)->file_open = open_writer(&(*out)->file, f, "lfs", path, err);
     return or_close(out, (*out)->file_open);
 }
 
@@ -172,7 +188,7 @@ bool clo_file_put_add(clo_file_put *p, clo_bytes bytes, clo_err *err)
     if (bytes.len > p->size - p->file.n_written)
         return clo_fail(err, CLO_ERR_MISMATCH, "more bytes than the %llu promised", (unsigned long long)p->size);
     clo_sha256_add(&p->sum, bytes.ptr, bytes.len);
-    return clo_writer_put(&p->file, bytes.ptr, bytes.len, err);
+    return put_bytes(&p->file, bytes, err);
 }
 
 static bool check_promise(clo_file_put *p, clo_err *err)
@@ -248,7 +264,7 @@ static bool insert_file(const clo_file_put *p, int64_t now_s, clo_err *err)
 /* repo NULL: no repository may name it that could not before. */
 static bool commit(clo_file_put *p, const int64_t *repo, int64_t now_s, clo_err *err)
 {
-    if (!check_promise(p, err) || !sync_early(&p->file, err) || !clo_db_begin(p->files.db, err)) return false;
+    if (!check_promise(p, err) || !finish_writer(&p->file, err) || !clo_db_begin(p->files.db, err)) return false;
     p->file_open = false;
     bool ok = clo_writer_commit(&p->file, err) && share_blob(p, err) && insert_file(p, now_s, err) &&
               (!repo || clo_files_link(&p->files, *repo, &p->promised, err));
@@ -316,6 +332,7 @@ struct clo_xorb_put {
     clo_xet_hash promised;
     clo_writer file;
     bool file_open;
+    uint64_t raw_bytes; /* once it was verified */
 };
 
 bool clo_xorb_put_open(clo_xorb_put **out, const clo_files *f, const clo_xet_hash *hash, clo_err *err)
@@ -326,7 +343,7 @@ bool clo_xorb_put_open(clo_xorb_put **out, const clo_files *f, const clo_xet_has
     if (!p) return clo_fail(err, CLO_ERR_MEMORY, "upload of a xorb");
     *p = (clo_xorb_put){.files = *f, .promised = *hash};
     clo_xet_hash_text(hex, hash);
-    if (!clo_files_path(path, f, "xorbs", hex, err) || !open_writer(&p->file, path, err)) {
+    if (!clo_files_path(path, f, "xorbs", hex, err) || !open_writer(&p->file, f, "xorbs", path, err)) {
         free(p);
         return false;
     }
@@ -339,7 +356,7 @@ bool clo_xorb_put_add(clo_xorb_put *p, clo_bytes bytes, clo_err *err)
 {
     if (bytes.len > CLO_XORB_BYTES_MAX - p->file.n_written)
         return clo_fail(err, CLO_ERR_LIMIT, "xorb of more than %zu bytes", CLO_XORB_BYTES_MAX);
-    return clo_writer_put(&p->file, bytes.ptr, bytes.len, err);
+    return put_bytes(&p->file, bytes, err);
 }
 
 /* The chunks of what was written, which must have the promised hash; a footer is cut off. */
@@ -442,7 +459,8 @@ bool clo_xorb_put_commit(clo_xorb_put *p, bool *inserted, int64_t now_s, clo_err
     bool here = false;
     *inserted = false;
     if (!verify_xorb(&x, p, err)) return false;
-    bool ok = is_whole(&here, p, err) && sync_early(&p->file, err) && clo_db_begin(p->files.db, err);
+    p->raw_bytes = x.raw_bytes;
+    bool ok = is_whole(&here, p, err) && finish_writer(&p->file, err) && clo_db_begin(p->files.db, err);
     if (ok) {
         ok = store_xorb(p, &x, &here, now_s, err);
         if (ok)
@@ -453,6 +471,11 @@ bool clo_xorb_put_commit(clo_xorb_put *p, bool *inserted, int64_t now_s, clo_err
     *inserted = ok && !here;
     clo_xorb_free(&x);
     return ok;
+}
+
+uint64_t clo_xorb_put_raw_bytes(const clo_xorb_put *p)
+{
+    return p->raw_bytes;
 }
 
 void clo_xorb_put_close(clo_xorb_put *p)

@@ -229,32 +229,37 @@ bool clo_index_forget(clo_db *db, int64_t repo, clo_err *err)
 
 /* --- reading ------------------------------------------------------------------------------------------------------*/
 
-static bool take_json(json_t **out, clo_stmt *q, int i, clo_err *err)
+static clo_str text_or_none(clo_stmt *q, int i)
 {
-    clo_str s = clo_stmt_get_str(q, i);
-    *out = NULL;
-    if (clo_stmt_is_null(q, i)) return true;
-    *out = json_loadb(s.ptr, s.len, 0, NULL);
-    return *out || clo_fail(err, CLO_ERR_DAMAGED, "a repository's card is no JSON");
+    return clo_stmt_is_null(q, i) ? (clo_str){0} : clo_stmt_get_str(q, i);
 }
 
-bool clo_index_get(clo_index_facts *out, clo_oid *at, bool *found, clo_db *db, int64_t repo, bool cards, clo_err *err)
+bool clo_index_read(clo_index_row *out, bool *found, clo_db *db, int64_t repo, bool cards, clo_err *err)
 {
-    clo_stmt q = {0};
-    clo_index_facts f = {0};
+    clo_index_row r = {0};
+    clo_stmt *q = &r.q;
     *found = false;
-    bool ok = clo_stmt_open(&q, db, "SELECT sha, tags, config, task, library, iif(?2, card, NULL) FROM repo_cards WHERE repo = ?1", err) &&
-              clo_stmt_int(&q, 1, repo, err) && clo_stmt_int(&q, 2, cards, err) && clo_stmt_step(&q, found, err);
-    if (ok && *found) {
-        clo_bytes sha = clo_stmt_get_blob(&q, 0);
-        ok = sha.len == CLO_OID_BYTES ? true : clo_fail(err, CLO_ERR_DAMAGED, "a repository's card is of no commit");
-        if (ok && at) memcpy(at->b, sha.ptr, CLO_OID_BYTES);
-        ok = ok && take_json(&f.tags, &q, 1, err) && take_json(&f.config, &q, 2, err) && take_json(&f.card, &q, 5, err);
-        copy_word(f.task, clo_stmt_get_str(&q, 3));
-        copy_word(f.library, clo_stmt_get_str(&q, 4));
+    *out = r;
+    bool ok = clo_stmt_open(q, db, "SELECT sha, tags, config, task, library, iif(?2, card, NULL) FROM repo_cards WHERE repo = ?1", err) &&
+              clo_stmt_int(q, 1, repo, err) && clo_stmt_int(q, 2, cards, err) && clo_stmt_step(q, found, err);
+    clo_bytes sha = ok && *found ? clo_stmt_get_blob(q, 0) : (clo_bytes){0};
+    if (ok && *found && sha.len != CLO_OID_BYTES) ok = clo_fail(err, CLO_ERR_DAMAGED, "a repository's card is of no commit");
+    if (!ok || !*found) {
+        clo_stmt_close(q);
+        return ok;
     }
-    clo_stmt_close(&q);
-    if (ok) *out = f;
-    else clo_index_facts_free(&f);
-    return ok;
+    memcpy(r.at.b, sha.ptr, CLO_OID_BYTES);
+    r.tags = text_or_none(q, 1);
+    r.config = text_or_none(q, 2);
+    r.task = clo_stmt_get_str(q, 3);
+    r.library = clo_stmt_get_str(q, 4);
+    r.card = text_or_none(q, 5);
+    *out = r;
+    return true;
+}
+
+void clo_index_row_end(clo_index_row *r)
+{
+    clo_stmt_close(&r->q);
+    *r = (clo_index_row){0};
 }

@@ -2,6 +2,7 @@
  *
  *   repo_cards   a row of each repository, as of a commit
  *   repo_tags    its tags once more, to find repositories by, and "pipeline_tag:TASK", "library:NAME"
+ *   tags         how many public repositories have each; triggers of the database count, whatever changes a row
  *   repo_sets    which may have a tag, or three letters in their names (index_sets.h)
  *
  * Rows are renewed in the transaction that moves main (refs.h), makes, renames or removes a repository (repo.h), so lists
@@ -9,7 +10,7 @@
  *
  *   clo_index_facts f = {0};
  *   if (!clo_index_facts_at(&f, g, CLO_REPO_MODEL, &commit, &err)) ...          // of any commit
- *   if (!clo_index_get(&f, &at, &found, db, repo.id, true, &err)) ...           // the row */
+ *   if (!clo_index_read(&row, &found, db, repo.id, true, &err)) ...             // of main */
 #ifndef CLO_HUB_INDEX_H
 #define CLO_HUB_INDEX_H
 
@@ -31,16 +32,44 @@ typedef struct {
 void clo_index_facts_free(clo_index_facts *f);
 /* From the files of a commit. What is no commit has no facts. */
 CLO_CHECK bool clo_index_facts_at(clo_index_facts *out, clo_git *g, clo_repo_type type, const clo_oid *commit, clo_err *err);
-/* From the row; *at is the commit that it is of. cards: whether the card is wanted, which may be long. */
-CLO_CHECK bool clo_index_get(clo_index_facts *out, clo_oid *at, bool *found, clo_db *db, int64_t repo, bool cards, clo_err *err);
+
+/* The row as it is stored: texts of JSON that were written here, not parsed again. They live until row_end. */
+typedef struct {
+    clo_oid at;                        /* the commit that it is of */
+    clo_str card, tags, config;        /* ptr NULL: none */
+    clo_str task, library;             /* empty: none */
+    clo_stmt q;
+} clo_index_row;
+
+/* cards: whether the card is wanted, which may be long. */
+CLO_CHECK bool clo_index_read(clo_index_row *out, bool *found, clo_db *db, int64_t repo, bool cards, clo_err *err);
+/* Accepts the zeroed struct. */
+void clo_index_row_end(clo_index_row *r);
 
 /* These stand in a transaction. update: main of the handle's repository is at `commit` from now on. */
 CLO_CHECK bool clo_index_update(clo_git *g, const clo_oid *commit, clo_err *err);
 /* The repository goes. */
 CLO_CHECK bool clo_index_forget(clo_db *db, int64_t repo, clo_err *err);
 
-/* The tags of a type that some public repository has, an array for each kind, as clients read them:
- * {"license": [{"id": "license:mit", "label": "mit", "type": "license"}], "pipeline_tag": [...], ...}. */
-CLO_CHECK bool clo_index_tags_by_type(json_t **out, clo_db *db, clo_repo_type type, clo_err *err);
+/* The tags of a type that some public repository has. Each has a kind, which clients group them by. */
+typedef enum {
+    CLO_TAG_LICENSE,
+    CLO_TAG_LANGUAGE,
+    CLO_TAG_TASK,
+    CLO_TAG_LIBRARY,
+    CLO_TAG_DATASET,
+    CLO_TAG_OTHER,
+    CLO_TAG_REGION, /* more of datasets follow */
+    CLO_TAG_KINDS = CLO_TAG_REGION + 8
+} clo_tag_kind;
+const char *clo_tag_kind_name(clo_tag_kind k);
+
+typedef struct {
+    clo_tag_kind kind;
+    clo_str id, label; /* "license:mit", "mit" */
+} clo_tag;
+typedef bool clo_tag_fn(void *ctx, const clo_tag *t, clo_err *err);
+/* In the order of their bytes. */
+CLO_CHECK bool clo_index_each_tag(clo_db *db, clo_repo_type type, clo_tag_fn *fn, void *ctx, clo_err *err);
 
 #endif

@@ -1,94 +1,100 @@
 /* See index.h: the tags that are in use. */
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "hub/card.h"
 #include "hub/index.h"
 
 #define TAGS_MAX 20000 /* that are told */
+#define TAGS_BYTES ((size_t)32 << 20)
 
-/* Kinds that a tag's prefix names; "region" and the like are as good. Others: a language, a library, a task, or other. */
-static const char *const prefixes[] = {"license",          "dataset",         "language",       "region",           "task_categories",
-                                       "task_ids",         "size_categories", "multilinguality", "language_creators",
-                                       "annotations_creators", "source_datasets", "library",      "pipeline_tag"};
+static const char *const kinds[CLO_TAG_KINDS] = {
+    [CLO_TAG_LICENSE] = "license", [CLO_TAG_LANGUAGE] = "language", [CLO_TAG_TASK] = "pipeline_tag", [CLO_TAG_LIBRARY] = "library",
+    [CLO_TAG_DATASET] = "dataset", [CLO_TAG_OTHER] = "other",       [CLO_TAG_REGION] = "region",     "task_categories",
+    "task_ids",                    "size_categories",               "multilinguality",               "language_creators",
+    "annotations_creators",        "source_datasets",
+};
 
-/* The index has these beside the tag itself: a tag alone does not tell that it is a library or a task. */
-static bool is_marker(const char *kind)
+const char *clo_tag_kind_name(clo_tag_kind k)
 {
-    return strcmp(kind, "library") == 0 || strcmp(kind, "pipeline_tag") == 0;
+    return kinds[k];
 }
 
-static const char *kind_of(clo_str *label, clo_str tag)
+/* What its prefix says; without one it is a language or "other". */
+static clo_tag_kind kind_of(clo_str *label, clo_str tag)
 {
     size_t colon = clo_str_find(tag, 0, ':');
     *label = tag;
-    for (size_t i = 0; colon < tag.len && i < sizeof prefixes / sizeof *prefixes; i++) {
-        if (!clo_str_eq((clo_str){tag.ptr, colon}, clo_str_from(prefixes[i]))) continue;
+    for (size_t k = 0; colon < tag.len && k < CLO_TAG_KINDS; k++) {
+        if (k == CLO_TAG_OTHER || !clo_str_eq((clo_str){tag.ptr, colon}, clo_str_from(kinds[k]))) continue;
         *label = clo_str_from_off(tag, colon + 1);
-        return prefixes[i];
+        return (clo_tag_kind)k;
     }
-    return clo_vocab_has(CLO_VOCAB_LANGUAGES, tag) ? "language" : "other";
+    return clo_vocab_has(CLO_VOCAB_LANGUAGES, tag) ? CLO_TAG_LANGUAGE : CLO_TAG_OTHER;
 }
 
-static bool add(json_t *out, clo_str tag)
-{
-    clo_str label;
-    const char *kind = kind_of(&label, tag);
-    clo_str id = is_marker(kind) ? label : tag;
-    json_t *list = json_object_get(out, kind);
-    if (!list) json_object_set_new(out, kind, list = json_array());
-    return list && json_array_append_new(list, json_pack("{s:s%, s:s%, s:s}", "id", id.ptr, id.len, "label", label.ptr, label.len, "type",
-                                                         kind)) == 0;
-}
+typedef struct {
+    clo_str *all; /* owned; in the order of their bytes */
+    size_t n;
+    clo_arena keep; /* their texts */
+} tag_list;
 
-/* What is a library or a task is not told as "other" once more. */
-static bool drop_others(json_t *out)
+static bool read_all(tag_list *l, clo_db *db, clo_repo_type type, clo_err *err)
 {
-    json_t *others = json_object_get(out, "other"), *named = json_object(), *row;
-    static const char *const kinds[] = {"library", "pipeline_tag"};
-    size_t i;
-    for (size_t k = 0; k < 2; k++)
-        json_array_foreach (json_object_get(out, kinds[k]), i, row)
-            json_object_set_new(named, json_string_value(json_object_get(row, "id")), json_true());
-    json_t *rest = json_array();
-    bool ok = named && rest;
-    json_array_foreach (others, i, row)
-        if (ok && !json_object_get(named, json_string_value(json_object_get(row, "id")))) ok = json_array_append(rest, row) == 0;
-    json_decref(named);
-    return json_object_set_new(out, "other", rest) == 0 && ok;
-}
-
-bool clo_index_tags_by_type(json_t **out, clo_db *db, clo_repo_type type, clo_err *err)
-{
-    /* From tag to tag through the index, however many repositories have each. */
-    clo_stmt next = {0}, seen = {0};
-    bool row = false, shown = false;
-    char tag[CLO_CARD_TAG_BYTES_MAX + 32] = "";
-    size_t len = 0, n = 0;
-    json_t *all = json_object();
-    static const char *const always[] = {"license", "language", "pipeline_tag", "library", "dataset", "other", "region"};
-    for (size_t i = 0; i < sizeof always / sizeof *always; i++)
-        if (type == CLO_REPO_MODEL || i < 2 || i > 4) json_object_set_new(all, always[i], json_array());
-    bool ok = clo_stmt_open(&next, db, "SELECT tag FROM repo_tags WHERE type = ?1 AND tag > ?2 ORDER BY tag LIMIT 1", err) &&
-              clo_stmt_open(&seen, db,
-                            "SELECT 1 FROM repo_tags t CROSS JOIN repos r ON r.id = t.repo WHERE t.type = ?1 AND t.tag = ?2"
-                            " AND r.private = 0 AND r.disabled = 0 LIMIT 1",
-                            err);
-    while (ok && n < TAGS_MAX) {
-        ok = clo_stmt_int(&next, 1, type, err) && clo_stmt_text(&next, 2, (clo_str){tag, len}, err) && clo_stmt_step(&next, &row, err);
-        if (!ok || !row) break;
-        clo_str s = clo_stmt_get_str(&next, 0);
-        len = s.len < sizeof tag ? s.len : sizeof tag;
-        memcpy(tag, s.ptr, len);
-        clo_stmt_reset(&next);
-        ok = clo_stmt_int(&seen, 1, type, err) && clo_stmt_text(&seen, 2, (clo_str){tag, len}, err) && clo_stmt_step(&seen, &shown, err);
-        clo_stmt_reset(&seen);
-        if (ok && shown) ok = add(all, (clo_str){tag, len}) || clo_fail(err, CLO_ERR_MEMORY, "tags");
-        n += shown;
+    clo_stmt q = {0};
+    bool row = false;
+    l->keep = clo_arena_make(TAGS_BYTES);
+    l->all = (clo_str *)calloc(TAGS_MAX, sizeof *l->all);
+    bool ok = (l->all || clo_fail(err, CLO_ERR_MEMORY, "tags")) &&
+              clo_stmt_open(&q, db, "SELECT tag FROM tags WHERE type = ?1 ORDER BY tag LIMIT ?2", err) && clo_stmt_int(&q, 1, type, err) &&
+              clo_stmt_int(&q, 2, TAGS_MAX, err);
+    while (ok && (ok = clo_stmt_step(&q, &row, err)) && row) {
+        clo_str s = clo_arena_copy_str(&l->keep, clo_stmt_get_str(&q, 0));
+        ok = s.ptr || clo_fail(err, CLO_ERR_MEMORY, "tags");
+        if (ok) l->all[l->n++] = s;
     }
-    clo_stmt_close(&next);
-    clo_stmt_close(&seen);
-    ok = ok && (drop_others(all) || clo_fail(err, CLO_ERR_MEMORY, "tags"));
-    if (ok) *out = all;
-    else json_decref(all);
+    clo_stmt_close(&q);
+    return ok;
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+    const clo_str *x = (const clo_str *)a, *y = (const clo_str *)b;
+    size_t n = x->len < y->len ? x->len : y->len;
+    int d = n ? memcmp(x->ptr, y->ptr, n) : 0;
+    return d != 0 ? d : (x->len > y->len) - (x->len < y->len);
+}
+
+/* Whether a tag stands in the list behind the prefix too, as the name of a library or a task. */
+static bool is_named(const tag_list *l, const char *prefix, clo_str tag)
+{
+    char text[CLO_CARD_TAG_BYTES_MAX + 32];
+    size_t n = strlen(prefix);
+    if (n + 1 + tag.len > sizeof text) return false;
+    memcpy(text, prefix, n);
+    text[n] = ':';
+    memcpy(text + n + 1, tag.ptr, tag.len);
+    clo_str key = {text, n + 1 + tag.len};
+    return bsearch(&key, l->all, l->n, sizeof key, by_bytes) != NULL;
+}
+
+/* A library or a task has two tags: itself, and the one with the prefix, which tells what it is. */
+static bool give(const tag_list *l, clo_str tag, clo_tag_fn *fn, void *ctx, clo_err *err)
+{
+    clo_tag t = {.id = tag};
+    t.kind = kind_of(&t.label, tag);
+    if (t.kind == CLO_TAG_OTHER && (is_named(l, kinds[CLO_TAG_LIBRARY], tag) || is_named(l, kinds[CLO_TAG_TASK], tag))) return true;
+    if (t.kind == CLO_TAG_LIBRARY || t.kind == CLO_TAG_TASK) t.id = t.label;
+    return fn(ctx, &t, err);
+}
+
+bool clo_index_each_tag(clo_db *db, clo_repo_type type, clo_tag_fn *fn, void *ctx, clo_err *err)
+{
+    tag_list l = {0};
+    bool ok = read_all(&l, db, type, err);
+    for (size_t i = 0; ok && i < l.n; i++) ok = give(&l, l.all[i], fn, ctx, err);
+    free(l.all);
+    clo_arena_free(&l.keep);
     return ok;
 }

@@ -36,20 +36,15 @@ int64_t clo_list_key(const clo_repo *r, clo_list_order order)
 static bool scoped_repo(int64_t *out, clo_db *db, const clo_bearer *who, clo_err *err)
 {
     clo_repo r;
-    clo_repo_type type;
     clo_err no = {0};
-    bool moved;
     clo_membership role = CLO_MEMBER_NONE;
-    clo_str scope = clo_str_from(who->scope);
-    size_t slash = clo_str_find(scope, 0, '/');
     *out = 0;
-    if (!clo_repo_type_parse(&type, (clo_str){scope.ptr, slash})) return true;
-    if (!clo_repo_find(&r, &moved, db, type, clo_str_from_off(scope, slash + 1), &no)) {
+    if (who->repo == 0) return true;
+    if (!clo_repo_get(&r, db, who->repo, &no)) {
         if (no.code == CLO_ERR_NOT_FOUND) return true;
         *err = no;
         return false;
     }
-    if (moved || !clo_token_in_scope(who, clo_repo_type_name(type), clo_str_from(r.ns), clo_str_from(r.name))) return true;
     if (!clo_member_role(&role, db, r.owner, who->account, err)) return false;
     if (role != CLO_MEMBER_NONE || who->admin) *out = r.id;
     return true;
@@ -203,13 +198,6 @@ static bool keep(page *p, const clo_stmt *q, clo_err *err)
     return true;
 }
 
-static int by_key(const void *a, const void *b)
-{
-    const place *x = (const place *)a, *y = (const place *)b;
-    if (x->key != y->key) return x->key > y->key ? -1 : 1;
-    return x->id == y->id ? 0 : x->id > y->id ? -1 : 1;
-}
-
 /* The owner's repositories, or the few of the set. */
 static bool gather(page *p, way w, clo_err *err)
 {
@@ -226,11 +214,33 @@ static bool gather(page *p, way w, clo_err *err)
     return ok;
 }
 
+static bool comes_before(place a, place b)
+{
+    return a.key != b.key ? a.key > b.key : a.id > b.id;
+}
+
+/* Moves places[i] down to where it stands before both below it. */
+static void sift(place *places, size_t n, size_t i)
+{
+    for (size_t first = i;; i = first) {
+        for (size_t below = 2 * i + 1; below < n && below <= 2 * i + 2; below++)
+            if (comes_before(places[below], places[first])) first = below;
+        if (first == i) return;
+        place moved = places[i];
+        places[i] = places[first];
+        places[first] = moved;
+    }
+}
+
+/* A page is few of many: a heap is made, and only what is given is taken from it in order. */
 static bool give_sorted(page *p, clo_err *err)
 {
-    if (p->n_places) qsort(p->places, p->n_places, sizeof *p->places, by_key);
-    for (size_t i = 0; i < p->n_places && !p->more; i++)
-        if (!give(p, p->places[i].id, err)) return false;
+    for (size_t i = p->n_places / 2; i-- > 0;) sift(p->places, p->n_places, i);
+    while (p->n_places > 0 && !p->more) {
+        if (!give(p, p->places[0].id, err)) return false;
+        p->places[0] = p->places[--p->n_places];
+        sift(p->places, p->n_places, 0);
+    }
     return true;
 }
 

@@ -65,22 +65,42 @@ static bool open_whole(clo_reader *r, const clo_files *f, const clo_file_info *i
     return true;
 }
 
-bool clo_reader_open_terms(clo_reader **out, const clo_files *f, const clo_terms *terms, uint64_t off, uint64_t n,
-                           clo_err *err)
+/* One of chunks, whose stretches are still to be found. */
+static bool new_chunk_reader(clo_reader **out, const clo_files *f, uint64_t n, clo_err *err)
 {
     clo_reader *r = new_reader(f, n, err);
-    *out = NULL;
+    *out = r;
     if (!r) return false;
     r->in = (uint8_t *)malloc(STEP);
     r->raw = (uint8_t *)malloc(CLO_CHUNK_RAW_MAX);
-    bool ok = (r->in && r->raw) || clo_fail(err, CLO_ERR_MEMORY, "reader");
-    ok = ok && clo_chunk_decoder_open(&r->decoder, err) && clo_terms_cut(&r->cut, f, terms, off, n, err);
-    r->skip = r->cut.skip;
-    if (ok)
-        *out = r;
-    else
-        clo_reader_close(r);
-    return ok;
+    return (r->in && r->raw) ? clo_chunk_decoder_open(&r->decoder, err) : clo_fail(err, CLO_ERR_MEMORY, "reader");
+}
+
+static bool or_close(clo_reader **out, bool ok)
+{
+    if (ok) return true;
+    clo_reader_close(*out);
+    *out = NULL;
+    return false;
+}
+
+bool clo_reader_open_terms(clo_reader **out, const clo_files *f, const clo_terms *terms, uint64_t off, uint64_t n,
+                           clo_err *err)
+{
+    bool ok = new_chunk_reader(out, f, n, err) && clo_terms_cut(&(*out)->cut, f, terms, off, n, err);
+    if (ok) (*out)->skip = (*out)->cut.skip;
+    return or_close(out, ok);
+}
+
+bool clo_reader_open_xorb(clo_reader **out, const clo_files *f, const clo_xet_hash *xorb, uint64_t raw_bytes, clo_err *err)
+{
+    uint64_t stored = 0;
+    if (!or_close(out, new_chunk_reader(out, f, raw_bytes, err) && clo_files_open_xorb(&(*out)->fd, &stored, f, xorb, err))) return false;
+    clo_cutting *cut = &(*out)->cut;
+    cut->s = (clo_stretch *)calloc(1, sizeof *cut->s);
+    if (cut->s) cut->s[cut->n++] = (clo_stretch){.xorb = *xorb, .stored_bytes = (uint32_t)stored, .raw_bytes = raw_bytes};
+    return or_close(out, cut->s ? stored <= CLO_XORB_BYTES_MAX || clo_fail(err, CLO_ERR_DAMAGED, "a xorb of more than %zu bytes", CLO_XORB_BYTES_MAX)
+                                : clo_fail(err, CLO_ERR_MEMORY, "reader"));
 }
 
 static bool open_xet(clo_reader **out, const clo_files *f, const clo_file_info *info, uint64_t off, uint64_t n,
@@ -108,11 +128,14 @@ bool clo_reader_open(clo_reader **out, const clo_files *f, const clo_sha256 *sha
     if (!info.whole) return open_xet(out, f, &info, off, n, err);
     clo_reader *r = new_reader(f, n, err);
     if (!r) return false;
-    if (open_whole(r, f, &info, off, err)) {
+    clo_err why = {0};
+    if (open_whole(r, f, &info, off, &why)) {
         *out = r;
         return true;
     }
     clo_reader_close(r);
+    if (info.has_xet) return open_xet(out, f, &info, off, n, err); /* the sweep may just have taken the whole form */
+    if (err) *err = why;
     return false;
 }
 

@@ -124,12 +124,13 @@ static bool parse_chunk(clo_xorb_chunk *c, const clo_xorb *x, clo_bytes body, cl
     if (!clo_chunk_header(c, left, err)) return false;
     if (c->stored_len > left.len) return clo_fail_at(err, 0, "%u bytes declared, %zu left", c->stored_len, left.len);
     clo_bytes stored = {left.ptr + CLO_CHUNK_HEADER, c->stored_len - CLO_CHUNK_HEADER};
-    if (!clo_chunk_decode(d, raw, c->raw_len, c->scheme, stored, err)) {
+    bool as_it_is = c->scheme == CLO_CHUNK_PLAIN && stored.len == c->raw_len;
+    if (!as_it_is && !clo_chunk_decode(d, raw, c->raw_len, c->scheme, stored, err)) {
         if (err && err->code == CLO_ERR_FORMAT) err->at += CLO_CHUNK_HEADER;
         return false;
     }
     c->off = x->stored_bytes;
-    c->hash = clo_xet_chunk_hash(raw, c->raw_len);
+    c->hash = clo_xet_chunk_hash(as_it_is ? stored.ptr : raw, c->raw_len);
     return true;
 }
 

@@ -18,6 +18,7 @@
 #include "hub/access.h"
 #include "hub/commit.h"
 #include "hub/files.h"
+#include "hub/list.h"
 #include "hub/repo.h"
 #include "hub/token.h"
 #include "serve/api_error.h"
@@ -30,6 +31,9 @@
 typedef struct clo_hub clo_hub; /* the server's pool of connections */
 CLO_CHECK bool clo_hub_open(clo_hub **out, const char *data_dir, clo_err *err);
 void clo_hub_close(clo_hub *h);
+/* A connection of the pool, for work that is no call of the hub's. give accepts NULL. */
+CLO_CHECK bool clo_hub_take_db(clo_db **out, clo_hub *h, clo_err *err);
+void clo_hub_give_db(clo_hub *h, clo_db *db);
 /* Whether there is a repository. */
 bool clo_hub_in_use(clo_hub *h);
 
@@ -37,6 +41,7 @@ typedef struct {
     clo_repo_type type;
     bool has_repo;               /* the pattern names a repository */
     clo_str ns, name, rev, x, rest;
+    clo_str id;                  /* "ns/name" as it stands in the path, not decoded */
 } clo_hub_args;
 
 typedef struct clo_hub_call clo_hub_call;
@@ -120,6 +125,8 @@ bool clo_hub_has_session(const clo_hub_call *c);
 struct clo_weights_cache *clo_hub_weights_cache(const clo_hub_call *c); /* hub_weights.h */
 const clo_sign_key *clo_hub_sign_key(const clo_hub_call *c);
 int64_t clo_hub_now(void); /* seconds since 1970 */
+/* The line of the audit log of a change that is done, by who asks. Waits for the disk. */
+CLO_CHECK bool clo_hub_note(clo_hub_call *c, const char *event, const char *text, clo_err *err);
 clo_author clo_hub_author(const clo_hub_call *c);
 
 /* BASE/[datasets/]ns/name */
@@ -130,7 +137,12 @@ void clo_hub_link_next(clo_hub_call *c, clo_str cursor);
 /* What an earlier page gave to clo_hub_link_next; empty on the first. */
 clo_str clo_hub_cursor(clo_hub_call *c);
 
+/* The same for lists in an order of (key, id): a place "key:id". Not set on the first page. False: replied. */
+void clo_hub_link_place(clo_hub_call *c, int64_t key, int64_t id);
+bool clo_hub_take_place(clo_list_place *out, clo_hub_call *c);
+
 void clo_hub_json(clo_hub_call *c, unsigned status, json_t *stolen);
+void clo_hub_json_text(clo_hub_call *c, unsigned status, clo_buf *stolen); /* written already */
 void clo_hub_lfs_json(clo_hub_call *c, unsigned status, json_t *stolen); /* as application/vnd.git-lfs+json */
 void clo_hub_deny(clo_hub_call *c, const clo_denial *no);
 /* Replies with an error and returns false. code may be NULL. */

@@ -2,6 +2,7 @@
 #ifndef CLO_SERVE_HUB_HANDLERS_H
 #define CLO_SERVE_HUB_HANDLERS_H
 
+#include "hub/account.h"
 #include "hub/revision.h"
 #include "hub/tree.h"
 #include "serve/hub.h"
@@ -12,6 +13,10 @@ void clo_hub_repo_remove(clo_hub_call *c);
 void clo_hub_repo_move(clo_hub_call *c);
 void clo_hub_repo_settings(clo_hub_call *c);
 void clo_hub_auth_check(clo_hub_call *c);
+/* The account under whose name something is to be made; an empty name is who asks. False: replied. */
+bool clo_hub_take_owner(clo_account_info *out, clo_hub_call *c, const char *type, clo_str name);
+/* Sets caller and seen for a new `type` ("model", ..., "collection"). False: replied. */
+bool clo_hub_may_create(clo_hub_call *c, const clo_account_info *owner, const char *type, const char *name);
 
 /* hub_info.c */
 void clo_hub_repo_info(clo_hub_call *c);
@@ -110,6 +115,8 @@ void clo_hub_discussion_revise(clo_hub_call *c);
 /* Whether who asks may change refs/pr/N: its author, writers, until it is merged. CLO_ERR_NOT_FOUND, CLO_ERR_DENIED,
  * CLO_ERR_USAGE. */
 CLO_CHECK bool clo_hub_may_pull(const clo_hub_call *c, clo_str ref, clo_err *err);
+/* Whether the repository takes new discussions and pull requests; false: replied. */
+bool clo_hub_takes_discussions(clo_hub_call *c);
 /* BASE/[datasets/]ns/name/discussions/N */
 void clo_hub_discussion_url(clo_buf *out, const clo_hub_call *c, int64_t num);
 
@@ -147,6 +154,16 @@ void clo_hub_logout(clo_hub_call *c);
 void clo_hub_tokens(clo_hub_call *c);
 void clo_hub_token_create(clo_hub_call *c);
 void clo_hub_token_revoke(clo_hub_call *c);
+
+/* hub_collections.c */
+void clo_hub_collections(clo_hub_call *c);
+void clo_hub_collection(clo_hub_call *c);
+void clo_hub_collection_create(clo_hub_call *c);
+void clo_hub_collection_update(clo_hub_call *c);
+void clo_hub_collection_delete(clo_hub_call *c);
+void clo_hub_collection_item_add(clo_hub_call *c);
+void clo_hub_collection_item_update(clo_hub_call *c);
+void clo_hub_collection_item_delete(clo_hub_call *c);
 
 /* hub_social.c */
 void clo_hub_like(clo_hub_call *c);

@@ -7,6 +7,7 @@
 #include "hub/list.h"
 #include "serve/hub_handlers.h"
 #include "serve/hub_props.h"
+#include "serve/json_out.h"
 
 #define PAGE 1000
 #define PAGE_WITH_FILES 100 /* each repository is opened */
@@ -119,16 +120,15 @@ static bool add_repo(void *ctx, const clo_repo *r, clo_err *err)
     return true;
 }
 
-static json_t *page_json(clo_hub_call *c, const page *p, uint64_t want, clo_err *err)
+static bool add_page(clo_buf *out, clo_hub_call *c, const page *p, uint64_t want, clo_err *err)
 {
-    json_t *rows = json_array();
-    for (size_t i = 0; rows && i < p->n; i++) {
-        json_t *o = clo_hub_props_json(c, &p->repos[i], NULL, want, false, err);
-        if (o && json_array_append_new(rows, o) == 0) continue;
-        json_decref(rows);
-        return NULL;
+    clo_buf_add_char(out, '[');
+    for (size_t i = 0; i < p->n; i++) {
+        if (i) clo_buf_add_char(out, ',');
+        if (!clo_hub_props_add(out, c, &p->repos[i], NULL, want, false, err)) return false;
     }
-    return rows;
+    clo_buf_add_char(out, ']');
+    return clo_buf_ok(out, err);
 }
 
 static void list(clo_hub_call *c, clo_repo_type type)
@@ -136,6 +136,7 @@ static void list(clo_hub_call *c, clo_repo_type type)
     clo_list_opts o = {.type = type};
     clo_viewer v;
     page p = {0};
+    clo_buf out = {0};
     clo_err err = {0};
     uint64_t want;
     char place[48];
@@ -152,16 +153,17 @@ static void list(clo_hub_call *c, clo_repo_type type)
     p.repos = (clo_repo *)calloc(o.limit, sizeof *p.repos);
     bool ok = p.repos || clo_fail(&err, CLO_ERR_MEMORY, "list");
     ok = ok && clo_db_begin_read(c->db, &err) && clo_viewer_of(&v, c->db, &c->who, &err) && clo_list_each(&more, c->db, &v, &o, add_repo, &p, &err);
-    json_t *rows = ok ? page_json(c, &p, want, &err) : NULL;
+    ok = ok && add_page(&out, c, &p, want, &err);
     clo_db_rollback(c->db);
-    if (rows && more && p.n > 0) {
+    if (ok && more && p.n > 0) {
         const clo_repo *last = &p.repos[p.n - 1];
         snprintf(place, sizeof place, "%lld:%lld", (long long)clo_list_key(last, o.order), (long long)last->id);
         clo_hub_link_next(c, clo_str_from(place));
     }
     free(p.repos);
-    if (rows) clo_hub_json(c, 200, rows);
+    if (ok) clo_hub_json_text(c, 200, &out);
     else clo_hub_fail_err(c, &err);
+    clo_buf_free(&out);
 }
 
 void clo_hub_models(clo_hub_call *c)
@@ -181,14 +183,45 @@ void clo_hub_spaces(clo_hub_call *c)
 
 /* --- tags ---------------------------------------------------------------------------------------------------------*/
 
+typedef struct {
+    clo_buf of[CLO_TAG_KINDS]; /* owned: objects with commas between */
+} tag_lists;
+
+static bool add_tag(void *ctx, const clo_tag *t, clo_err *err)
+{
+    clo_buf *out = &((tag_lists *)ctx)->of[t->kind];
+    clo_buf_add(out, out->len ? CLO_STR(",{") : CLO_STR("{"));
+    clo_json_add_pair(out, "id", t->id);
+    clo_buf_add_char(out, ',');
+    clo_json_add_pair(out, "label", t->label);
+    clo_buf_addf(out, ",\"type\":\"%s\"}", clo_tag_kind_name(t->kind));
+    return clo_buf_ok(out, err);
+}
+
+/* Whether clients expect the list though it may be empty. */
+static bool is_always_there(clo_tag_kind k, clo_repo_type type)
+{
+    if (k > CLO_TAG_REGION) return false;
+    return type == CLO_REPO_MODEL || (k != CLO_TAG_TASK && k != CLO_TAG_LIBRARY && k != CLO_TAG_DATASET);
+}
+
 static void tags(clo_hub_call *c, clo_repo_type type)
 {
-    json_t *out;
+    tag_lists l = {0};
+    clo_buf out = {0};
     clo_err err = {0};
-    bool ok = clo_db_begin_read(c->db, &err) && clo_index_tags_by_type(&out, c->db, type, &err);
-    clo_db_rollback(c->db);
-    if (ok) clo_hub_json(c, 200, out);
+    bool ok = clo_index_each_tag(c->db, type, add_tag, &l, &err);
+    for (size_t k = 0; k < CLO_TAG_KINDS; k++) {
+        if (l.of[k].len == 0 && !is_always_there((clo_tag_kind)k, type)) continue;
+        clo_buf_addf(&out, "%c\"%s\":[", out.len ? ',' : '{', clo_tag_kind_name((clo_tag_kind)k));
+        clo_buf_add(&out, clo_buf_str(&l.of[k]));
+        clo_buf_add_char(&out, ']');
+    }
+    clo_buf_add_char(&out, '}');
+    if (ok && clo_buf_ok(&out, &err)) clo_hub_json_text(c, 200, &out);
     else clo_hub_fail_err(c, &err);
+    for (size_t k = 0; k < CLO_TAG_KINDS; k++) clo_buf_free(&l.of[k]);
+    clo_buf_free(&out);
 }
 
 void clo_hub_model_tags(clo_hub_call *c)

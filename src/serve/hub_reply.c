@@ -6,6 +6,7 @@
 
 #include "base/utf8.h"
 #include "hub/revision.h"
+#include "serve/account.h"
 #include "serve/api_error.h"
 #include "serve/hub.h"
 #include "serve/json_out.h"
@@ -46,6 +47,11 @@ bool clo_hub_body(json_t **out, clo_hub_call *c)
     json_decref(*out);
     *out = NULL;
     return clo_hub_fail(c, 400, NULL, "body: a JSON object is expected");
+}
+
+bool clo_hub_note(clo_hub_call *c, const char *event, const char *text, clo_err *err)
+{
+    return clo_account_changed(c->s, c->r, c->who.user, event, "", text, err);
 }
 
 clo_str clo_hub_param(clo_hub_call *c, const char *name)
@@ -108,9 +114,39 @@ clo_str clo_hub_cursor(clo_hub_call *c)
     return out ? (clo_str){out, n} : CLO_STR("");
 }
 
+void clo_hub_link_place(clo_hub_call *c, int64_t key, int64_t id)
+{
+    char place[48];
+    snprintf(place, sizeof place, "%lld:%lld", (long long)key, (long long)id);
+    clo_hub_link_next(c, clo_str_from(place));
+}
+
+bool clo_hub_take_place(clo_list_place *out, clo_hub_call *c)
+{
+    char text[48] = "", *end = NULL;
+    clo_str v = clo_hub_cursor(c);
+    *out = (clo_list_place){0};
+    if (clo_hub_param(c, "cursor").len == 0) return true;
+    if (v.len > 0 && v.len < sizeof text) memcpy(text, v.ptr, v.len);
+    out->key = strtoll(text, &end, 10);
+    out->set = end > text && *end == ':';
+    if (out->set) {
+        const char *id = end + 1;
+        out->id = strtoll(id, &end, 10);
+        out->set = end > id && *end == '\0';
+    }
+    return out->set || clo_hub_fail(c, 400, NULL, "cursor: none of this hub");
+}
+
 void clo_hub_json(clo_hub_call *c, unsigned status, json_t *stolen)
 {
     clo_reply_json(c->r, status, stolen);
+}
+
+void clo_hub_json_text(clo_hub_call *c, unsigned status, clo_buf *stolen)
+{
+    clo_buf_add_char(stolen, '\n');
+    clo_reply_buf(c->r, status, CLO_TYPE_JSON, stolen);
 }
 
 void clo_hub_lfs_json(clo_hub_call *c, unsigned status, json_t *stolen)

@@ -16,25 +16,24 @@ static bool take_type(clo_repo_type *out, clo_hub_call *c, const json_t *body)
     return clo_repo_type_parse(out, s) || clo_hub_fail(c, 400, NULL, "type: model, dataset or space is expected");
 }
 
-/* The namespace of a body: `organization`, or who asks. */
-static bool take_owner(clo_account_info *out, clo_hub_call *c, clo_str name)
+bool clo_hub_take_owner(clo_account_info *out, clo_hub_call *c, const char *type, clo_str name)
 {
     clo_err err = {0};
     if (name.len == 0) name = clo_str_from(c->who.user);
     if (clo_account_find(out, c->db, name, &err)) return true;
     return err.code == CLO_ERR_NOT_FOUND
-               ? clo_hub_fail(c, 403, NULL, "You don't have the rights to create a model under the namespace \"%.*s\"",
+               ? clo_hub_fail(c, 403, NULL, "You don't have the rights to create a %s under the namespace \"%.*s\"", type,
                               (int)(name.len > 100 ? 100 : name.len), name.ptr)
                : clo_hub_fail_err(c, &err);
 }
 
-static bool may_create(clo_hub_call *c, const clo_account_info *owner, const char *type, const char *name)
+bool clo_hub_may_create(clo_hub_call *c, const clo_account_info *owner, const char *type, const char *name)
 {
     clo_err err = {0};
     c->caller = (clo_access_caller){.known = c->who.account != 0,
                                     .admin = c->who.admin,
                                     .may_write = c->who.may_write,
-                                    .in_scope = clo_token_in_scope(&c->who, type, clo_str_from(owner->name), clo_str_from(name))};
+                                    .in_scope = clo_token_in_scope_new(&c->who, type, clo_str_from(owner->name), clo_str_from(name))};
     c->seen = (clo_access_repo){.type = type, .namespace_name = owner->name, .name = name};
     return clo_member_role(&c->caller.role, c->db, owner->id, c->who.account, &err) ? clo_hub_may(c, CLO_MAY_CREATE)
                                                                                    : clo_hub_fail_err(c, &err);
@@ -55,6 +54,15 @@ static json_t *repo_answer(const clo_hub_call *c, const clo_repo *r, const char 
     if (error) json_object_set_new(out, "error", json_string(error));
     clo_buf_free(&url);
     return out;
+}
+
+/* What happened to a repository, in the audit log. False: replied. */
+static bool note(clo_hub_call *c, const char *event, const clo_repo *r, const char *from)
+{
+    clo_err err = {0};
+    char text[CLO_REPO_WORDS_MAX];
+    clo_repo_words(text, r, from);
+    return clo_hub_note(c, event, text, &err) || clo_hub_fail_err(c, &err);
 }
 
 /* --- the first commit's files -------------------------------------------------------------------------------------*/
@@ -148,9 +156,11 @@ void clo_hub_repo_create(clo_hub_call *c)
     memcpy(name, given.ptr, given.len);
     name[given.len] = '\0';
     o.name = given;
-    if (!take_owner(&owner, c, org) || !may_create(c, &owner, clo_repo_type_name(o.type), name)) goto done;
+    const char *type = clo_repo_type_name(o.type);
+    if (!clo_hub_take_owner(&owner, c, type, org) || !clo_hub_may_create(c, &owner, type, name)) goto done;
     if (!take_files(&first, c, body)) goto done;
     o.owner = owner.id;
+    o.maker = c->who.account;
     o.files = first->files;
     o.n_files = first->n;
     if (!clo_db_begin(c->db, &err)) {
@@ -159,7 +169,7 @@ void clo_hub_repo_create(clo_hub_call *c)
     }
     clo_repo made;
     if (clo_repo_create(&made, c->db, &o, clo_hub_now(), &err) && clo_db_commit(c->db, &err)) {
-        clo_hub_json(c, 200, repo_answer(c, &made, NULL));
+        if (note(c, "repo-created", &made, NULL)) clo_hub_json(c, 200, repo_answer(c, &made, NULL));
     } else if (err.code == CLO_ERR_DENIED) {
         bool moved;
         char id[CLO_REPO_ID_MAX];
@@ -204,9 +214,8 @@ void clo_hub_repo_remove(clo_hub_call *c)
     else snprintf(id, sizeof id, "%.*s/%.*s", (int)(org.len ? org.len > 96 ? 96 : org.len : strlen(c->who.user)),
                   org.len ? org.ptr : c->who.user, (int)(name.len > 96 ? 96 : name.len), name.ptr);
     if (find_named(c, body, clo_str_from(id), CLO_MAY_ADMINISTER)) {
-        if (clo_db_begin(c->db, &err) && clo_repo_delete(c->db, c->repo.id, &err) && clo_db_commit(c->db, &err))
-            clo_reply(c->r, 200, CLO_TYPE_TEXT, CLO_STR("OK"));
-        else clo_hub_undo(c, &err);
+        if (!clo_db_begin(c->db, &err) || !clo_repo_delete(c->db, c->repo.id, &err) || !clo_db_commit(c->db, &err)) clo_hub_undo(c, &err);
+        else if (note(c, "repo-removed", &c->repo, NULL)) clo_reply(c->r, 200, CLO_TYPE_TEXT, CLO_STR("OK"));
     }
     json_decref(body);
 }
@@ -227,11 +236,12 @@ void clo_hub_repo_move(clo_hub_call *c)
     }
     memcpy(to_name, name.ptr, name.len < sizeof to_name ? name.len : 0);
     clo_repo moved = c->repo;
-    if (!take_owner(&owner, c, ns) || (owner.id != c->repo.owner && !may_create(c, &owner, clo_repo_type_name(moved.type), to_name)))
+    const char *type = clo_repo_type_name(moved.type);
+    if (!clo_hub_take_owner(&owner, c, type, ns) || (owner.id != c->repo.owner && !clo_hub_may_create(c, &owner, type, to_name)))
         goto done;
-    if (clo_db_begin(c->db, &err) && clo_repo_move(&moved, c->db, owner.id, name, clo_hub_now(), &err) && clo_db_commit(c->db, &err))
-        clo_hub_json(c, 200, repo_answer(c, &moved, NULL));
-    else clo_hub_undo(c, &err);
+    if (!clo_db_begin(c->db, &err) || !clo_repo_move(&moved, c->db, owner.id, name, clo_hub_now(), &err) || !clo_db_commit(c->db, &err))
+        clo_hub_undo(c, &err);
+    else if (note(c, "repo-moved", &moved, c->repo.full)) clo_hub_json(c, 200, repo_answer(c, &moved, NULL));
 done:
     json_decref(body);
 }
@@ -244,6 +254,7 @@ void clo_hub_repo_settings(clo_hub_call *c)
     clo_repo r = c->repo;
     const json_t *gated = json_object_get(body, "gated");
     r.is_private = take_private(body, r.is_private);
+    r.no_discussions = clo_json_bool(body, "discussionsDisabled", r.no_discussions);
     if (json_is_false(gated)) r.gated = CLO_GATED_NO;
     else if (json_is_string(gated) && strcmp(json_string_value(gated), "auto") == 0) r.gated = CLO_GATED_AUTO;
     else if (json_is_string(gated) && strcmp(json_string_value(gated), "manual") == 0) r.gated = CLO_GATED_MANUAL;
@@ -253,7 +264,7 @@ void clo_hub_repo_settings(clo_hub_call *c)
         return;
     }
     if (clo_db_begin(c->db, &err) && clo_repo_set(c->db, &r, &err) && clo_db_commit(c->db, &err))
-        clo_hub_json(c, 200, json_pack("{s:b, s:o}", "private", r.is_private, "gated",
+        clo_hub_json(c, 200, json_pack("{s:b, s:b, s:o}", "private", r.is_private, "discussionsDisabled", r.no_discussions, "gated",
                                        r.gated == CLO_GATED_NO ? json_false() : json_string(clo_gated_name(r.gated))));
     else clo_hub_undo(c, &err);
     json_decref(body);

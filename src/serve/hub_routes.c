@@ -25,6 +25,16 @@ static const clo_hub_route routes[] = {
     {"GET", "/api/models-tags-by-type", CLO_HUB_OPEN, .run = clo_hub_model_tags},
     {"GET", "/api/datasets-tags-by-type", CLO_HUB_OPEN, .run = clo_hub_dataset_tags},
 
+    {"GET", "/api/collections", CLO_HUB_OPEN, .run = clo_hub_collections},
+    {"POST", "/api/collections", CLO_HUB_KNOWN, .run = clo_hub_collection_create},
+    {"GET", "/api/collections/{ns}/{x}", CLO_HUB_OPEN, .run = clo_hub_collection},
+    {"PATCH", "/api/collections/{ns}/{x}", CLO_HUB_KNOWN, .run = clo_hub_collection_update},
+    {"DELETE", "/api/collections/{ns}/{x}", CLO_HUB_KNOWN, .run = clo_hub_collection_delete},
+    {"POST", "/api/collections/{ns}/{x}/items", CLO_HUB_KNOWN, .run = clo_hub_collection_item_add},
+    {"PATCH", "/api/collections/{ns}/{x}/items/*", CLO_HUB_KNOWN, .run = clo_hub_collection_item_update},
+    {"DELETE", "/api/collections/{ns}/{x}/items/*", CLO_HUB_KNOWN, .run = clo_hub_collection_item_delete},
+    {"*", "/api/collections/{ns}/{x}/resource-group", CLO_HUB_OPEN, .run = clo_hub_not_here},
+
     {"GET", "/api/agent-harnesses", CLO_HUB_OPEN, .run = clo_hub_agent_harnesses},
     {"*", "/api/telemetry/*", CLO_HUB_OPEN, .run = clo_hub_telemetry},
     {"*", "/api/daily_papers", CLO_HUB_OPEN, .run = clo_hub_not_here},

@@ -76,7 +76,13 @@ void clo_json_add_logprob(clo_buf *out, double v)
 
 void clo_json_add_int(clo_buf *out, int64_t v)
 {
-    clo_buf_addf(out, "%lld", (long long)v);
+    char text[20];
+    size_t at = sizeof text;
+    uint64_t left = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+    do text[--at] = (char)('0' + left % 10);
+    while ((left /= 10) > 0);
+    if (v < 0) text[--at] = '-';
+    clo_buf_add(out, (clo_str){text + at, sizeof text - at});
 }
 
 static int add_piece(const char *bytes, size_t n, void *ctx)

@@ -129,6 +129,52 @@ static const char *const migrations[] = {
     "DROP TABLE repo_names;"
     "DROP INDEX repos_by_namespace;"
     "CREATE INDEX repos_by_namespace ON repos (namespace, type, id, private, disabled, gated, created, modified, downloads, likes);",
+    /* Collections of repositories and of other collections (hub/collection.h). `maker` is an account's id, also of one that is gone. */
+    "CREATE TABLE collections (id INTEGER PRIMARY KEY AUTOINCREMENT, oid TEXT NOT NULL UNIQUE,"
+    " owner INTEGER NOT NULL REFERENCES accounts ON DELETE CASCADE, maker INTEGER, title TEXT NOT NULL, description TEXT NOT NULL,"
+    " private INTEGER NOT NULL, theme TEXT NOT NULL, position INTEGER NOT NULL, created INTEGER NOT NULL, modified INTEGER NOT NULL,"
+    " UNIQUE (owner, title)) STRICT;"
+    "CREATE INDEX collections_by_position ON collections (owner, position);"
+    "CREATE INDEX collections_by_modified ON collections (modified, id);"
+    "CREATE TABLE collection_items (id INTEGER PRIMARY KEY, oid TEXT NOT NULL UNIQUE,"
+    " collection INTEGER NOT NULL REFERENCES collections ON DELETE CASCADE, repo INTEGER REFERENCES repos ON DELETE CASCADE,"
+    " other INTEGER REFERENCES collections ON DELETE CASCADE, note TEXT NOT NULL, position INTEGER NOT NULL,"
+    " CHECK ((repo IS NULL) <> (other IS NULL))) STRICT;"
+    "CREATE INDEX collection_items_by_position ON collection_items (collection, position);"
+    "CREATE INDEX collection_items_by_repo ON collection_items (repo);"
+    "CREATE INDEX collection_items_by_other ON collection_items (other);",
+    /* Who made a repository, over the Hub API: an account's id, also of one that is gone. */
+    "ALTER TABLE repos ADD COLUMN maker INTEGER;",
+    /* The repository of a token's scope, whatever it is called; none while there is no such repository. */
+    "ALTER TABLE keys ADD COLUMN repo INTEGER;"
+    "CREATE INDEX keys_by_repo ON keys (repo) WHERE repo IS NOT NULL;"
+    "CREATE INDEX keys_by_scope ON keys (scope COLLATE NOCASE) WHERE scope IS NOT NULL;"
+    "WITH s AS (SELECT id, substr(scope, 1, instr(scope, '/') - 2) AS type, substr(scope, instr(scope, '/') + 1) AS rest FROM keys"
+    " WHERE scope IS NOT NULL) UPDATE keys SET repo = (SELECT r.id FROM s JOIN accounts a ON a.name = substr(s.rest, 1, instr(s.rest, '/') - 1)"
+    " JOIN repos r ON r.type = s.type AND r.namespace = a.id AND r.name = substr(s.rest, instr(s.rest, '/') + 1) WHERE s.id = keys.id)"
+    " WHERE scope IS NOT NULL;",
+    /* How many public repositories have a tag: what is asked is which tags there are, and walking repo_tags from tag to tag to see
+     * takes tens of milliseconds where they are thousands. A tag that none has, has no row. */
+    "CREATE TABLE tags (type INTEGER NOT NULL, tag TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (type, tag)) STRICT, WITHOUT ROWID;"
+    "INSERT INTO tags SELECT type, tag, count(*) FROM repo_tags WHERE repo NOT IN (SELECT id FROM repos WHERE private OR disabled)"
+    " GROUP BY type, tag;"
+    "CREATE TRIGGER tag_comes AFTER INSERT ON repo_tags"
+    " WHEN EXISTS (SELECT 1 FROM repos WHERE id = new.repo AND NOT private AND NOT disabled) BEGIN"
+    " INSERT OR IGNORE INTO tags VALUES (new.type, new.tag, 0);"
+    " UPDATE tags SET n = n + 1 WHERE type = new.type AND tag = new.tag; END;"
+    "CREATE TRIGGER tag_goes AFTER DELETE ON repo_tags"
+    " WHEN EXISTS (SELECT 1 FROM repos WHERE id = old.repo AND NOT private AND NOT disabled) BEGIN"
+    " UPDATE tags SET n = n - 1 WHERE type = old.type AND tag = old.tag;"
+    " DELETE FROM tags WHERE type = old.type AND tag = old.tag AND n <= 0; END;"
+    "CREATE TRIGGER tags_are_shown AFTER UPDATE OF private, disabled ON repos"
+    " WHEN (old.private OR old.disabled) AND NOT (new.private OR new.disabled) BEGIN"
+    " INSERT OR IGNORE INTO tags SELECT type, tag, 0 FROM repo_tags WHERE repo = new.id;"
+    " UPDATE tags SET n = n + 1 WHERE (type, tag) IN (SELECT type, tag FROM repo_tags WHERE repo = new.id); END;"
+    "CREATE TRIGGER tags_are_hidden AFTER UPDATE OF private, disabled ON repos"
+    " WHEN NOT (old.private OR old.disabled) AND (new.private OR new.disabled) BEGIN"
+    " UPDATE tags SET n = n - 1 WHERE (type, tag) IN (SELECT type, tag FROM repo_tags WHERE repo = new.id);"
+    " DELETE FROM tags WHERE n <= 0 AND (type, tag) IN (SELECT type, tag FROM repo_tags WHERE repo = new.id); END;",
+    "ALTER TABLE repos ADD COLUMN no_discussions INTEGER NOT NULL DEFAULT 0;",
 };
 #define N_MIGRATIONS (int)(sizeof migrations / sizeof migrations[0])
 

@@ -132,13 +132,14 @@ static void commit_file(hub_box *b, const char *path, const char *text)
     clo_commit_close(c);
 }
 
-static bool has_tag(const clo_index_facts *f, const char *tag)
+static bool has_tag(clo_str tags, const char *tag)
 {
+    json_t *all = json_loadb(tags.ptr, tags.len, 0, NULL), *v;
     size_t i;
-    json_t *v;
-    json_array_foreach (f->tags, i, v)
-        if (strcmp(json_string_value(v), tag) == 0) return true;
-    return false;
+    bool has = false;
+    json_array_foreach (all, i, v) has = has || strcmp(json_string_value(v), tag) == 0;
+    json_decref(all);
+    return has;
 }
 
 static void files_that_cannot_be_read_are_as_none(void **state)
@@ -156,17 +157,18 @@ static void files_that_cannot_be_read_are_as_none(void **state)
         {"a config that is no object", "config.json", "[1]", false, false},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        clo_index_facts f;
-        clo_oid at, head;
+        clo_index_row f;
+        clo_oid head;
         bool found = false;
         commit_file(b, rows[i].path, rows[i].text);
         must(clo_revision_find(&head, b->g, CLO_STR("main"), &b->err));
-        must(clo_index_get(&f, &at, &found, b->db, b->repo.id, true, &b->err));
-        if (!found || !clo_oid_eq(&at, &head) || (f.card != NULL) != rows[i].card || (f.config != NULL) != rows[i].config || !f.tags)
+        must(clo_index_read(&f, &found, b->db, b->repo.id, true, &b->err));
+        if (!found || !clo_oid_eq(&f.at, &head) || (f.card.ptr != NULL) != rows[i].card || (f.config.ptr != NULL) != rows[i].config ||
+            !f.tags.ptr)
             fail_msg("%s", rows[i].why);
-        if (rows[i].config) assert_int_equal(json_object_size(f.config), 2);
-        if (rows[i].card) assert_true(has_tag(&f, "x") && has_tag(&f, "peft") && strcmp(f.library, "peft") == 0);
-        clo_index_facts_free(&f);
+        if (rows[i].config) assert_true(clo_str_eq(f.config, CLO_STR("{\"architectures\":[\"A\"],\"model_type\":\"llama\"}")));
+        if (rows[i].card) assert_true(has_tag(f.tags, "x") && has_tag(f.tags, "peft") && clo_str_eq(f.library, CLO_STR("peft")));
+        clo_index_row_end(&f);
     }
 }
 
@@ -225,6 +227,46 @@ static void a_commit_that_is_undone_leaves_the_index(void **state)
     assert_int_equal(count(b, "SELECT count(*) FROM repo_tags WHERE tag = 'undone'"), 0);
 }
 
+/* As the counts should be, and those of them that are not. */
+#define TAGS                                                                                                                        \
+    "SELECT t.type, t.tag, count(*) FROM repo_tags t JOIN repos r ON r.id = t.repo WHERE r.private = 0 AND r.disabled = 0 GROUP BY 1, 2"
+#define WRONG_TAGS                                                                                                   \
+    "SELECT (SELECT count(*) FROM (" TAGS " EXCEPT SELECT * FROM tags)) + (SELECT count(*) FROM (SELECT * FROM tags" \
+    " EXCEPT " TAGS "))"
+
+static void tags_are_counted_through_every_change(void **state)
+{
+    hub_box *b = *state;
+    clo_repo copy;
+    clo_repo_opts o = {.owner = LAB, .name = CLO_STR("copy"), .author = {"alice", ""}};
+    static const struct {
+        bool is_private, disabled;
+        int n;
+    } steps[] = {{true, false, 1}, {true, true, 1}, {false, true, 1}, {false, false, 2}, {false, false, 2}, {true, true, 1}, {false, false, 2}};
+    commit_file(b, "README.md", "---\ntags: [x, y]\n---\n");
+    commit_file(b, "README.md", "---\ntags: [x, z]\n---\n");
+    must(clo_db_begin(b->db, &b->err));
+    must(clo_repo_duplicate(&copy, b->db, &b->repo, &o, HUB_NOW, &b->err));
+    assert_int_equal(count(b, WRONG_TAGS), 0);
+    assert_int_equal(count(b, "SELECT count(*) FROM tags WHERE tag = 'y'"), 0);
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        copy.is_private = steps[i].is_private;
+        copy.disabled = steps[i].disabled;
+        must(clo_repo_set(b->db, &copy, &b->err));
+        assert_int_equal(count(b, WRONG_TAGS), 0);
+        assert_int_equal(count(b, "SELECT n FROM tags WHERE tag = 'z'"), steps[i].n);
+    }
+    must(clo_repo_delete(b->db, b->repo.id, &b->err));
+    assert_int_equal(count(b, WRONG_TAGS), 0);
+    copy.is_private = true;
+    must(clo_repo_set(b->db, &copy, &b->err));
+    assert_int_equal(count(b, "SELECT count(*) FROM tags"), 0);
+    must(clo_repo_delete(b->db, copy.id, &b->err));
+    assert_int_equal(count(b, "SELECT count(*) FROM tags"), 0);
+    clo_db_rollback(b->db);
+    assert_int_equal(count(b, WRONG_TAGS), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -232,6 +274,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(files_that_cannot_be_read_are_as_none, hub_set_up, hub_tear_down),
         cmocka_unit_test_setup_teardown(what_is_no_commit_has_no_facts, hub_set_up, hub_tear_down),
         cmocka_unit_test_setup_teardown(a_repository_that_goes_leaves_no_rows, hub_set_up, hub_tear_down),
+        cmocka_unit_test_setup_teardown(tags_are_counted_through_every_change, hub_set_up, hub_tear_down),
         cmocka_unit_test_setup_teardown(a_commit_that_is_undone_leaves_the_index, hub_set_up, hub_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
