@@ -2,7 +2,9 @@
 // elsewhere or a fault of the policy is a find.
 import {test, before, after} from "node:test";
 import assert from "node:assert/strict";
-import {startServer, startBrowser, openPage, cleanUp} from "./harness.mjs";
+import {readFileSync} from "node:fs";
+import {join} from "node:path";
+import {ROOT, startServer, startBrowser, openPage, cleanUp} from "./harness.mjs";
 import {addPeople, client, safetensors, PASSWORD} from "./hub_data.mjs";
 
 const RUN = "window.pwned=1;alert(1)";
@@ -86,9 +88,12 @@ after(async () => {
   cleanUp();
 });
 
-test("nothing of what was written runs", async () => {
-  const {page, context, faults} = await openPage(browser, server.url, {path: "/login"});
+// alice's page, and what looks at an address in it and throws at a find.
+async function signedIn(options = {}, change = async () => {}) {
+  const {page, context, faults} = await openPage(browser, server.url, {path: "/login", ...options});
   page.on("dialog", (d) => faults.push(`a dialog: ${d.message()}`));
+  await change(context);
+  await page.goto(`${server.url}/login`);
   await page.fill("input[name=name]", "alice");
   await page.fill("input[name=password]", PASSWORD);
   await page.keyboard.press("Enter");
@@ -109,9 +114,39 @@ test("nothing of what was written runs", async () => {
     shown.push(path);
     return found.text;
   };
+  return {context, look, shown};
+}
+
+test("nothing of what was written runs", async () => {
+  const {context, look, shown} = await signedIn();
   for (const path of wanted) assert.ok(await look(path, false) > 20, `${path} shows something`);
   for (const [i, path] of page_of.entries()) await look(path, i % 8 === 0);
   assert.ok(shown.length > 300, `${shown.length} pages`);
+  await context.close();
+});
+
+// The check itself is checked: the one line that puts text into the page is made to put it in as markup.
+const DOM = readFileSync(join(ROOT, "web/dom.js"), "utf8");
+const BROKEN = DOM.replace("e.append(...children);", 'for (const c of children) if (typeof c === "string") e.insertAdjacentHTML("beforeend", c); else e.append(c);');
+const planted = (context) => context.route("**/ui/dom.js", (route) => route.fulfill({contentType: "text/javascript", body: BROKEN}));
+
+test("a page that took text for markup is found, without the policy by what it shows and runs", async () => {
+  assert.notEqual(BROKEN, DOM);
+  const {context, look} = await signedIn({bypassCSP: true}, planted);
+  const finds = [];
+  for (const path of ["/lab/hostile/tree/main", "/lab/hostile/commits/main", "/lab/hostile/discussions"])
+    await look(path, true).catch((e) => { if (e.code === "ERR_ASSERTION" && (e.actual === 1 || e.actual?.length)) finds.push(path); else throw e; });
+  assert.equal(finds.length, 3, `found on ${finds}`);
+  await context.close();
+});
+
+test("a page that took text for markup is found, with the policy by its refusal", async () => {
+  const {page, context, faults} = await openPage(browser, server.url, {path: "/login"});
+  assert.deepEqual(faults, []);
+  await planted(context);
+  await page.goto(`${server.url}/lab/hostile/tree/main`);
+  for (let i = 0; i < 100 && faults.length === 0; i++) await page.waitForTimeout(100);
+  assert.match(faults.join("\n"), /TrustedHTML|Trusted Type/);
   await context.close();
 });
 
