@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import {createHash, randomBytes} from "node:crypto";
 import {mkdirSync, readFileSync, readdirSync} from "node:fs";
 import {join} from "node:path";
-import {ROOT, startServer, startBrowser, openPage, cleanUp, axe} from "./harness.mjs";
+import {ROOT, startServer, startBrowser, openPage, cleanUp, axe, tinyModel} from "./harness.mjs";
 import {addPeople, client, safetensors, PASSWORD} from "./hub_data.mjs";
 import {Sha256} from "../../web/hub/sha256.js";
 
@@ -209,6 +209,21 @@ test("a safetensors file is looked into", async () => {
   assert.deepEqual(await main().locator(".inspector td.file").allInnerTexts(), ["model.norm.weight"]);
   assert.deepEqual(await axe(page), []);
   await picture("hub-inspect.png");
+});
+
+test("a model is talked with from its page, whoever may read it", async () => {
+  await alice.create("lab/talks", "model", {private: true});
+  await alice.large("models", "lab/talks", "tiny-Q8_0.gguf", readFileSync(tinyModel()), "A model");
+  await signIn("alice", "/lab/talks");
+  await page.getByRole("link", {name: "Chat with this model"}).click();
+  await page.waitForFunction(() => document.querySelector("#model")?.value === "lab/talks");
+  await page.fill("#input", "Hello");
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => document.querySelector("#messages")?.innerText.length > 20, null, {timeout: 60000});
+  const answer = await page.evaluate(async () => (await (await fetch("/v1/models")).json()).data.map((m) => m.id));
+  assert.deepEqual(answer, ["lab/talks"]);
+  await context.close();
+  context = undefined;
 });
 
 test("a dataset's rows are read", async (t) => {
