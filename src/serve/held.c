@@ -247,7 +247,7 @@ static bool each_of(const char *repo_folder, const char *oid, clo_held_fn *fn, v
     for (struct dirent *e; more && (e = readdir(d));) {
         clo_held_note n = {0};
         if (e->d_name[0] == '.' || !clo_path_join(folder, NULL, "%s/%s", repo_folder, e->d_name) || !read_note(&n, folder)) continue;
-        snprintf(n.repo_oid, sizeof n.repo_oid, "%s", oid);
+        snprintf(n.repo_oid, sizeof n.repo_oid, "%.24s", oid);
         more = fn(ctx, &n);
     }
     closedir(d);
