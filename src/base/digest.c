@@ -21,6 +21,12 @@ void clo_sha256_add(clo_sha256_ctx *c, const void *p, size_t n)
     must(EVP_DigestUpdate(c->ctx, p, n));
 }
 
+void clo_sha256_copy(clo_sha256_ctx *out, const clo_sha256_ctx *c)
+{
+    out->ctx = EVP_MD_CTX_new();
+    must(out->ctx && EVP_MD_CTX_copy_ex(out->ctx, c->ctx));
+}
+
 clo_sha256 clo_sha256_end(clo_sha256_ctx *c)
 {
     clo_sha256 d;

@@ -16,6 +16,8 @@ typedef struct {
 
 void clo_sha256_begin(clo_sha256_ctx *c);
 void clo_sha256_add(clo_sha256_ctx *c, const void *p, size_t n);
+/* Another that has had the same bytes. */
+void clo_sha256_copy(clo_sha256_ctx *out, const clo_sha256_ctx *c);
 clo_sha256 clo_sha256_end(clo_sha256_ctx *c);
 clo_sha256 clo_sha256_of(const void *p, size_t n);
 bool clo_sha256_eq(const clo_sha256 *a, const clo_sha256 *b);

@@ -32,6 +32,7 @@
 typedef struct {
     clo_db *db;           /* borrowed */
     const char *data_dir; /* borrowed */
+    struct clo_ahead *ahead; /* borrowed: ahead.h; NULL: none */
 } clo_files;
 
 typedef struct {
@@ -102,6 +103,8 @@ CLO_CHECK bool clo_xorb_put_add(clo_xorb_put *p, clo_bytes bytes, clo_err *err);
 /* As clo_xorb_parse; CLO_ERR_MISMATCH when the chunks have another hash. *inserted: false when it was here, undamaged; its age
  * begins anew then. */
 CLO_CHECK bool clo_xorb_put_commit(clo_xorb_put *p, bool *inserted, int64_t now_s, clo_err *err);
+/* Of all chunks, after a commit. */
+uint64_t clo_xorb_put_raw_bytes(const clo_xorb_put *p);
 void clo_xorb_put_close(clo_xorb_put *p);
 
 CLO_CHECK bool clo_files_has_xorb(bool *out, const clo_files *f, const clo_xet_hash *hash, clo_err *err);

@@ -332,6 +332,7 @@ struct clo_xorb_put {
     clo_xet_hash promised;
     clo_writer file;
     bool file_open;
+    uint64_t raw_bytes; /* once it was verified */
 };
 
 bool clo_xorb_put_open(clo_xorb_put **out, const clo_files *f, const clo_xet_hash *hash, clo_err *err)
@@ -458,6 +459,7 @@ bool clo_xorb_put_commit(clo_xorb_put *p, bool *inserted, int64_t now_s, clo_err
     bool here = false;
     *inserted = false;
     if (!verify_xorb(&x, p, err)) return false;
+    p->raw_bytes = x.raw_bytes;
     bool ok = is_whole(&here, p, err) && finish_writer(&p->file, err) && clo_db_begin(p->files.db, err);
     if (ok) {
         ok = store_xorb(p, &x, &here, now_s, err);
@@ -469,6 +471,11 @@ bool clo_xorb_put_commit(clo_xorb_put *p, bool *inserted, int64_t now_s, clo_err
     *inserted = ok && !here;
     clo_xorb_free(&x);
     return ok;
+}
+
+uint64_t clo_xorb_put_raw_bytes(const clo_xorb_put *p)
+{
+    return p->raw_bytes;
 }
 
 void clo_xorb_put_close(clo_xorb_put *p)

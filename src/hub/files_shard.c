@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hub/ahead.h"
 #include "hub/dedup.h"
 #include "hub/files_impl.h"
 #include "hub/reader.h"
@@ -19,6 +20,7 @@ typedef struct {
 
 typedef struct {
     const clo_files *f;
+    int64_t repo;
     clo_xorb_shelf shelf;
     uint8_t *hashes; /* owned: of the chunks of one term */
     checked *files;  /* owned */
@@ -101,10 +103,11 @@ static bool hash_bytes(clo_sha256 *out, job *j, const checked *c, clo_err *err)
     clo_reader *r = NULL;
     clo_sha256_ctx sum;
     size_t got = 1;
-    if (!clo_reader_open_terms(&r, j->f, &c->terms, 0, c->terms.size, err)) return false;
+    uint64_t done;
+    clo_ahead_take(&sum, &done, j->f->ahead, j->repo, &c->terms);
     uint8_t *buf = (uint8_t *)malloc(HASH_STEP);
-    bool ok = buf || clo_fail(err, CLO_ERR_MEMORY, "buffer");
-    clo_sha256_begin(&sum);
+    bool ok = buf ? clo_reader_open_terms(&r, j->f, &c->terms, done, c->terms.size - done, err) : clo_fail(err, CLO_ERR_MEMORY, "buffer");
+    j->done += done;
     while (ok && got) {
         ok = clo_reader_read(r, buf, HASH_STEP, &got, err);
         if (!ok) break;
@@ -248,13 +251,14 @@ bool clo_files_commit_shard(bool *inserted, const clo_files *f, clo_bytes shard,
                             clo_files_progress *progress, void *ctx, clo_err *err)
 {
     clo_shard s;
-    job j = {.f = f, .progress = progress, .ctx = ctx};
+    job j = {.f = f, .repo = repo, .progress = progress, .ctx = ctx};
     *inserted = false;
     if (!clo_shard_open(&s, shard, err)) return false;
     j.hashes = (uint8_t *)malloc((size_t)32 * CLO_XORB_CHUNKS_MAX);
     j.files = (checked *)calloc(s.n_files + 1, sizeof(checked));
     bool ok = (j.hashes && j.files) || clo_fail(err, CLO_ERR_MEMORY, "shard of %zu files", s.n_files);
     ok = ok && check_files(&j, &s, err) && insert_all(inserted, &j, repo, now_s, err);
+    clo_ahead_ends(f->ahead, repo);
     for (size_t i = 0; i < j.n_files; i++)
         clo_terms_free(&j.files[i].terms);
     free(j.files);

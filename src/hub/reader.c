@@ -5,13 +5,15 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/check.h"
 #include "base/file.h"
 #include "hub/files_impl.h"
 #include "hub/terms.h"
+
+/* Stored bytes that are read at once; a chunk with its header always fits. */
+#define STEP ((size_t)1 << 20)
 
 struct clo_reader {
     char *data_dir; /* owned copy */
@@ -22,10 +24,9 @@ struct clo_reader {
     clo_cutting cut;  /* owned */
     size_t i_stretch; /* the stretch of it that is read */
     uint64_t skip;    /* bytes of the next chunk that come before what was asked for */
-    uint32_t done;    /* stored bytes of the stretch that were read, less the header below */
-    uint8_t head[CLO_CHUNK_HEADER]; /* of the next chunk: read with the one before */
-    bool has_head;
-    uint8_t *in;      /* owned, a chunk as stored: CLO_CHUNK_STORED_MAX bytes */
+    uint32_t done;    /* stored bytes of the stretch that were taken into `in` */
+    uint8_t *in;      /* owned, STEP bytes */
+    size_t in_at, in_len;
     uint8_t *raw; /* owned, a chunk that was decoded and is not yet given */
     size_t raw_at, raw_len;
     clo_chunk_decoder *decoder; /* owned */
@@ -64,22 +65,42 @@ static bool open_whole(clo_reader *r, const clo_files *f, const clo_file_info *i
     return true;
 }
 
+/* One of chunks, whose stretches are still to be found. */
+static bool new_chunk_reader(clo_reader **out, const clo_files *f, uint64_t n, clo_err *err)
+{
+    clo_reader *r = new_reader(f, n, err);
+    *out = r;
+    if (!r) return false;
+    r->in = (uint8_t *)malloc(STEP);
+    r->raw = (uint8_t *)malloc(CLO_CHUNK_RAW_MAX);
+    return (r->in && r->raw) ? clo_chunk_decoder_open(&r->decoder, err) : clo_fail(err, CLO_ERR_MEMORY, "reader");
+}
+
+static bool or_close(clo_reader **out, bool ok)
+{
+    if (ok) return true;
+    clo_reader_close(*out);
+    *out = NULL;
+    return false;
+}
+
 bool clo_reader_open_terms(clo_reader **out, const clo_files *f, const clo_terms *terms, uint64_t off, uint64_t n,
                            clo_err *err)
 {
-    clo_reader *r = new_reader(f, n, err);
-    *out = NULL;
-    if (!r) return false;
-    r->in = (uint8_t *)malloc(CLO_CHUNK_STORED_MAX);
-    r->raw = (uint8_t *)malloc(CLO_CHUNK_RAW_MAX);
-    bool ok = (r->in && r->raw) || clo_fail(err, CLO_ERR_MEMORY, "reader");
-    ok = ok && clo_chunk_decoder_open(&r->decoder, err) && clo_terms_cut(&r->cut, f, terms, off, n, err);
-    r->skip = r->cut.skip;
-    if (ok)
-        *out = r;
-    else
-        clo_reader_close(r);
-    return ok;
+    bool ok = new_chunk_reader(out, f, n, err) && clo_terms_cut(&(*out)->cut, f, terms, off, n, err);
+    if (ok) (*out)->skip = (*out)->cut.skip;
+    return or_close(out, ok);
+}
+
+bool clo_reader_open_xorb(clo_reader **out, const clo_files *f, const clo_xet_hash *xorb, uint64_t raw_bytes, clo_err *err)
+{
+    uint64_t stored = 0;
+    if (!or_close(out, new_chunk_reader(out, f, raw_bytes, err) && clo_files_open_xorb(&(*out)->fd, &stored, f, xorb, err))) return false;
+    clo_cutting *cut = &(*out)->cut;
+    cut->s = (clo_stretch *)calloc(1, sizeof *cut->s);
+    if (cut->s) cut->s[cut->n++] = (clo_stretch){.xorb = *xorb, .stored_bytes = (uint32_t)stored, .raw_bytes = raw_bytes};
+    return or_close(out, cut->s ? stored <= CLO_XORB_BYTES_MAX || clo_fail(err, CLO_ERR_DAMAGED, "a xorb of more than %zu bytes", CLO_XORB_BYTES_MAX)
+                                : clo_fail(err, CLO_ERR_MEMORY, "reader"));
 }
 
 static bool open_xet(clo_reader **out, const clo_files *f, const clo_file_info *info, uint64_t off, uint64_t n,
@@ -140,22 +161,17 @@ void clo_reader_close(clo_reader *r)
 
 /* --- reading ------------------------------------------------------------------------------------------------------*/
 
-/* n bytes to `buf`, and the n_next after them to `next`. */
-static bool read_two(int fd, void *buf, size_t n, void *next, size_t n_next, uint64_t off, clo_err *err)
+static bool read_at(int fd, void *buf, size_t n, uint64_t off, clo_err *err)
 {
-    struct iovec v[2] = {{buf, n}, {next, n_next}};
-    while (v[0].iov_len + v[1].iov_len) {
-        ssize_t k = preadv(fd, v, 2, (off_t)off);
+    uint8_t *p = (uint8_t *)buf;
+    while (n) {
+        ssize_t k = pread(fd, p, n, (off_t)off);
         if (k < 0 && errno == EINTR) continue;
         if (k < 0) return clo_fail_sys(err, errno, "read a stored file");
         if (k == 0) return clo_fail(err, CLO_ERR_DAMAGED, "a stored file ends at %llu", (unsigned long long)off);
+        p += k;
         off += (uint64_t)k;
-        for (size_t i = 0; i < 2; i++) {
-            size_t took = clo_min((size_t)k, v[i].iov_len);
-            v[i].iov_base = (uint8_t *)v[i].iov_base + took;
-            v[i].iov_len -= took;
-            k -= (ssize_t)took;
-        }
+        n -= (size_t)k;
     }
     return true;
 }
@@ -164,71 +180,71 @@ static bool next_stretch(clo_reader *r, clo_err *err)
 {
     uint64_t bytes;
     clo_files f = {.data_dir = r->data_dir};
-    if (r->fd >= 0) {
-        close(r->fd);
-        r->i_stretch++;
-    }
+    if (r->fd >= 0) close(r->fd);
     r->fd = -1;
     r->done = 0;
-    r->has_head = false;
+    r->in_at = r->in_len = 0;
     if (r->i_stretch == r->cut.n) return clo_fail(err, CLO_ERR_DAMAGED, "the stretches of a file end early");
     if (clo_files_open_xorb(&r->fd, &bytes, &f, &r->cut.s[r->i_stretch].xorb, err)) return true;
     if (err && err->code == CLO_ERR_NOT_FOUND) err->code = CLO_ERR_DAMAGED;
     return false;
 }
 
-/* The next chunk's header. */
-static bool next_chunk(clo_xorb_chunk *c, clo_reader *r, clo_err *err)
-{
-    while (r->fd < 0 || r->done == r->cut.s[r->i_stretch].stored_bytes)
-        if (!next_stretch(r, err)) return false;
-    const clo_stretch *p = &r->cut.s[r->i_stretch];
-    uint32_t left = p->stored_bytes - r->done;
-    if (left < CLO_CHUNK_HEADER) return clo_fail(err, CLO_ERR_DAMAGED, "a chunk is cut off at %u", p->off + r->done);
-    if (!r->has_head && !read_two(r->fd, r->head, CLO_CHUNK_HEADER, NULL, 0, (uint64_t)p->off + r->done, err)) return false;
-    r->has_head = true;
-    if (!clo_chunk_header(c, (clo_bytes){r->head, CLO_CHUNK_HEADER}, err)) {
-        if (err && err->code != CLO_ERR_IO) err->code = CLO_ERR_DAMAGED;
-        return false;
-    }
-    return c->stored_len <= left || clo_fail(err, CLO_ERR_DAMAGED, "a chunk is cut off at %u", p->off + r->done);
-}
-
-/* The bytes behind the header, as stored; and the header after them, so that a chunk costs one system call. */
-static bool read_stored(clo_reader *r, const clo_xorb_chunk *c, uint8_t *to, clo_err *err)
+/* A chunk with its header stands whole at r->in + r->in_at. */
+static bool fill(clo_reader *r, size_t need, clo_err *err)
 {
     const clo_stretch *p = &r->cut.s[r->i_stretch];
-    size_t n_next = p->stored_bytes - r->done - c->stored_len < CLO_CHUNK_HEADER ? 0 : CLO_CHUNK_HEADER;
-    if (!read_two(r->fd, to, c->stored_len - CLO_CHUNK_HEADER, r->head, n_next, (uint64_t)p->off + r->done + CLO_CHUNK_HEADER, err))
-        return false;
-    r->has_head = n_next > 0;
-    r->done += c->stored_len;
+    size_t have = r->in_len - r->in_at, more = clo_min(STEP - have, p->stored_bytes - r->done);
+    if (have >= need) return true;
+    if (have + more < need) return clo_fail(err, CLO_ERR_DAMAGED, "a chunk is cut off at %u", p->off + r->done);
+    memmove(r->in, r->in + r->in_at, have);
+    r->in_at = 0;
+    r->in_len = have;
+    if (!read_at(r->fd, r->in + have, more, (uint64_t)p->off + r->done, err)) return false;
+    r->done += (uint32_t)more;
+    r->in_len += more;
     return true;
 }
 
-/* The next chunk into `to` of `cap` bytes when it fits whole and nothing of it is skipped, else into r->raw. A plain one is read to where
- * it belongs. *got is 0 when it went into r->raw. */
+/* The next chunk's header, with its bytes behind it in r->in. */
+static bool next_chunk(clo_xorb_chunk *c, clo_reader *r, clo_err *err)
+{
+    while (r->fd < 0 || (r->in_at == r->in_len && r->done == r->cut.s[r->i_stretch].stored_bytes)) {
+        if (r->fd >= 0) r->i_stretch++;
+        if (!next_stretch(r, err)) return false;
+    }
+    if (!fill(r, CLO_CHUNK_HEADER, err)) return false;
+    if (!clo_chunk_header(c, (clo_bytes){r->in + r->in_at, CLO_CHUNK_HEADER}, err) || !fill(r, c->stored_len, err)) {
+        if (err && err->code != CLO_ERR_IO) err->code = CLO_ERR_DAMAGED;
+        return false;
+    }
+    return true;
+}
+
+/* Decodes the next chunk into `to` of `cap` bytes when it fits whole and nothing of it is skipped, else into r->raw. */
 static bool take_chunk(clo_reader *r, uint8_t *to, size_t cap, size_t *got, clo_err *err)
 {
     clo_xorb_chunk c;
     *got = 0;
     if (!next_chunk(&c, r, err)) return false;
     bool direct = r->skip == 0 && c.raw_len <= cap && c.raw_len <= r->left;
-    bool plain = c.scheme == CLO_CHUNK_PLAIN && c.stored_len - CLO_CHUNK_HEADER == c.raw_len;
-    uint8_t *raw = direct ? to : r->raw;
-    clo_bytes stored = {r->in, c.stored_len - CLO_CHUNK_HEADER};
-    if (!read_stored(r, &c, plain ? raw : r->in, err)) return false;
-    if (!plain && !clo_chunk_decode(r->decoder, raw, c.raw_len, c.scheme, stored, err)) {
+    clo_bytes stored = {r->in + r->in_at + CLO_CHUNK_HEADER, c.stored_len - CLO_CHUNK_HEADER};
+    r->in_at += c.stored_len;
+    if (r->skip >= c.raw_len) {
+        r->skip -= c.raw_len;
+        return true;
+    }
+    if (!clo_chunk_decode(r->decoder, direct ? to : r->raw, c.raw_len, c.scheme, stored, err)) {
         if (err) err->code = CLO_ERR_DAMAGED;
         return false;
     }
     if (direct) {
         *got = c.raw_len;
-        return true;
+    } else {
+        r->raw_at = (size_t)r->skip;
+        r->raw_len = c.raw_len;
+        r->skip = 0;
     }
-    r->raw_at = r->skip < c.raw_len ? (size_t)r->skip : c.raw_len;
-    r->raw_len = c.raw_len;
-    r->skip -= r->raw_at;
     return true;
 }
 
@@ -238,7 +254,7 @@ bool clo_reader_read(clo_reader *r, void *buf, size_t cap, size_t *got, clo_err 
     size_t want = r->left < cap ? (size_t)r->left : cap, n = 0;
     *got = 0;
     if (r->whole) {
-        if (!read_two(r->fd, to, want, NULL, 0, r->off, err)) return false;
+        if (!read_at(r->fd, to, want, r->off, err)) return false;
         r->off += want;
         n = want;
         r->left -= n;
@@ -248,8 +264,6 @@ bool clo_reader_read(clo_reader *r, void *buf, size_t cap, size_t *got, clo_err 
         if (k) {
             memcpy(to + n, r->raw + r->raw_at, k);
             r->raw_at += k;
-        } else if (n > want / 2 && want - n < CLO_CHUNK_RAW_MAX && r->left > want - n) {
-            break; /* the next may not fit whole, and would be copied: the caller asks again */
         } else if (!take_chunk(r, to + n, want - n, &k, err)) {
             return false;
         }

@@ -7,8 +7,8 @@
  *   clo_reader_close(r);
  *
  * The database is asked when a reader is opened and not after, so that reading may go on in another thread than the
- * connection's (one at a time). A Xet file is read a chunk at a time, by one system call each: what is stored plain straight into the
- * caller's buffer where it has room for a whole one, other chunks are decoded into it. Bytes are not hashed again here: they were
+ * connection's (one at a time). A Xet file is read in steps of a megabyte of stored bytes, from which chunks are copied or
+ * decoded, where the caller's buffer has room for a whole one, straight into it. Bytes are not hashed again here: they were
  * when they came in, and fsck.h does. */
 #ifndef CLO_HUB_READER_H
 #define CLO_HUB_READER_H
@@ -26,6 +26,8 @@ CLO_CHECK bool clo_reader_open(clo_reader **out, const clo_files *f, const clo_s
 /* The same of terms that are no file's yet. */
 CLO_CHECK bool clo_reader_open_terms(clo_reader **out, const clo_files *f, const clo_terms *terms, uint64_t off,
                                      uint64_t n, clo_err *err);
+/* All of a xorb that is here, without asking the database (f->db may be NULL): raw_bytes are known. */
+CLO_CHECK bool clo_reader_open_xorb(clo_reader **out, const clo_files *f, const clo_xet_hash *xorb, uint64_t raw_bytes, clo_err *err);
 /* True when the stretch lies at *off of the file *fd, which is the reader's. */
 bool clo_reader_plain(const clo_reader *r, int *fd, uint64_t *off);
 /* The next bytes, at most cap (> 0); *got is 0 at the end only. */

@@ -6,6 +6,8 @@
 
 #include "base/cursor.h"
 
+#define STORED_MAX ((size_t)2 * CLO_CHUNK_RAW_MAX)
+
 static uint32_t load_le24(const uint8_t *p)
 {
     return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16;
@@ -109,7 +111,7 @@ bool clo_chunk_header(clo_xorb_chunk *c, clo_bytes in, clo_err *err)
     if (p[0] != 0) return clo_fail_at(err, 0, "chunk header: version %u, 0 is known", p[0]);
     if (c->scheme > CLO_CHUNK_BG4_LZ4) return clo_fail_at(err, 4, "chunk: scheme %u, 0 to 2 are known", c->scheme);
     if (c->raw_len == 0 || stored == 0) return clo_fail_at(err, 1, "chunk: empty");
-    if (c->raw_len > CLO_CHUNK_RAW_MAX || stored > CLO_CHUNK_STORED_MAX)
+    if (c->raw_len > CLO_CHUNK_RAW_MAX || stored > STORED_MAX)
         return clo_fail(err, CLO_ERR_LIMIT, "chunk of %u raw bytes, %u stored", c->raw_len, stored);
     return true;
 }

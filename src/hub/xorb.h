@@ -26,7 +26,6 @@
 #define CLO_XORB_BYTES_MAX ((size_t)66 << 20)
 #define CLO_XORB_CHUNKS_MAX 8192
 #define CLO_CHUNK_RAW_MAX 131072
-#define CLO_CHUNK_STORED_MAX ((size_t)2 * CLO_CHUNK_RAW_MAX) /* without the header */
 #define CLO_CHUNK_HEADER 8
 
 enum { CLO_CHUNK_PLAIN = 0, CLO_CHUNK_LZ4 = 1, CLO_CHUNK_BG4_LZ4 = 2 };

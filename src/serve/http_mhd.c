@@ -10,7 +10,7 @@
 
 #define POOL_BYTES 32768         /* of a connection: its request line and headers */
 #define STREAM_PIECE_BYTES 16384 /* of a stream in one go */
-#define READ_PIECE_BYTES 524288  /* of a reader in one go */
+#define READ_PIECE_BYTES 262144  /* of a reader in one go */
 #define ID_BYTES 12              /* random ones, in the name of a request */
 #define REQUEST_ARENA_BYTES ((size_t)256 << 20)
 #define DROPPED_BYTES_MAX ((size_t)64 << 20) /* of a body that is refused, read so that the client sees the answer */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "hub/ahead.h"
 #include "hub/gate.h"
 #include "hub/index_sets.h"
 #include "serve/hub_kept.h"
@@ -22,6 +23,7 @@ struct clo_hub {
     char *data_dir; /* owned */
     clo_sign_key key;
     clo_kept *kept; /* owned */
+    clo_ahead *ahead; /* owned */
     clo_weights_cache *weights; /* owned */
     pthread_mutex_t lock;
     clo_db *idle[IDLE_MAX]; /* owned; guarded by lock */
@@ -48,7 +50,8 @@ bool clo_hub_open(clo_hub **out, const char *data_dir, clo_err *err)
     }
     h->weights = clo_weights_cache_new();
     if ((!h->weights && !clo_fail(err, CLO_ERR_MEMORY, "hub")) || !build_sets(data_dir, err) ||
-        !clo_sign_key_open(&h->key, data_dir, err) || !clo_kept_open(&h->kept, data_dir, err)) {
+        !clo_sign_key_open(&h->key, data_dir, err) || !clo_kept_open(&h->kept, data_dir, err) || !clo_ahead_open(&h->ahead, data_dir, err)) {
+        clo_kept_close(h->kept);
         clo_weights_cache_free(h->weights);
         free(h->data_dir);
         free(h);
@@ -65,6 +68,7 @@ void clo_hub_close(clo_hub *h)
     while (h->n_idle > 0)
         clo_db_close(h->idle[--h->n_idle]);
     clo_kept_close(h->kept);
+    clo_ahead_close(h->ahead);
     pthread_mutex_destroy(&h->lock);
     clo_weights_cache_free(h->weights);
     free(h->data_dir);
@@ -222,7 +226,7 @@ static bool prepare(clo_hub_call *c, const clo_hub_route *route)
     if (route->action == CLO_HUB_KNOWN && c->who.account == 0)
         return clo_hub_fail(c, 401, NULL, "Invalid username or password.");
     if (!clo_hub_take_db(&c->db, c->s->hub, &err)) return clo_hub_fail_err(c, &err);
-    c->files = (clo_files){.db = c->db, .data_dir = c->s->o.data_dir};
+    c->files = (clo_files){.db = c->db, .data_dir = c->s->o.data_dir, .ahead = c->s->hub->ahead};
     if (!c->a.has_repo) return true;
     if (!find_repo(c, &moved, &err)) return clo_hub_fail_err(c, &err);
     if (route->action >= 0 && !clo_hub_may(c, (clo_action)route->action)) return false;

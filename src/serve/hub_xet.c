@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hub/ahead.h"
 #include "serve/hub_handlers.h"
 #include "serve/hub_xet.h"
 
@@ -79,6 +80,9 @@ bool clo_hub_xet_hash(clo_xet_hash *out, clo_hub_call *c, clo_str text)
 
 typedef struct {
     clo_xorb_put *put; /* owned */
+    clo_ahead *ahead;
+    int64_t repo;
+    clo_xet_hash hash;
     bool ok, inserted;
     clo_err err;       /* once a piece was refused */
 } xorb_upload;
@@ -86,6 +90,7 @@ typedef struct {
 static void free_xorb(void *data)
 {
     xorb_upload *u = (xorb_upload *)data;
+    if (!u->ok) clo_ahead_fails(u->ahead, u->repo, &u->hash);
     clo_xorb_put_close(u->put);
     free(u);
 }
@@ -108,6 +113,10 @@ void clo_hub_xorb_begin(clo_hub_call *c)
     }
     c->data = u;
     c->free_data = free_xorb;
+    u->ahead = c->files.ahead;
+    u->repo = c->repo.id;
+    u->hash = hash;
+    clo_ahead_begins(u->ahead, u->repo, &hash);
     if (clo_xorb_put_open(&u->put, &c->files, &hash, &err)) clo_hub_sink(c, take_xorb);
     else clo_hub_fail_err(c, &err);
 }
@@ -116,6 +125,7 @@ static void commit_xorb(clo_hub_call *c)
 {
     xorb_upload *u = (xorb_upload *)c->data;
     u->ok = clo_xorb_put_commit(u->put, &u->inserted, clo_hub_now(), &u->err);
+    if (u->ok) clo_ahead_is_here(u->ahead, u->repo, &u->hash, clo_xorb_put_raw_bytes(u->put));
 }
 
 static void reply_xorb(clo_hub_call *c)

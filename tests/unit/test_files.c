@@ -43,7 +43,7 @@ static void world_open(world *w)
     *w = (world){0};
     temp_folder_make(w->dir);
     if (!clo_db_open(&w->db, w->dir, &w->err)) fail_msg("%s", w->err.text);
-    w->f = (clo_files){w->db, w->dir};
+    w->f = (clo_files){.db = w->db, .data_dir = w->dir};
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -855,7 +855,7 @@ static void put_until_killed(const char *dir, int to, uint32_t from)
 {
     world w = {0};
     if (!clo_db_open(&w.db, dir, NULL)) _exit(3);
-    w.f = (clo_files){w.db, dir};
+    w.f = (clo_files){.db = w.db, .data_dir = dir};
     for (uint32_t i = from;; i++) {
         if (!put_nth(&w, i)) _exit(5);
         if (write(to, &i, sizeof i) != sizeof i) _exit(4);
@@ -936,7 +936,7 @@ static void *work(void *arg)
     clo_sweep_counts n = {0};
     clo_sweep_opts o = {.now_s = NOW};
     k->ok = clo_db_open(&w.db, k->dir, NULL);
-    w.f = (clo_files){w.db, k->dir};
+    w.f = (clo_files){.db = w.db, .data_dir = k->dir};
     for (uint32_t i = 0; k->ok && i < N; i++) {
         uint32_t at = (i + k->from) % N;
         if (at % 3 == 2) k->ok = put_nth(&w, at - 1); /* its xorb */
