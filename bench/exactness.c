@@ -16,9 +16,15 @@
 #include <immintrin.h>
 #endif
 
-typedef float vf __attribute__((vector_size(64), aligned(64)));
+/* A vector, and how much fits the registers: panels a step in either order, tokens of a tile of two panels. */
+#if defined(__AVX512F__)
+enum { LANES = 16, STEP = 8, STEP_FREE = 8, TILE = 12 };
+#else
+enum { LANES = 8, STEP = 8, STEP_FREE = 4, TILE = 6 };
+#endif
+typedef float vf __attribute__((vector_size(4 * LANES), aligned(4 * LANES)));
 
-enum { REPS = 31, STEP = 8 };
+enum { REPS = 31 };
 
 static double now(void)
 {
@@ -29,12 +35,12 @@ static double now(void)
 
 static vf fma_vf(vf a, float x, vf c)
 {
-    for (int i = 0; i < 16; i++) c[i] = __builtin_fmaf(a[i], x, c[i]);
+    for (int i = 0; i < LANES; i++) c[i] = __builtin_fmaf(a[i], x, c[i]);
     return c;
 }
 
 struct job {
-    const vf *w;          /* [n_panels][k] panels of 16 rows */
+    const vf *w;          /* [n_panels][k] panels of LANES rows */
     const float *x;       /* [k][n_tok] */
     const uint8_t *q;     /* [n_panels][k/32] { f32 scale[16], 4 lines of 64 bytes } */
     const int8_t *xq;     /* [k] */
@@ -51,91 +57,105 @@ static void gemv_n1(struct job *j)
         vf acc[STEP] = {0};
         const vf *w = j->w + p * j->k;
         for (size_t k = 0; k < j->k; k++)
+#pragma GCC unroll 8
             for (size_t s = 0; s < STEP; s++) acc[s] = fma_vf(w[s * j->k + k], j->x[k], acc[s]);
-        memcpy(j->y + p * 16, acc, sizeof acc);
+        memcpy(j->y + p * LANES, acc, sizeof acc);
     }
 }
 
 static void gemv_free(struct job *j)
 {
-    for (size_t p = 0; p < j->n_panels; p += STEP) {
-        vf acc[STEP] = {0}, odd[STEP] = {0};
+    for (size_t p = 0; p < j->n_panels; p += STEP_FREE) {
+        vf acc[STEP_FREE] = {0}, odd[STEP_FREE] = {0};
         const vf *w = j->w + p * j->k;
         for (size_t k = 0; k < j->k; k += 2)
-            for (size_t s = 0; s < STEP; s++) {
+#pragma GCC unroll 8
+            for (size_t s = 0; s < STEP_FREE; s++) {
                 acc[s] = fma_vf(w[s * j->k + k], j->x[k], acc[s]);
                 odd[s] = fma_vf(w[s * j->k + k + 1], j->x[k + 1], odd[s]);
             }
-        for (size_t s = 0; s < STEP; s++) acc[s] += odd[s];
-        memcpy(j->y + p * 16, acc, sizeof acc);
+        for (size_t s = 0; s < STEP_FREE; s++) acc[s] += odd[s];
+        memcpy(j->y + p * LANES, acc, sizeof acc);
     }
 }
 
-/* --- twelve tokens, two panels: the tile of a prefill ------------------------------------------------------------------ */
+/* --- TILE tokens, two panels: the tile of a prefill -------------------------------------------------------------------- */
 
 static void gemm_n1(struct job *j)
 {
     for (size_t p = 0; p < j->n_panels; p += 2) {
-        vf acc[12][2] = {0};
+        vf acc[TILE][2] = {0};
         const vf *w = j->w + p * j->k;
         for (size_t k = 0; k < j->k; k++)
-            for (size_t t = 0; t < 12; t++) {
-                acc[t][0] = fma_vf(w[k], j->x[k * 12 + t], acc[t][0]);
-                acc[t][1] = fma_vf(w[j->k + k], j->x[k * 12 + t], acc[t][1]);
+#pragma GCC unroll 12
+            for (size_t t = 0; t < TILE; t++) {
+                acc[t][0] = fma_vf(w[k], j->x[k * TILE + t], acc[t][0]);
+                acc[t][1] = fma_vf(w[j->k + k], j->x[k * TILE + t], acc[t][1]);
             }
-        memcpy(j->y + p * 16 * 12, acc, sizeof acc);
+        memcpy(j->y + p * LANES * TILE, acc, sizeof acc);
     }
 }
 
-/* Free: six tokens, two panels, even and odd k apart, so that as many sums are under way. */
+/* Free: half the tokens, two panels, even and odd k apart, so that as many sums are under way. */
 static void gemm_free(struct job *j)
 {
     for (size_t p = 0; p < j->n_panels; p += 2)
-        for (size_t t0 = 0; t0 < 12; t0 += 6) {
-            vf acc[6][2] = {0}, odd[6][2] = {0};
+        for (size_t t0 = 0; t0 < TILE; t0 += TILE / 2) {
+            vf acc[TILE / 2][2] = {0}, odd[TILE / 2][2] = {0};
             const vf *w = j->w + p * j->k;
-            for (size_t k = 0; k < j->k; k += 2)
-                for (size_t t = 0; t < 6; t++) {
-                    const float *x = j->x + k * 12 + t0 + t;
-                    acc[t][0] = fma_vf(w[k], x[0], acc[t][0]);
-                    acc[t][1] = fma_vf(w[j->k + k], x[0], acc[t][1]);
-                    odd[t][0] = fma_vf(w[k + 1], x[12], odd[t][0]);
-                    odd[t][1] = fma_vf(w[j->k + k + 1], x[12], odd[t][1]);
+            for (size_t k = 0; k < j->k; k += 2) {
+                const float *x = j->x + k * TILE + t0;
+#pragma GCC unroll 6
+                for (size_t t = 0; t < TILE / 2; t++) {
+                    acc[t][0] = fma_vf(w[k], x[t], acc[t][0]);
+                    acc[t][1] = fma_vf(w[j->k + k], x[t], acc[t][1]);
                 }
-            for (size_t t = 0; t < 6; t++) {
+#pragma GCC unroll 6
+                for (size_t t = 0; t < TILE / 2; t++) {
+                    odd[t][0] = fma_vf(w[k + 1], x[TILE + t], odd[t][0]);
+                    odd[t][1] = fma_vf(w[j->k + k + 1], x[TILE + t], odd[t][1]);
+                }
+            }
+            for (size_t t = 0; t < TILE / 2; t++) {
                 acc[t][0] += odd[t][0];
                 acc[t][1] += odd[t][1];
             }
-            memcpy(j->y + (p * 12 + t0 * 2) * 16, acc, sizeof acc);
+            memcpy(j->y + (p * TILE + t0 * 2) * LANES, acc, sizeof acc);
         }
 }
 
 /* --- a row's sum of squares --------------------------------------------------------------------------------------------- */
 
-static void row_n1(struct job *j)
+/* n1 has 16 slots, whatever the vectors' length. */
+enum { ROW = 1024 / LANES, SLOTS = 16 / LANES };
+
+static vf square(vf x, vf s)
+{
+    for (int l = 0; l < LANES; l++) s[l] = __builtin_fmaf(x[l], x[l], s[l]);
+    return s;
+}
+
+static inline __attribute__((always_inline)) void add_squares(struct job *j, int n_sums)
 {
     for (size_t r = 0; r < 64; r++) {
-        vf s = {0};
-        const vf *x = j->w + r * 64;
-        for (size_t i = 0; i < 64; i++)
-            for (int l = 0; l < 16; l++) s[l] = __builtin_fmaf(x[i][l], x[i][l], s[l]);
-        j->sink += s[0];
+        vf s[8] = {0};
+        const vf *x = j->w + r * ROW;
+        for (size_t i = 0; i < ROW; i += (size_t)n_sums)
+#pragma GCC unroll 8
+            for (int c = 0; c < n_sums; c++) s[c] = square(x[i + (size_t)c], s[c]);
+        for (int c = 1; c < 8; c++) s[0] += s[c];
+        j->sink += s[0][0];
     }
+}
+
+static void row_n1(struct job *j)
+{
+    add_squares(j, SLOTS);
 }
 
 static void row_free(struct job *j)
 {
-    for (size_t r = 0; r < 64; r++) {
-        vf s[4] = {0};
-        const vf *x = j->w + r * 64;
-        for (size_t i = 0; i < 64; i += 4)
-            for (int c = 0; c < 4; c++)
-                for (int l = 0; l < 16; l++) s[c][l] = __builtin_fmaf(x[i + (size_t)c][l], x[i + (size_t)c][l], s[c][l]);
-        s[0] += s[1];
-        s[2] += s[3];
-        s[0] += s[2];
-        j->sink += s[0][0];
-    }
+    add_squares(j, 4 * SLOTS);
 }
 
 /* --- one token, 4-bit weights ------------------------------------------------------------------------------------------ */
@@ -217,20 +237,20 @@ static void pair(const char *name, void (*n1)(struct job *), void (*fre)(struct 
 
 int main(void)
 {
-    const size_t k = 2048, n_panels = 256; /* 4096 x 2048: 32 MiB of f32, more than a second-level cache */
+    const size_t k = 2048, n_panels = 256; /* 4096 x 2048 (2048 x 2048): 32 (16) MiB of f32 */
     vf *w = aligned_alloc(64, n_panels * k * sizeof *w);
-    float *x = aligned_alloc(64, k * 12 * sizeof *x), *y = aligned_alloc(64, n_panels * 16 * 12 * sizeof *y);
+    float *x = aligned_alloc(64, k * TILE * sizeof *x), *y = aligned_alloc(64, n_panels * LANES * TILE * sizeof *y);
     if (!w || !x || !y) return 1;
     for (size_t i = 0; i < n_panels * k; i++)
-        for (int l = 0; l < 16; l++) w[i][l] = (float)((i * 16 + (size_t)l) * 2654435761u % 1000) * 0.001f - 0.5f;
-    for (size_t i = 0; i < k * 12; i++) x[i] = (float)(i * 40503 % 1000) * 0.001f - 0.5f;
+        for (int l = 0; l < LANES; l++) w[i][l] = (float)((i * LANES + (size_t)l) * 2654435761u % 1000) * 0.001f - 0.5f;
+    for (size_t i = 0; i < k * TILE; i++) x[i] = (float)(i * 40503 % 1000) * 0.001f - 0.5f;
     struct job j = {.w = w, .x = x, .y = y, .n_panels = n_panels, .k = k};
     printf("%-44s %6s   %6s\n", "n1 order over free order, time", "median", "best");
     pair("f32 weights, 1 token, from memory", gemv_n1, gemv_free, &j, 4);
     j.n_panels = 8;
     pair("f32 weights, 1 token, in cache", gemv_n1, gemv_free, &j, 128);
     j.n_panels = 16;
-    pair("f32 weights, 12 tokens (tile)", gemm_n1, gemm_free, &j, 8);
+    pair("f32 weights, a tile of tokens", gemm_n1, gemm_free, &j, 8);
     pair("sum of squares of a row of 1024, in cache", row_n1, row_free, &j, 64);
 #if defined(__AVX512VNNI__)
     j.n_panels = n_panels;

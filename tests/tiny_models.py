@@ -125,12 +125,12 @@ def value(v):
     return struct.pack("<IIQ", 9, 5, len(v)) + struct.pack(f"<{len(v)}i", *v)
 
 
-def metadata(kind, template=TEMPLATE):
+def metadata(kind, template=TEMPLATE, n_ctx=N_CTX):
     tokens, merges = vocabulary()
     n = len(tokens)
     return {
         "general.architecture": "llama", "general.name": f"tiny {kind}", "general.alignment": ALIGNMENT,
-        "llama.block_count": N_LAYER, "llama.context_length": N_CTX, "llama.embedding_length": N_DIM,
+        "llama.block_count": N_LAYER, "llama.context_length": n_ctx, "llama.embedding_length": N_DIM,
         "llama.feed_forward_length": N_FF, "llama.attention.head_count": N_HEAD,
         "llama.attention.head_count_kv": N_KV_HEAD, "llama.attention.layer_norm_rms_epsilon": 1e-5,
         "llama.rope.dimension_count": HEAD_DIM, "llama.rope.freq_base": 10000.0, "llama.vocab_size": n,
@@ -184,12 +184,12 @@ def bert_tensors():
 
 
 # --- all -----------------------------------------------------------------------------------------------------------------
-def model_bytes(kind, template=TEMPLATE):
+def model_bytes(kind, template=TEMPLATE, n_ctx=N_CTX):
     """A Llama whose matrices are of this type; "pooled": f32, and its vectors are those of the last token; "bert"."""
     if kind == "bert":
         return file_bytes(bert_metadata(), list(bert_tensors()))
     weights = "f32" if kind == "pooled" else kind
-    pairs = metadata(kind, template)
+    pairs = metadata(kind, template, n_ctx)
     if kind == "pooled":
         pairs["llama.pooling_type"] = 3
     return file_bytes(pairs, list(tensors(weights, len(pairs["tokenizer.ggml.tokens"]))))

@@ -95,7 +95,9 @@ def main_page(commands):
     return man_page("cloche", "run open language models offline, with the same bits on any processor", [
         ("SYNOPSIS", ["\\fBcloche\\fR \\fICOMMAND\\fR [\\fIoptions\\fR] ..."]),
         ("DESCRIPTION", [roff("Cloche runs open language models on the computers you have, with no connection to anywhere. "
-                              "MODEL is a GGUF file, a Hugging Face folder, or a name in the data folder.")]),
+                              "MODEL is a GGUF file, a Hugging Face folder, or a name in the data folder: of an imported model, or "
+                              "of a repository, as ns/name[:FILE][@REVISION]. FILE is a GGUF file, or what its name ends in (Q8_0); "
+                              "REVISION is a branch, a tag or a commit.")]),
         ("COMMANDS", [x for name, about in commands for x in (".TP", f".BR cloche\\-{name} (1)", roff(about))]),
         ("ENVIRONMENT", tagged(ENVIRONMENT)), ("EXIT STATUS", tagged(EXIT_CODES))])
 

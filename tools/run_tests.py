@@ -6,9 +6,12 @@ status as one test), or a Python file (one with a main is run, any other is pyte
 that dies counts its tests so far and one failure more. Names of failed and skipped tests are printed, so that a skip is
 never silent.
 
-  tools/run_tests.py [--emulator qemu-aarch64] [--build build/release] PROGRAM...
+  tools/run_tests.py [--emulator qemu-aarch64] [--build build/release] [-j N] PROGRAM...
+
+N programs (default: one a processor, at most 4) run at a time; what they say is printed in the order they were named in.
 """
 import argparse
+import concurrent.futures
 import os
 import pathlib
 import re
@@ -81,17 +84,14 @@ def command_of(path, emulator):
     return cmd, "tap"
 
 
-def run_one(path, emulator, tally):
-    name = path.stem if path.suffix in (".py", ".sh") else path.name
+def run_program(path, emulator):
+    """(output, errors, exit status or minus a signal, seconds); None for what this Python cannot run."""
     cmd, kind = command_of(path, emulator)
     if kind == "pytest" and not have_pytest():
-        tally.skipped.append(f"{name}: pytest is not installed")
-        print(f"  SKIP  {name} (pytest is not installed)")
-        return
+        return None
     env = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="TAP")
     env.setdefault("ASAN_OPTIONS", "detect_leaks=1:allocator_may_return_null=1")
     env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
-    before = (tally.passed, len(tally.failed), len(tally.skipped))
     start = time.monotonic()
     try:
         p = subprocess.run(cmd, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT_S)
@@ -100,7 +100,19 @@ def run_one(path, emulator, tally):
         out, err, rc = (e.stdout or b"").decode("utf-8", "replace"), f"no end after {TIMEOUT_S} s", -1
     except OSError as e:
         out, err, rc = "", str(e), -1
+    return out, err, rc, time.monotonic() - start
 
+
+def report(path, ended, tally):
+    """Counts what a program said and prints its line, with its output where something failed."""
+    name = path.stem if path.suffix in (".py", ".sh") else path.name
+    if ended is None:
+        tally.skipped.append(f"{name}: pytest is not installed")
+        print(f"  SKIP  {name} (pytest is not installed)")
+        return
+    out, err, rc, seconds = ended
+    kind = command_of(path, [])[1]
+    before = (tally.passed, len(tally.failed), len(tally.skipped))
     if kind in ("python", "pytest"):
         known = parse_pytest(out, name, tally)
         if not known and rc != 0:
@@ -127,7 +139,7 @@ def run_one(path, emulator, tally):
     skipped = len(tally.skipped) - before[2]
     word = "FAIL" if failed else "ok"
     print(f"  {word:5} {name}: {tally.passed - before[0]} passed, {failed} failed"
-          + (f", {skipped} skipped" if skipped else "") + f" ({time.monotonic() - start:.1f} s)", flush=True)
+          + (f", {skipped} skipped" if skipped else "") + f" ({seconds:.1f} s)", flush=True)
     if failed:
         for text in (out, err):
             lines = [x for x in text.splitlines() if not x.startswith("ok ")]
@@ -138,12 +150,15 @@ def main():
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ap.add_argument("--emulator", default="")
     ap.add_argument("--build", default="build/release", help="only shown")
+    ap.add_argument("-j", "--jobs", type=int, default=min(4, len(os.sched_getaffinity(0))))
     ap.add_argument("programs", nargs="*", type=pathlib.Path)
     args = ap.parse_args()
     tally = Tally()
     print(f"tests of {args.build}")
-    for path in args.programs:
-        run_one(path if path.is_absolute() else ROOT / path, args.emulator.split(), tally)
+    paths = [path if path.is_absolute() else ROOT / path for path in args.programs]
+    with concurrent.futures.ThreadPoolExecutor(max(1, args.jobs)) as pool:
+        for path, ended in zip(paths, pool.map(lambda path: run_program(path, args.emulator.split()), paths)):
+            report(path, ended, tally)
     for what in tally.skipped:
         print(f"  skipped  {what}")
     for what in tally.failed:

@@ -18,7 +18,7 @@ _cloche() {
     case ${COMP_WORDS[1]} in
         run) options='--system --raw --max-tokens -n --temp --top-k --top-p --min-p --typical-p --repeat-penalty --presence-penalty --frequency-penalty --repeat-last-n --order --seed --stop --schema --json-mode --ctx --set --no-stream --special --ignore-eos --lookup --no-lookup --receipt --receipt-private --threads -t --chunk --data --no-cache --json --help' ;;
         replay) options='--tokens --prompt-file --threads -t --chunk --data --no-cache --json --help' ;;
-        serve) options='--listen --model --keep-alive --kv-memory --ctx --parallel --queue --tls-cert --tls-key --allow-origin --allow-host --drain --threads -t --sealed --no-keys --audit-text --metrics-compat --receipts-max --receipts-days --data --json --help' ;;
+        serve) options='--listen --model --keep-alive --kv-memory --ctx --parallel --queue --tls-cert --tls-key --allow-origin --allow-host --drain --threads -t --sealed --no-keys --audit-text --metrics-compat --lfs-part --receipts-max --receipts-days --data --json --help' ;;
         ps) options='--server --key-file --json --help' ;;
         stop) options='--server --key-file --json --help' ;;
         import) options='--name --sha256 --repo --type --message -m --private --force --data --json --help' ;;

@@ -12,7 +12,6 @@
 
 #include "base/file.h"
 #include "base/json.h"
-#include "infer/library.h"
 
 #define SET_BYTES_MAX ((size_t)1 << 20)
 
@@ -319,20 +318,4 @@ bool clo_cli_data_dir(char out[4096], const char *given, clo_err *err)
 {
     if (given) return clo_path_join(out, err, "%s", given);
     return clo_data_dir(out, err);
-}
-
-bool clo_cli_model_path(char out[4096], const char *model, const char *data, clo_err *err)
-{
-    char dir[4096];
-    if (clo_path_exists(model)) return clo_path_join(out, err, "%s", model);
-    if (!clo_cli_data_dir(dir, data, err)) return false;
-    clo_err lookup = {0};
-    if (clo_library_path(out, dir, model, &lookup)) return true;
-    if (lookup.code != CLO_ERR_NOT_FOUND && lookup.code != CLO_ERR_USAGE) {
-        if (err) *err = lookup;
-        return false;
-    }
-    return clo_fail(err, CLO_ERR_NOT_FOUND,
-                    "model '%s': no such file or folder, and no such name in '%s' ('cloche list' shows those)", model,
-                    dir);
 }

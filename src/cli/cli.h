@@ -28,6 +28,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/digest.h"
 #include "base/err.h"
 #include "base/slice.h"
 
@@ -120,9 +121,23 @@ double clo_cli_now(void);
 /* The data folder: `given` (from --data), else as clo_data_dir says. */
 CLO_CHECK bool clo_cli_data_dir(char out[4096], const char *given, clo_err *err);
 
-/* Where MODEL lies: a GGUF file or a Hugging Face folder as it is, else a name in the data folder (`data` as given by
- * --data, or NULL). CLO_ERR_NOT_FOUND names both places that were tried. */
+/* What MODEL is, in this order: a GGUF file or a Hugging Face folder; a name of the library (infer/library.h); what a repository of
+ * the hub holds (serve/held.h), whose files are made to lie at `path`, which may take a while. */
+typedef enum { CLO_MODEL_AT_PATH, CLO_MODEL_IN_LIBRARY, CLO_MODEL_IN_HUB } clo_cli_place;
+typedef struct {
+    clo_cli_place place;
+    char path[4096];
+    char repo[200], commit[41]; /* IN_HUB: its id now, and which of its commits */
+} clo_cli_model;
+
+/* data: as given by --data, or NULL. CLO_ERR_NOT_FOUND names what was tried and what would bring it. */
+CLO_CHECK bool clo_cli_find_model(clo_cli_model *out, const char *model, const char *data, clo_err *err);
+/* Where it lies alone. */
 CLO_CHECK bool clo_cli_model_path(char out[4096], const char *model, const char *data, clo_err *err);
+
+/* The path of a model that is here, by the digest that receipts have: of the library, or one of the hub's whose files lie there since it
+ * was used. CLO_ERR_NOT_FOUND. */
+CLO_CHECK bool clo_cli_model_of_digest(char out[4096], const clo_sha256 *digest, const char *data, clo_err *err);
 
 /* --- commands: one file each ---------------------------------------------------------------------------------------*/
 int clo_cmd_audit(int argc, char **argv);

@@ -49,8 +49,9 @@ static void print_commands(FILE *f)
 {
     fprintf(f, "usage: cloche COMMAND ...\n\ncommands:\n");
     for (size_t i = 0; i < CLO_COUNT(commands); i++) fprintf(f, "  %-12s %s\n", commands[i].name, commands[i].about);
-    fprintf(f, "\n'cloche COMMAND --help' shows options and examples. MODEL is a GGUF file, a Hugging Face folder, or\n"
-               "a name in the data folder ($CLOCHE_DATA).\n");
+    fprintf(f, "\n'cloche COMMAND --help' shows options and examples. MODEL is a GGUF file, a Hugging Face folder,\n"
+               "or a name in the data folder ($CLOCHE_DATA): of an imported model, or of a repository, as\n"
+               "ns/name[:FILE][@REVISION].\n");
 }
 
 /* Output that was lost (a full disk, a reader that went away) makes any command a failure. */

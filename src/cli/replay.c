@@ -7,7 +7,6 @@
 #include "base/file.h"
 #include "cli/session.h"
 #include "infer/chat.h"
-#include "infer/library.h"
 #include "infer/receipt.h"
 
 #define PROMPT_FILE_BYTES_MAX ((size_t)64 << 20)
@@ -81,13 +80,12 @@ static bool work(const clo_cli_args *a, const options *o, clo_replay_verdict *v,
     clo_session s = {0};
     clo_ids prompt = {0};
     clo_sha256 text = {0};
-    char data[4096], name[CLO_MODEL_NAME_MAX];
+    char path[4096];
     bool ok = false;
 
     if (!clo_receipt_read(&r, a->args[0], err)) return false;
-    if (a->n_args < 2 && (!clo_cli_data_dir(data, o->so.data, err) || !clo_library_find(name, data, &r.model, err)))
-        goto done;
-    if (!clo_session_open(&s, a->n_args < 2 ? name : a->args[1], &o->so, err)) goto done;
+    if (a->n_args < 2 && !clo_cli_model_of_digest(path, &r.model, o->so.data, err)) goto done;
+    if (!clo_session_open(&s, a->n_args < 2 ? path : a->args[1], &o->so, err)) goto done;
     if (!read_prompt(&prompt, o, clo_model_spec(s.model)->n_vocab, err)) goto done;
     bool has_text = template_for(&text, &r, s.model);
     if (!clo_receipt_replay(&r, s.decoder, prompt.n ? &prompt : NULL, has_text ? &text : NULL, v, err)) goto done;

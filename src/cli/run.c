@@ -483,6 +483,7 @@ int clo_cmd_run(int argc, char **argv)
         "  cloche run base.gguf --raw \"Once upon a time\"\n"
         "  cloche run SmolLM2.gguf < question.txt\n"
         "  cloche run SmolLM2.gguf --receipt answer.rcp \"Name three rivers.\"\n"
+        "  cloche run HuggingFaceTB/SmolLM2-135M-Instruct@main \"Why is the sky blue?\"\n"
         "  cloche run SmolLM2.gguf --schema person.json \"Ada, 36, who wrote the first program.\"\n",
         opts,
         CLO_COUNT(opts),

@@ -15,9 +15,10 @@
 
 #define PEM_BYTES_MAX ((size_t)1 << 20)
 #define KEEP_ALIVE_S 300
+#define LFS_PART_BYTES_MIN ((uint64_t)1 << 20)
 
 typedef struct {
-    const char *listen, *data, *keep_alive, *kv_memory, *tls_cert, *tls_key, *drain, *metrics_compat;
+    const char *listen, *data, *keep_alive, *kv_memory, *tls_cert, *tls_key, *drain, *metrics_compat, *lfs_part;
     clo_opt_list models, origins, hosts;
     size_t n_threads, n_ctx, n_parallel, n_queue, receipts_max, receipts_days;
     bool json, sealed, no_keys, audit_text;
@@ -86,6 +87,8 @@ static bool fill_opts(clo_server_opts *so, const options *o, char data[4096], do
                             .audit_text = o->audit_text};
     if (o->kv_memory && !parse_bytes(&so->kv_bytes_max, o->kv_memory))
         return clo_fail(err, CLO_ERR_USAGE, "--kv-memory '%s': 2GiB, 512M or bytes are expected", o->kv_memory);
+    if (o->lfs_part && (!parse_bytes(&so->lfs_part_bytes, o->lfs_part) || so->lfs_part_bytes < LFS_PART_BYTES_MIN))
+        return clo_fail(err, CLO_ERR_USAGE, "--lfs-part '%s': 100MiB, 1GiB or bytes, at least 1MiB, are expected", o->lfs_part);
     if (!read_compat(&so->metrics_compat, o->metrics_compat, err)) return false;
     if (!read_seconds(&so->keep_alive_s, o->keep_alive, "keep-alive", err) || !read_seconds(drain_s, o->drain, "drain", err))
         return false;
@@ -173,7 +176,7 @@ int clo_cmd_serve(int argc, char **argv)
     options o = {.listen = "127.0.0.1:11434"};
     const clo_opt opts[] = {
         {"listen", NULL, CLO_OPT_STR, &o.listen, "H:P|unix:PATH", "where to listen (default: 127.0.0.1:11434)"},
-        {"model", NULL, CLO_OPT_LIST, &o.models, "MODEL", "open this model at once and keep it (may be repeated)"},
+        {"model", NULL, CLO_OPT_LIST, &o.models, "MODEL", "open this model at once and keep it, for everyone (may be repeated)"},
         {"keep-alive", NULL, CLO_OPT_STR, &o.keep_alive, "D", "how long an unused model stays open: 90, 5m, -1 (default: 5m)"},
         {"kv-memory", NULL, CLO_OPT_STR, &o.kv_memory, "SIZE", "memory for the contexts of each model: 2GiB (default: 1GiB)"},
         {"ctx", NULL, CLO_OPT_SIZE, &o.n_ctx, "N", "context in tokens at most (default: the model's)"},
@@ -189,6 +192,7 @@ int clo_cmd_serve(int argc, char **argv)
         {"no-keys", NULL, CLO_OPT_FLAG, &o.no_keys, NULL, "ask nobody for a key, also from other machines"},
         {"audit-text", NULL, CLO_OPT_FLAG, &o.audit_text, NULL, "put the text of requests and answers into the audit log"},
         {"metrics-compat", NULL, CLO_OPT_STR, &o.metrics_compat, "LIST", "metrics by the names of other servers too: llamacpp,vllm"},
+        {"lfs-part", NULL, CLO_OPT_STR, &o.lfs_part, "SIZE", "larger files may come in parts of so many bytes: 100MiB (default: 1GiB)"},
         {"receipts-max", NULL, CLO_OPT_SIZE, &o.receipts_max, "N", "keep the newest N stored receipts (default: all)"},
         {"receipts-days", NULL, CLO_OPT_SIZE, &o.receipts_days, "N", "keep stored receipts for N days (default: for ever)"},
         {"data", NULL, CLO_OPT_STR, &o.data, "DIR", "data folder (default: $CLOCHE_DATA)"},
@@ -196,8 +200,8 @@ int clo_cmd_serve(int argc, char **argv)
     };
     const clo_cli_spec spec = {
         "serve",
-        "Serves the models of the data folder to OpenAI and Ollama clients. It opens no connection of its own. A model is\n"
-        "opened when it is first asked for. An answer has the same bits whatever else is asked meanwhile.",
+        "Serves the models of the data folder to OpenAI and Ollama clients: imported ones, and those of repositories to\n"
+        "whoever may read them. It opens no connection of its own. A model is opened when it is first asked for. An answer has the same bits whatever else is asked meanwhile.",
         "  cloche serve\n"
         "  cloche serve --model SmolLM2.gguf --listen 127.0.0.1:8080\n"
         "  cloche serve --listen unix:/run/cloche/cloche.sock --keep-alive -1\n"

@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "cli/cli.h"
 #include "infer/facts.h"
 #include "infer/library.h"
@@ -41,7 +40,9 @@ static void print_facts(const json_t *o)
     printf("context     %lld tokens\n", (long long)clo_json_int(o, "context", 0));
     if (json_object_get(o, "text_tokens"))
         printf("vectors     of texts of up to %lld tokens\n", (long long)clo_json_int(o, "text_tokens", 0));
-    const json_t *library = json_object_get(o, "library");
+    const json_t *library = json_object_get(o, "library"), *held = json_object_get(o, "repository");
+    if (held)
+        printf("repository  %s at %s\n", clo_json_str(held, "id", CLO_STR("")).ptr, clo_json_str(held, "commit", CLO_STR("")).ptr);
     if (library) printf("digest      %s\n", clo_json_str(library, "digest", CLO_STR("")).ptr);
     if (json_object_get(o, "verified")) printf("verified    every file has its digest\n");
 }
@@ -56,27 +57,30 @@ int clo_cmd_show(int argc, char **argv)
         {"json", NULL, CLO_OPT_FLAG, &json, NULL, "print one JSON object"},
     };
     const clo_cli_spec spec = {"show MODEL", "Shows what a model is. With --verify: exit 7 when a file is damaged.",
-                               "  cloche show SmolLM2.gguf\n  cloche show smollm2 --verify\n", opts, CLO_COUNT(opts), 1,
+                               "  cloche show SmolLM2.gguf\n  cloche show smollm2 --verify\n  cloche show HuggingFaceTB/SmolLM2-135M-Instruct@main\n", opts, CLO_COUNT(opts), 1,
                                1};
     clo_cli_args args;
     clo_err err = {0};
-    char dir[4096], path[4096];
+    char dir[4096];
+    clo_cli_model m;
     json_t *manifest = NULL;
     int rc = 0;
     if (!clo_cli_parse(&args, &spec, argc, argv, &rc)) return rc;
     const char *name = args.args[0];
-    if (!clo_cli_data_dir(dir, data, &err) || !clo_cli_model_path(path, name, data, &err))
+    if (!clo_cli_data_dir(dir, data, &err) || !clo_cli_find_model(&m, name, data, &err))
         return clo_cli_fail(&err, NULL);
-    bool in_library = !clo_path_exists(name);
+    bool in_library = m.place == CLO_MODEL_IN_LIBRARY;
+    if (verify && m.place == CLO_MODEL_IN_HUB) return clo_cli_fail_usage("'cloche fsck' reads what repositories hold; --verify is for imported models");
     if (verify && !in_library) return clo_cli_fail_usage("--verify is for models in the data folder");
     if (verify && !clo_library_verify(dir, name, &err)) return clo_cli_fail(&err, NULL);
     if (in_library && !clo_library_show(&manifest, dir, name, &err)) return clo_cli_fail(&err, NULL);
-    json_t *o = facts_of(path, &err);
+    json_t *o = facts_of(m.path, &err);
     if (!o) {
         json_decref(manifest);
         return clo_cli_fail(&err, NULL);
     }
     if (manifest) json_object_set_new(o, "library", manifest);
+    if (m.place == CLO_MODEL_IN_HUB) json_object_set_new(o, "repository", json_pack("{s:s, s:s}", "id", m.repo, "commit", m.commit));
     if (verify) json_object_set_new(o, "verified", json_true());
     if (json) return clo_cli_print_json(o);
     print_facts(o);

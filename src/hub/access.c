@@ -53,19 +53,19 @@ static bool check_token(clo_denial *no, const clo_access_caller *who, const righ
     return r->writes || clo_deny(no, 403, NULL, "This token may read only: a token with the role 'write' is needed");
 }
 
-static bool check_namespace(clo_denial *no, const clo_access_caller *who, const rights *r, const char *ns, clo_action action)
+static bool check_namespace(clo_denial *no, const clo_access_caller *who, const rights *r, const clo_access_repo *repo, clo_action action)
 {
     clo_membership need = action == CLO_MAY_CREATE ? CLO_MEMBER_CONTRIBUTOR : CLO_MEMBER_ADMIN;
     if (!check_token(no, who, r)) return false;
     return r->admin || r->role >= need ||
-           clo_deny(no, 403, NULL, "You have no right to %s '%s'",
-                    action == CLO_MAY_CREATE ? "make a repository in" : "manage the members of", ns);
+           (action == CLO_MAY_CREATE ? clo_deny(no, 403, NULL, "You have no right to make a %s in '%s'", repo->type, repo->namespace_name)
+                                     : clo_deny(no, 403, NULL, "You have no right to manage the members of '%s'", repo->namespace_name));
 }
 
 static bool check(clo_denial *no, const clo_access_caller *who, const clo_access_repo *repo, clo_action action)
 {
     rights r = rights_of(who);
-    if (action == CLO_MAY_CREATE || action == CLO_MAY_MANAGE) return check_namespace(no, who, &r, repo->namespace_name, action);
+    if (action == CLO_MAY_CREATE || action == CLO_MAY_MANAGE) return check_namespace(no, who, &r, repo, action);
     bool inside = r.admin || r.role >= CLO_MEMBER_READ;
     if (!repo->exists || (repo->is_private && !inside)) return deny_unknown(no, who);
     if (repo->is_disabled && !r.admin) return clo_deny(no, 403, NULL, "Access to this resource is disabled.");

@@ -2,7 +2,7 @@
  * and the lists of repositories all ask it, so that there is one place to read and to test.
  *
  *   clo_access_caller who = {.known = b.account != 0, .admin = b.admin, .may_write = b.may_write,
- *                            .in_scope = clo_token_in_scope(&b, "model", ns, name), .role = role, .gate = state};
+ *                            .in_scope = clo_token_in_scope(&b, r.id), .role = role, .gate = state};
  *   clo_access_repo repo = {.type = "model", .namespace_name = "lab", .name = "m", .exists = true, .is_private = true};
  *   clo_denial no;
  *   if (!clo_access(&no, &who, &repo, CLO_MAY_READ)) answer(no);
@@ -35,7 +35,7 @@ typedef enum {
     CLO_MAY_PROPOSE,    /* open a pull request, write to its refs/pr/ */
     CLO_MAY_WRITE,      /* branches and tags */
     CLO_MAY_ADMINISTER, /* settings, move, remove, access requests */
-    CLO_MAY_CREATE,     /* a repository in the namespace; nothing else of `repo` is looked at */
+    CLO_MAY_CREATE,     /* a `type` in the namespace; nothing else of `repo` is looked at */
     CLO_MAY_MANAGE,     /* the members of the namespace; likewise */
 } clo_action;
 
@@ -53,7 +53,7 @@ typedef struct {
 } clo_access_caller;
 
 typedef struct {
-    const char *type;           /* "model", "dataset", "space" */
+    const char *type;           /* "model", "dataset", "space"; "collection", for which the law is the same */
     const char *namespace_name, *name;
     bool exists;
     bool is_private, is_gated, is_disabled;

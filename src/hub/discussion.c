@@ -5,6 +5,7 @@
 #include "base/utf8.h"
 #include "hub/discussion_impl.h"
 #include "hub/revision.h"
+#include "hub/text.h"
 
 static const char *const status_names[] = {"draft", "open", "closed", "merged"};
 
@@ -25,29 +26,14 @@ bool clo_discussion_status_parse(clo_discussion_status *out, clo_str s)
 
 /* --- texts --------------------------------------------------------------------------------------------------------*/
 
-static bool is_blank(clo_str s)
-{
-    for (size_t i = 0; i < s.len; i++)
-        if ((unsigned char)s.ptr[i] > ' ') return false;
-    return true;
-}
-
 static bool check_title(clo_str title, clo_err *err)
 {
-    size_t n_chars = 0, n;
-    for (size_t i = 0; i < title.len; i += n, n_chars++) {
-        uint32_t cp = clo_utf8_decode(title, i, &n);
-        if (cp == CLO_UTF8_BAD || cp < ' ' || cp == 0x7f)
-            return clo_fail(err, CLO_ERR_USAGE, "title: one line of UTF-8 is expected");
-    }
-    return (!is_blank(title) && n_chars <= CLO_DISCUSSION_TITLE_MAX) ||
-           clo_fail(err, CLO_ERR_USAGE, "title: 1 to %d characters are expected, found %zu", CLO_DISCUSSION_TITLE_MAX,
-                    n_chars);
+    return clo_text_check("title", title, 1, CLO_DISCUSSION_TITLE_MAX, true, err);
 }
 
 static bool check_text(clo_str text, clo_err *err)
 {
-    if (is_blank(text)) return clo_fail(err, CLO_ERR_USAGE, "comment: it is empty");
+    if (clo_text_is_blank(text)) return clo_fail(err, CLO_ERR_USAGE, "comment: it is empty");
     if (text.len > CLO_DISCUSSION_TEXT_MAX)
         return clo_fail(err, CLO_ERR_LIMIT, "comment: %zu bytes, at most %d", text.len, CLO_DISCUSSION_TEXT_MAX);
     return (clo_utf8_valid(text) && !memchr(text.ptr, '\0', text.len)) ||
@@ -74,14 +60,6 @@ void clo_discussion_title_of(char out[CLO_DISCUSSION_TITLE_BYTES], clo_str text)
     " (SELECT count(*) FROM discussion_events e WHERE e.repo = d.repo AND e.num = d.num AND e.kind = 'comment')"       \
     " FROM discussions d LEFT JOIN accounts a ON a.id = d.author"
 
-static bool copy(char *out, size_t cap, clo_str s)
-{
-    if (s.len >= cap) return false;
-    memcpy(out, s.ptr, s.len);
-    out[s.len] = '\0';
-    return true;
-}
-
 static clo_oid oid_at(clo_stmt *q, int i)
 {
     clo_oid out = {{0}};
@@ -100,10 +78,10 @@ static bool read_row(clo_discussion *out, int64_t repo, clo_stmt *q, clo_err *er
                             .merged_from = oid_at(q, 7),
                             .merge_commit = oid_at(q, 8),
                             .n_comments = clo_stmt_get_int(q, 9)};
-    return (copy(out->title, sizeof out->title, clo_stmt_get_str(q, 1)) &&
-            copy(out->author_name, sizeof out->author_name, clo_stmt_get_str(q, 3)) &&
+    return (clo_text_copy(out->title, sizeof out->title, clo_stmt_get_str(q, 1)) &&
+            clo_text_copy(out->author_name, sizeof out->author_name, clo_stmt_get_str(q, 3)) &&
             clo_discussion_status_parse(&out->status, clo_stmt_get_str(q, 4)) &&
-            copy(out->base, sizeof out->base, clo_stmt_get_str(q, 6))) ||
+            clo_text_copy(out->base, sizeof out->base, clo_stmt_get_str(q, 6))) ||
            clo_fail(err, CLO_ERR_DAMAGED, "database: a discussion that is none");
 }
 
@@ -242,7 +220,7 @@ bool clo_discussion_rename(char id[CLO_EVENT_ID_LEN + 1], clo_discussion *d, clo
         !clo_discussion_add_event(id, db, d, "title-change", by, title, clo_str_from(d->title), now_s, err) ||
         !set_text(db, d, "UPDATE discussions SET title = ?3 WHERE repo = ?1 AND num = ?2", title, err))
         return false;
-    return copy(d->title, sizeof d->title, title);
+    return clo_text_copy(d->title, sizeof d->title, title);
 }
 
 bool clo_discussion_put_status(char id[CLO_EVENT_ID_LEN + 1], clo_discussion *d, clo_db *db, int64_t by,
@@ -382,7 +360,7 @@ bool clo_discussion_create(clo_discussion *out, clo_git *g, const clo_discussion
                         .status = o->is_pull && !o->is_open ? CLO_DISCUSSION_DRAFT : CLO_DISCUSSION_OPEN,
                         .created_s = now_s};
     if (!check_title(o->title, err) || !check_text(o->text, err)) return false;
-    if (!copy(d.title, sizeof d.title, o->title) || !copy(d.base, sizeof d.base, o->is_pull ? base : CLO_STR("")))
+    if (!clo_text_copy(d.title, sizeof d.title, o->title) || !clo_text_copy(d.base, sizeof d.base, o->is_pull ? base : CLO_STR("")))
         return clo_fail(err, CLO_ERR_USAGE, "the name of a branch is too long");
     return next_num(&d.num, db, d.repo, err) && insert(db, &d, o->by, err) &&
            (!o->is_pull || clo_pull_begin(&d, g, o->start, err)) &&

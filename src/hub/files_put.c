@@ -105,20 +105,34 @@ bool clo_file_put_open(clo_file_put **out, const clo_files *f, const clo_sha256 
     return or_close(out, (*out)->file_open);
 }
 
-/* The name under which the part of a file waits for its rest; the sweep knows its ending. */
-static bool open_part(clo_writer *w, const char *path, clo_err *err)
+void clo_parts_ending(char out[CLO_PART_ENDING_MAX], int64_t repo)
+{
+    snprintf(out, CLO_PART_ENDING_MAX, ".tmp-parts-%lld", (long long)repo);
+}
+
+int clo_part_file_open(const char *path, int flags, int lock, clo_err *err)
+{
+    struct stat mine, named; /* who held the lock may have given the file its own name meanwhile */
+    if (!make_folder_of(path, err)) return -1;
+    int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0666);
+    if (fd < 0) {
+        (void)clo_fail_sys(err, errno, "open '%s'", path);
+        return -1;
+    }
+    if (flock(fd, lock | LOCK_NB) == 0 && fstat(fd, &mine) == 0 && stat(path, &named) == 0 && mine.st_ino == named.st_ino) return fd;
+    close(fd);
+    (void)clo_fail(err, CLO_ERR_DENIED, "somebody else is bringing this file");
+    return -1;
+}
+
+/* A writer to what is there of a file, under its name with this ending; the sweep knows ".tmp-". */
+static bool open_part(clo_writer *w, const char *path, const char *ending, int flags, clo_err *err)
 {
     *w = (clo_writer){.fd = -1};
-    if (!make_folder_of(path, err)) return false;
     snprintf(w->path, sizeof w->path, "%s", path);
-    snprintf(w->tmp, sizeof w->tmp, "%s.tmp-part", path);
-    w->fd = open(w->tmp, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
-    if (w->fd < 0) return clo_fail_sys(err, errno, "create '%s'", w->tmp);
-    struct stat mine, named; /* who held the lock may have given the file its own name meanwhile */
-    if (flock(w->fd, LOCK_EX | LOCK_NB) == 0 && fstat(w->fd, &mine) == 0 && stat(w->tmp, &named) == 0 && mine.st_ino == named.st_ino)
-        return true;
-    close(w->fd);
-    return clo_fail(err, CLO_ERR_DENIED, "another process is bringing this file");
+    snprintf(w->tmp, sizeof w->tmp, "%s%s", path, ending);
+    w->fd = clo_part_file_open(w->tmp, flags, LOCK_EX, err);
+    return w->fd >= 0;
 }
 
 /* What is there already is hashed, up to what was promised. */
@@ -143,10 +157,21 @@ bool clo_file_put_resume(clo_file_put **out, uint64_t *have, const clo_files *f,
 {
     char path[4096];
     if (!open_put(out, path, f, sha256, size, err)) return false;
-    (*out)->kept = (*out)->file_open = open_part(&(*out)->file, path, err);
+    (*out)->kept = (*out)->file_open = open_part(&(*out)->file, path, ".tmp-part", O_CREAT, err);
     if (!or_close(out, (*out)->kept && read_part(*out, err))) return false;
     *have = (*out)->file.n_written;
     return true;
+}
+
+bool clo_file_put_of_parts(clo_file_put **out, const clo_files *f, int64_t repo, const clo_sha256 *sha256, uint64_t size,
+                           clo_err *err)
+{
+    char path[4096], ending[CLO_PART_ENDING_MAX];
+    clo_parts_ending(ending, repo);
+    if (!open_put(out, path, f, sha256, size, err)) return false;
+    (*out)->file_open = open_part(&(*out)->file, path, ending, 0, err);
+    if (!(*out)->file_open && err->code == CLO_ERR_NOT_FOUND) (void)clo_fail(err, CLO_ERR_MISMATCH, "no part of the file came");
+    return or_close(out, (*out)->file_open && read_part(*out, err));
 }
 
 bool clo_file_put_restart(clo_file_put *p, clo_err *err)

@@ -140,3 +140,14 @@ bool clo_identity_members(json_t **out, clo_db *db, clo_str org, const char *bas
     clo_account_info a;
     return find(&a, db, org, true, err) && list(out, db, true, a.id, member, base, err);
 }
+
+/* Nobody follows anybody here, and nobody works for the hub's company. */
+bool clo_identity_author(json_t **out, clo_db *db, int64_t account, const char *base, clo_err *err)
+{
+    clo_account_info a;
+    if (!clo_account_get(&a, db, account, err)) return false;
+    *out = json_pack("{s:s, s:o, s:s, s:s, s:s, s:i, s:b, s:b, s:b, s:b, s:b}", "_id", a.oid, "avatarUrl", avatar(base, clo_str_from(a.name)),
+                     "fullname", a.fullname, "name", a.name, "type", a.is_org ? "org" : "user", "followerCount", 0, "isHf", 0, "isHfAdmin", 0,
+                     "isMod", 0, "isPro", 0, "isUserFollowing", 0);
+    return *out || no_memory(err);
+}

@@ -23,4 +23,7 @@ CLO_CHECK bool clo_identity_overview(json_t **out, clo_db *db, clo_str name, boo
 /* GET /api/organizations/NAME/members: an array by name. */
 CLO_CHECK bool clo_identity_members(json_t **out, clo_db *db, clo_str org, const char *base, clo_err *err);
 
+/* An account as the owner of something. CLO_ERR_NOT_FOUND. */
+CLO_CHECK bool clo_identity_author(json_t **out, clo_db *db, int64_t account, const char *base, clo_err *err);
+
 #endif

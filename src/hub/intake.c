@@ -166,7 +166,7 @@ static bool has_main(const clo_intake *in)
 
 bool clo_intake_plan(clo_intake *in, clo_err *err)
 {
-    clo_push_opts look = {.may_link = note_link, .ctx = in};
+    clo_push_opts look = {.may_link = note_link, .ctx = in, .submodules = true};
     clo_oid commit;
     if (!clo_push_check(in->g, &in->names, &look, err)) return false;
     if (!in->found && in->n && !has_main(in) &&

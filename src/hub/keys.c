@@ -121,7 +121,17 @@ static bool bind_limit(clo_stmt *q, int i, int64_t v, clo_err *err)
     return v > 0 ? clo_stmt_int(q, i, v, err) : clo_stmt_null(q, i, err);
 }
 
-static bool insert_key(clo_db *db, const clo_key_opts *o, clo_str models, const char *text, int64_t now_s, clo_err *err)
+static bool bind_text(clo_stmt *q, int i, clo_str s, clo_err *err)
+{
+    return s.len ? clo_stmt_text(q, i, s, err) : clo_stmt_null(q, i, err);
+}
+
+static clo_str text_or_none(const char *s)
+{
+    return s ? clo_str_from(s) : (clo_str){0};
+}
+
+bool clo_keys_insert(clo_db *db, const clo_key_entry *e, const char *text, int64_t now_s, clo_err *err)
 {
     uint8_t salt[KEY_SALT_BYTES];
     clo_stmt q = {0};
@@ -129,18 +139,17 @@ static bool insert_key(clo_db *db, const clo_key_opts *o, clo_str models, const 
     if (!clo_entropy_bytes(salt, sizeof salt, err)) return false;
     clo_sha256 hash = clo_key_hash(salt, text);
     bool ok = clo_stmt_open(&q, db,
-                            "INSERT INTO keys (id, name, salt, hash, tokens_per_day, concurrent, models, created, expires, admin)"
-                            " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                            "INSERT INTO keys (id, name, salt, hash, created, expires, tokens_per_day, concurrent, models, admin, account,"
+                            " repo, role, scope) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
                             err) &&
               clo_stmt_text(&q, 1, (clo_str){text + strlen(KEY_PREFIX), CLO_KEY_ID_LEN}, err) &&
-              clo_stmt_text(&q, 2, clo_str_from(o->name), err) &&
-              clo_stmt_blob(&q, 3, (clo_bytes){salt, sizeof salt}, err) &&
-              clo_stmt_blob(&q, 4, (clo_bytes){hash.b, sizeof hash.b}, err) &&
-              bind_limit(&q, 5, o->tokens_per_day, err) && bind_limit(&q, 6, o->concurrent, err) &&
-              (models.len ? clo_stmt_text(&q, 7, models, err) : clo_stmt_null(&q, 7, err)) &&
-              clo_stmt_int(&q, 8, now_s, err) && bind_limit(&q, 9, o->expires_s, err) &&
-              clo_stmt_int(&q, 10, o->admin, err) && clo_stmt_step(&q, &row, err) &&
-              clo_keys_turn_page(db, err);
+              clo_stmt_text(&q, 2, clo_str_from(e->name), err) && clo_stmt_blob(&q, 3, (clo_bytes){salt, sizeof salt}, err) &&
+              clo_stmt_blob(&q, 4, (clo_bytes){hash.b, sizeof hash.b}, err) && clo_stmt_int(&q, 5, now_s, err) &&
+              bind_limit(&q, 6, e->expires_s, err) && bind_limit(&q, 7, e->tokens_per_day, err) &&
+              bind_limit(&q, 8, e->concurrent, err) && bind_text(&q, 9, e->models, err) && clo_stmt_int(&q, 10, e->admin, err) &&
+              bind_limit(&q, 11, e->account, err) && bind_limit(&q, 12, e->repo, err) &&
+              bind_text(&q, 13, text_or_none(e->role), err) && bind_text(&q, 14, text_or_none(e->scope), err) &&
+              clo_stmt_step(&q, &row, err) && clo_keys_turn_page(db, err);
     clo_stmt_close(&q);
     return ok;
 }
@@ -162,7 +171,9 @@ bool clo_key_add(char text[CLO_KEY_TEXT_MAX], clo_db *db, const clo_key_opts *o,
         return clo_fail(err, CLO_ERR_USAGE, "'%.80s' is no name for a key: up to %d letters, digits, . _ - @", o->name,
                         CLO_KEY_NAME_MAX - 1);
     bool ok = !o->models || clo_keys_spell_models(&models, o->models, err);
-    ok = ok && clo_keys_make_text(text, KEY_PREFIX, err) && name_is_free(db, o->name, err) && insert_key(db, o, clo_buf_str(&models), text, now_s, err);
+    const clo_key_entry e = {.name = o->name, .expires_s = o->expires_s, .tokens_per_day = o->tokens_per_day, .concurrent = o->concurrent,
+                             .models = clo_buf_str(&models), .admin = o->admin};
+    ok = ok && clo_keys_make_text(text, KEY_PREFIX, err) && name_is_free(db, o->name, err) && clo_keys_insert(db, &e, text, now_s, err);
     clo_buf_free(&models);
     return ok;
 }

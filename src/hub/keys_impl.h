@@ -32,6 +32,21 @@ json_t *clo_keys_models_json(clo_stmt *q, int i);
 /* Makes the text of a key: prefix, id, secret. */
 CLO_CHECK bool clo_keys_make_text(char text[CLO_KEY_TEXT_MAX], const char *prefix, clo_err *err);
 
+/* A row to be made; what is 0, NULL or empty is not set. */
+typedef struct {
+    const char *name;
+    int64_t expires_s;
+    /* of a key */
+    int64_t tokens_per_day, concurrent;
+    clo_str models;          /* as clo_keys_spell_models has them */
+    bool admin;
+    /* of a token */
+    int64_t account, repo;
+    const char *role, *scope;
+} clo_key_entry;
+/* Stores the hash of a text with what it stands for, and turns the page. */
+CLO_CHECK bool clo_keys_insert(clo_db *db, const clo_key_entry *e, const char *text, int64_t now_s, clo_err *err);
+
 /* --- the snapshot -------------------------------------------------------------------------------------------------*/
 
 /* A key, or a token with its account. */
@@ -52,6 +67,7 @@ typedef struct {
     char oid[25];                       /* the account's */
     bool may_write, account_admin;
     char *scope;                        /* owned; NULL: everything of the account */
+    int64_t repo;                       /* of the scope; 0: there is none of that name yet */
 } clo_key_row;
 
 /* What goes by name. The entries stay where they are as long as the book is open. */

@@ -153,6 +153,12 @@ static clo_str without_latest(clo_str s)
     return s;
 }
 
+/* A repository in the list stands for all its revisions and files: ns/name:FILE@REVISION, where no other name has these marks. */
+static bool is_one(clo_str model, clo_str one)
+{
+    return clo_str_starts_with(model, one) && (model.len == one.len || model.ptr[one.len] == ':' || model.ptr[one.len] == '@');
+}
+
 static bool in_list(const char *models, clo_str model)
 {
     clo_str list = clo_str_from(models);
@@ -161,7 +167,7 @@ static bool in_list(const char *models, clo_str model)
         clo_str one = without_latest((clo_str){list.ptr + at, end - at});
         bool star = clo_str_ends_with(one, CLO_STR("*"));
         if (star) one.len--;
-        if (star ? clo_str_starts_with(model, one) : clo_str_eq(model, one)) return true;
+        if (star ? clo_str_starts_with(model, one) : is_one(model, one)) return true;
         at = end + 1;
     }
     return false;

@@ -35,17 +35,18 @@ static bool take_owned(char **out, clo_stmt *q, int i, clo_err *err)
     return *out || clo_stmt_is_null(q, i) || clo_fail(err, CLO_ERR_MEMORY, "keys");
 }
 
-enum { ID, NAME, SALT, HASH, DAY, CONCURRENT, MODELS, CREATED, EXPIRES, REVOKED, ADMIN, USED, ROLE, SCOPE,
+enum { ID, NAME, SALT, HASH, DAY, CONCURRENT, MODELS, CREATED, EXPIRES, REVOKED, ADMIN, USED, ROLE, SCOPE, REPO,
        ACCOUNT, A_NAME, A_OID, A_ADMIN, A_DAY, A_CONCURRENT, A_MODELS };
 #define ROWS_SQL \
     "SELECT k.id, k.name, k.salt, k.hash, k.tokens_per_day, k.concurrent, k.models, k.created, k.expires, k.revoked, k.admin," \
-    " k.last_used, k.role, k.scope, a.id, a.name, a.oid, a.admin, a.tokens_per_day, a.concurrent, a.models" \
+    " k.last_used, k.role, k.scope, k.repo, a.id, a.name, a.oid, a.admin, a.tokens_per_day, a.concurrent, a.models" \
     " FROM keys k LEFT JOIN accounts a ON a.id = k.account ORDER BY k.id"
 
 /* A token has the limits and the rights of its account; without the account it is over. */
 static bool read_token(clo_key_row *out, clo_stmt *q)
 {
     out->account = clo_stmt_get_int(q, ACCOUNT);
+    out->repo = clo_stmt_get_int(q, REPO);
     out->revoked = out->revoked || out->account == 0;
     out->may_write = clo_str_eq(clo_stmt_get_str(q, ROLE), CLO_STR("write"));
     out->account_admin = clo_stmt_get_int(q, A_ADMIN) != 0;

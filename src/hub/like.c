@@ -26,6 +26,11 @@ bool clo_like_set(clo_db *db, int64_t user, int64_t repo, bool likes, int64_t no
     return ok && (row || clo_fail(err, CLO_ERR_NOT_FOUND, "no such repository"));
 }
 
+bool clo_like_has(bool *out, clo_db *db, int64_t user, int64_t repo, clo_err *err)
+{
+    return run(out, db, "SELECT 1 FROM likes WHERE user = ?1 AND repo = ?2", user, repo, -1, err);
+}
+
 /* --- pages --------------------------------------------------------------------------------------------------------*/
 
 static bool read_like(clo_like *out, clo_stmt *q, bool repos, clo_err *err)

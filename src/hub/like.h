@@ -11,6 +11,8 @@
 /* To like twice is to like once. Stands in a transaction. CLO_ERR_NOT_FOUND when there is no such repository. */
 CLO_CHECK bool clo_like_set(clo_db *db, int64_t user, int64_t repo, bool likes, int64_t now_s, clo_err *err);
 
+CLO_CHECK bool clo_like_has(bool *out, clo_db *db, int64_t user, int64_t repo, clo_err *err);
+
 typedef struct {
     int64_t time_s, id; /* of the like, and whose or what's: where a page goes on after; id 0: from the first */
 } clo_like_place;

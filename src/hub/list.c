@@ -36,20 +36,15 @@ int64_t clo_list_key(const clo_repo *r, clo_list_order order)
 static bool scoped_repo(int64_t *out, clo_db *db, const clo_bearer *who, clo_err *err)
 {
     clo_repo r;
-    clo_repo_type type;
     clo_err no = {0};
-    bool moved;
     clo_membership role = CLO_MEMBER_NONE;
-    clo_str scope = clo_str_from(who->scope);
-    size_t slash = clo_str_find(scope, 0, '/');
     *out = 0;
-    if (!clo_repo_type_parse(&type, (clo_str){scope.ptr, slash})) return true;
-    if (!clo_repo_find(&r, &moved, db, type, clo_str_from_off(scope, slash + 1), &no)) {
+    if (who->repo == 0) return true;
+    if (!clo_repo_get(&r, db, who->repo, &no)) {
         if (no.code == CLO_ERR_NOT_FOUND) return true;
         *err = no;
         return false;
     }
-    if (moved || !clo_token_in_scope(who, clo_repo_type_name(type), clo_str_from(r.ns), clo_str_from(r.name))) return true;
     if (!clo_member_role(&role, db, r.owner, who->account, err)) return false;
     if (role != CLO_MEMBER_NONE || who->admin) *out = r.id;
     return true;

@@ -161,7 +161,7 @@ static bool allowed(clo_push *p, clo_push_update *u)
     bool branch = clo_str_starts_with(name, CLO_STR("refs/heads/")),
          tag = clo_str_starts_with(name, CLO_STR("refs/tags/"));
     bool pull = clo_str_starts_with(name, CLO_STR("refs/pr/")), deletes = clo_oid_is_zero(&u->now);
-    if (!clo_ref_name_ok(name)) return refuse(u, "no name for a ref");
+    if (!clo_ref_name_ok(name) || (!deletes && clo_ref_reads_as_id(name))) return refuse(u, "no name for a ref");
     if (!branch && !tag && !pull) return refuse(u, "branches, tags and pull requests can be pushed, nothing else");
     if (pull && (deletes || clo_oid_is_zero(&u->old)))
         return refuse(u, "pull requests are opened and closed in the hub");

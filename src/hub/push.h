@@ -12,7 +12,8 @@
  *
  * What comes is looked at before it is anything's: every object is named anew, trees and commits are read strictly,
  * names in trees follow the rules of commits (commit.h), everything that an object leads to is there, files over 10
- * MiB and pointers to large files that the pusher may not link are refused. Then rows and refs are written in one
+ * MiB, submodules (which the hub's clients could not download) and pointers to large files that the pusher may not link are
+ * refused. Then rows and refs are written in one
  * transaction. main cannot be deleted; refs/heads/, refs/tags/ and pull requests that exist can be written. */
 #ifndef CLO_HUB_PUSH_H
 #define CLO_HUB_PUSH_H
@@ -40,6 +41,7 @@ typedef struct {
     clo_may_link_fn *may_link;     /* NULL: no pointers to large files */
     clo_may_update_fn *may_update; /* NULL: all that the rules allow */
     void *ctx;                     /* of both */
+    bool submodules;               /* they are taken: a history that is elsewhere already stays as it is */
 } clo_push_opts;
 
 typedef struct clo_push clo_push;

@@ -82,7 +82,9 @@ static bool check_row(checking *c, const clo_oid *tree, const row *r, clo_err *e
     case CLO_MODE_FILE:
     case CLO_MODE_PROGRAM:
     case CLO_MODE_LINK: return leads_to(c, tree, &r->oid, CLO_GIT_BLOB, err);
-    case MODE_SUBMODULE: return true;
+    case MODE_SUBMODULE:
+        return c->o->submodules || clo_fail(err, CLO_ERR_DENIED, "submodule '" CLO_STR_FMT "': it cannot be downloaded from a hub, add its files instead",
+                                            CLO_STR_ARG(r->name));
     default: return bad(err, tree, "an entry of an unknown mode");
     }
 }

@@ -128,11 +128,14 @@ bool clo_reader_open(clo_reader **out, const clo_files *f, const clo_sha256 *sha
     if (!info.whole) return open_xet(out, f, &info, off, n, err);
     clo_reader *r = new_reader(f, n, err);
     if (!r) return false;
-    if (open_whole(r, f, &info, off, err)) {
+    clo_err why = {0};
+    if (open_whole(r, f, &info, off, &why)) {
         *out = r;
         return true;
     }
     clo_reader_close(r);
+    if (info.has_xet) return open_xet(out, f, &info, off, n, err); /* the sweep may just have taken the whole form */
+    if (err) *err = why;
     return false;
 }
 

@@ -1,16 +1,38 @@
 /* See refs.h. */
 #include "hub/refs.h"
 
+#include <ctype.h>
 #include <git2.h>
 #include <stdio.h>
 
+#include "base/utf8.h"
 #include "hub/index.h"
+
+/* What follows refs/heads/ or refs/tags/; empty for others. */
+static clo_str short_name(clo_str name)
+{
+    static const char *const folders[] = {"refs/heads/", "refs/tags/"};
+    for (size_t i = 0; i < 2; i++)
+        if (clo_str_starts_with(name, clo_str_from(folders[i]))) return clo_str_from_off(name, strlen(folders[i]));
+    return (clo_str){0};
+}
+
+bool clo_ref_reads_as_id(clo_str name)
+{
+    clo_str s = short_name(name);
+    size_t n = 0;
+    while (n < s.len && isxdigit((unsigned char)s.ptr[n])) n++;
+    return s.len == 40 && n == 40;
+}
 
 bool clo_ref_name_ok(clo_str name)
 {
     char text[CLO_REF_NAME_MAX];
     int valid = 0;
-    if (name.len >= sizeof text || !clo_str_starts_with(name, CLO_STR("refs/")) || memchr(name.ptr, 0, name.len))
+    clo_str called = short_name(name);
+    if (name.len >= sizeof text || !clo_str_starts_with(name, CLO_STR("refs/")) || memchr(name.ptr, 0, name.len) || !clo_utf8_valid(name))
+        return false;
+    if (clo_str_starts_with(called, CLO_STR("-")) || clo_str_eq(called, CLO_STR("HEAD")) || clo_str_starts_with(called, CLO_STR("refs/")))
         return false;
     memcpy(text, name.ptr, name.len);
     text[name.len] = '\0';

@@ -14,8 +14,12 @@ typedef struct {
     clo_oid target; /* a commit, or the tag object of an annotated tag */
 } clo_ref;
 
-/* git's own rules (git check-ref-format), at most 255 bytes, and it begins with refs/. */
+/* git's own rules (git check-ref-format), UTF-8, at most 255 bytes, and it begins with refs/. What a branch or tag is called
+ * must not begin with a dash or refs/, nor be HEAD: on a command line or as a revision it would be something else. */
 bool clo_ref_name_ok(clo_str name);
+/* A branch or tag called by 40 hex digits. Nobody may make one, for who pins a commit would be led elsewhere; but what comes
+ * from a cache keeps its ids so (import.h). */
+bool clo_ref_reads_as_id(clo_str name);
 /* *found: whether there is such a ref. */
 CLO_CHECK bool clo_ref_get(clo_oid *out, bool *found, clo_git *g, clo_str name, clo_err *err);
 /* `old`: what it must be now, the zero oid for "not there"; NULL: no matter. CLO_ERR_MISMATCH when it is another. */

@@ -58,6 +58,7 @@ static bool plan_ref(void *ctx, const clo_ref *ref, const clo_oid *commit, clo_e
     sending *s = ctx;
     const clo_ref *there = clo_remote_refs_find(&s->there, ref->name);
     bool send = true;
+    if (clo_ref_reads_as_id(clo_str_from(ref->name))) return true; /* no hub takes it */
     if (there && clo_oid_eq(&there->target, &ref->target)) return true;
     if (there && !may_replace(&send, s, ref, commit, &there->target, err)) return false;
     if (!send) return true;

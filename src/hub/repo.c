@@ -11,6 +11,7 @@
 #include "hub/index_sets.h"
 #include "hub/refs.h"
 #include "hub/repo_impl.h"
+#include "hub/token.h"
 
 static const char *const type_names[] = {"model", "dataset", "space"};
 static const char *const gated_names[] = {"no", "auto", "manual"};
@@ -64,6 +65,7 @@ bool clo_repo_read_row(clo_repo *out, clo_stmt *q, clo_err *err)
     r.modified_s = clo_stmt_get_int(q, 7);
     r.downloads = clo_stmt_get_int(q, 8);
     r.likes = clo_stmt_get_int(q, 9);
+    r.maker = clo_stmt_get_int(q, 13);
     if (!copy_text(r.oid, sizeof r.oid, clo_stmt_get_str(q, 10), err) ||
         !copy_text(r.ns, sizeof r.ns, clo_stmt_get_str(q, 11), err) ||
         !copy_text(r.name, sizeof r.name, clo_stmt_get_str(q, 12), err))
@@ -206,11 +208,12 @@ static bool insert_row(int64_t *id, clo_db *db, const clo_repo_opts *o, int64_t 
     bool ok =
         clo_stmt_open(&q, db,
                       "INSERT INTO repos (oid, type, namespace, name, private, gated, disabled, created, modified,"
-                      " downloads, likes) VALUES (?1, ?2, ?3, ?4, ?5, 'no', 0, ?6, ?6, 0, 0) RETURNING id",
+                      " downloads, likes, maker) VALUES (?1, ?2, ?3, ?4, ?5, 'no', 0, ?6, ?6, 0, 0, ?7) RETURNING id",
                       err) &&
         clo_stmt_text(&q, 1, clo_str_from(oid), err) && clo_stmt_text(&q, 2, clo_str_from(type_names[o->type]), err) &&
         clo_stmt_int(&q, 3, o->owner, err) && clo_stmt_text(&q, 4, o->name, err) &&
-        clo_stmt_int(&q, 5, o->is_private, err) && clo_stmt_int(&q, 6, now_s, err) && clo_stmt_step(&q, &row, err);
+        clo_stmt_int(&q, 5, o->is_private, err) && clo_stmt_int(&q, 6, now_s, err) &&
+        (o->maker ? clo_stmt_int(&q, 7, o->maker, err) : clo_stmt_null(&q, 7, err)) && clo_stmt_step(&q, &row, err);
     if (ok) *id = clo_stmt_get_int(&q, 0);
     clo_stmt_close(&q);
     return ok && clo_index_put_name(db, *id, err);
@@ -248,7 +251,8 @@ static bool take_name(int64_t *row, clo_db *db, const clo_repo_opts *o, int64_t 
     if (!find_as_named(&there, &found, db, o->type, clo_str_from(ns), o->name, err)) return false;
     if (found) return clo_fail(err, CLO_ERR_DENIED, "You already created this %s repo", type_names[o->type]);
     snprintf(id, sizeof id, "%s/%.*s", ns, (int)o->name.len, o->name.ptr);
-    return end_redirect(db, o->type, id, err) && insert_row(row, db, o, now_s, err);
+    return end_redirect(db, o->type, id, err) && insert_row(row, db, o, now_s, err) &&
+           clo_token_follow(db, *row, type_names[o->type], id, err);
 }
 
 bool clo_repo_create(clo_repo *out, clo_db *db, const clo_repo_opts *o, int64_t now_s, clo_err *err)
@@ -377,7 +381,8 @@ bool clo_repo_move(clo_repo *r, clo_db *db, int64_t new_owner, clo_str new_name,
     if (found && there.id != r->id)
         return clo_fail(err, CLO_ERR_DENIED, "A %s repository called %s already exists", type_names[r->type], id);
     return keep_redirect(db, r, err) && end_redirect(db, r->type, id, err) &&
-           rename_row(db, r->id, new_owner, new_name, now_s, err) && clo_repo_get(r, db, r->id, err);
+           rename_row(db, r->id, new_owner, new_name, now_s, err) && clo_token_follow(db, r->id, type_names[r->type], id, err) &&
+           clo_repo_get(r, db, r->id, err);
 }
 
 bool clo_repo_set(clo_db *db, const clo_repo *r, clo_err *err)

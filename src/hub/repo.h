@@ -37,6 +37,7 @@ typedef enum {
 typedef struct {
     int64_t id;    /* its row */
     int64_t owner; /* row of the account that is its namespace */
+    int64_t maker; /* row of the account that made it; 0: not known */
     clo_repo_type type;
     clo_gated gated;
     bool is_private, disabled;
@@ -68,6 +69,7 @@ typedef struct {
 typedef struct {
     clo_repo_type type;
     int64_t owner; /* row in accounts */
+    int64_t maker; /* likewise; 0: nobody in particular */
     clo_str name;
     bool is_private;
     clo_author author; /* of the first commit */

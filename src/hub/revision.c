@@ -107,11 +107,9 @@ bool clo_revision_branch(char ref[CLO_REF_NAME_MAX], clo_oid *head, clo_git *g, 
 
 /* --- branches, tags, pull requests ---------------------------------------------------------------------------------*/
 
-/* A name that reads as an object id could not be told from one. */
 static bool new_name(char full[CLO_REF_NAME_MAX], const char *folder, clo_str name, clo_err *err)
 {
-    bool ok = !clo_str_starts_with(name, CLO_STR("refs/")) && !clo_str_eq(name, CLO_STR("HEAD")) &&
-              !(name.len && name.ptr[0] == '-') && !(name.len == 40 && all_hex(name)) && full_name(full, folder, name);
+    bool ok = full_name(full, folder, name) && !clo_ref_reads_as_id(clo_str_from(full));
     return ok || clo_fail(err, CLO_ERR_USAGE, "Invalid reference name: %.*s", (int)(name.len < 200 ? name.len : 200),
                           name.ptr ? name.ptr : "");
 }

@@ -108,6 +108,23 @@ static bool scan_xorbs(clo_shard *s, size_t *off, clo_err *err)
     return true;
 }
 
+/* A footer that says where the sections are must say what is so. */
+static bool check_footer(const clo_shard *s, size_t off, clo_err *err)
+{
+    size_t left = s->bytes.len - off;
+    uint64_t declared = clo_load_le64(s->bytes.ptr + 40);
+    if ((left != 0 && left != CLO_SHARD_FOOTER) || (declared != 0 && declared != CLO_SHARD_FOOTER))
+        return clo_fail_at(err, off, "%zu bytes after the sections, %llu declared; a footer has %d", left, (unsigned long long)declared,
+                           CLO_SHARD_FOOTER);
+    if (left == 0) return true;
+    const uint8_t *p = s->bytes.ptr + off;
+    uint64_t version = clo_load_le64(p), files = clo_load_le64(p + 8), xorbs = clo_load_le64(p + 16), footer = clo_load_le64(p + CLO_SHARD_FOOTER - 8);
+    return (version == FOOTER_VERSION && files == REC && xorbs == s->xorbs_off && footer == off) ||
+           clo_fail_at(err, off, "a footer of version %llu with sections at %llu and %llu and itself at %llu, which are at %d, %zu and %zu",
+                       (unsigned long long)version, (unsigned long long)files, (unsigned long long)xorbs, (unsigned long long)footer, REC,
+                       s->xorbs_off, off);
+}
+
 bool clo_shard_open(clo_shard *out, clo_bytes bytes, clo_err *err)
 {
     clo_shard s = {.bytes = bytes};
@@ -124,9 +141,7 @@ bool clo_shard_open(clo_shard *out, clo_bytes bytes, clo_err *err)
     if (!scan_files(&s, &off, err)) return false;
     s.xorbs_off = off;
     if (!scan_xorbs(&s, &off, err)) return false;
-    size_t left = bytes.len - off;
-    if (left != 0 && left != CLO_SHARD_FOOTER)
-        return clo_fail_at(err, off, "%zu bytes after the sections, a footer has %d", left, CLO_SHARD_FOOTER);
+    if (!check_footer(&s, off, err)) return false;
     *out = s;
     return true;
 }

@@ -11,7 +11,7 @@
  *             n x chunk hash 32, offset in the raw xorb u32, raw length u32, flags u32, 0 u32
  *   end       32 x FF, 16 zero
  *   footer    version u64 = 1, offsets u64 of files and xorbs, 3 x lookup table (offset u64, n u64), key for the chunks'
- *             hashes 32, made u64, expires u64, 72 zero, offset of the footer u64; or none; not read
+ *             hashes 32, made u64, expires u64, 72 zero, offset of the footer u64; or none
  *
  *   clo_shard s;
  *   clo_shard_file f;

@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "hub/files_impl.h"
+#include "hub/snapshot_impl.h"
 #include "hub/terms.h"
 
 typedef struct {
@@ -253,11 +254,70 @@ static bool sweep_rows(sweep *s, clo_err *err)
     return ok;
 }
 
+/* --- whole forms --------------------------------------------------------------------------------------------------*/
+
+/* Whether nothing but the two names that every whole file has holds it any more, and it is old. */
+static bool is_spare(const sweep *s, const char *hex)
+{
+    char path[4096];
+    struct stat st;
+    int64_t age = s->o.model_age_s ? s->o.model_age_s : CLO_SWEEP_MODEL_AGE_S;
+    return clo_files_path(path, s->f, folders[LFS], hex, NULL) && stat(path, &st) == 0 && s->o.now_s - st.st_mtime >= age &&
+           bytes_freed(s, LFS, hex) > 0;
+}
+
+static bool forget_whole(sweep *s, const uint8_t key[32], clo_err *err)
+{
+    clo_stmt q = {0};
+    bool row;
+    bool ok = clo_stmt_open(&q, s->f->db, "UPDATE files SET whole = 0 WHERE sha256 = ?1 AND xet IS NOT NULL", err) &&
+              clo_bind_hash(&q, 1, key, err) && clo_stmt_step(&q, &row, err);
+    clo_stmt_close(&q);
+    return ok;
+}
+
+/* Files that lie whole and are here by their terms too: they were put together for a model that was run. */
+static bool sweep_whole(sweep *s, clo_err *err)
+{
+    clo_stmt q = {0};
+    key_list l = {0};
+    bool row = false;
+    bool ok = clo_stmt_open(&q, s->f->db, "SELECT sha256 FROM files WHERE whole = 1 AND xet IN (SELECT hash FROM xet_files)", err);
+    while (ok && (ok = clo_stmt_step(&q, &row, err)) && row)
+        ok = add_key(&l, clo_stmt_get_blob(&q, 0), err);
+    clo_stmt_close(&q);
+    for (size_t i = 0; ok && i < l.n; i++) {
+        char hex[65];
+        clo_sha256 text;
+        memcpy(text.b, l.keys + 32 * i, 32);
+        clo_sha256_hex(hex, &text);
+        if (!is_spare(s, hex)) continue;
+        s->n.n_whole++;
+        tell(s, "whole", hex, bytes_freed(s, LFS, hex));
+        ok = s->o.dry_run || (forget_whole(s, text.b, err) && remove_name(s, LFS, text.b, hex, err));
+    }
+    free(l.keys);
+    return ok;
+}
+
+static bool sweep_snapshots(sweep *s, clo_err *err)
+{
+    clo_snapshot_sweep p = {.now_s = s->o.now_s,
+                            .age_s = s->o.model_age_s ? s->o.model_age_s : CLO_SWEEP_MODEL_AGE_S,
+                            .dry_run = s->o.dry_run,
+                            .report = s->report,
+                            .ctx = s->ctx};
+    bool ok = clo_snapshots_sweep(&p, s->f, err);
+    s->n.n_snapshots += p.n;
+    s->n.bytes += p.bytes;
+    return ok;
+}
+
 bool clo_files_sweep(clo_sweep_counts *out, const clo_files *f, const clo_sweep_opts *o, clo_sweep_report *report,
                      void *ctx, clo_err *err)
 {
     sweep s = {.f = f, .o = *o, .report = report, .ctx = ctx};
-    bool ok = sweep_strays(&s, err) && sweep_rows(&s, err);
+    bool ok = sweep_snapshots(&s, err) && sweep_strays(&s, err) && sweep_rows(&s, err) && sweep_whole(&s, err);
     *out = s.n;
     return ok;
 }

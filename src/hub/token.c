@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/entropy.h"
 #include "base/utf8.h"
 #include "hub/keys_impl.h"
 #include "hub/session.h"
@@ -53,27 +52,46 @@ static bool name_is_free(clo_db *db, const clo_token_opts *o, const char *name, 
     return ok && (!row || clo_fail(err, CLO_ERR_DENIED, "there is a token '%s' of this user", name));
 }
 
-static bool insert(clo_db *db, const clo_token_opts *o, const char *name, const char *text, int64_t now_s, clo_err *err)
+/* The repository of a scope; 0: there is none of that name. */
+static bool find_repo(int64_t *out, clo_db *db, const char *scope, clo_err *err)
 {
-    uint8_t salt[KEY_SALT_BYTES];
+    clo_str s = clo_str_from(scope);
+    size_t kind = clo_str_find(s, 0, '/'), slash = clo_str_find(s, kind + 1, '/');
     clo_stmt q = {0};
-    bool row;
-    if (!clo_entropy_bytes(salt, sizeof salt, err)) return false;
-    clo_sha256 hash = clo_key_hash(salt, text);
+    bool row = false;
     bool ok = clo_stmt_open(&q, db,
-                            "INSERT INTO keys (id, name, salt, hash, created, expires, account, role, scope)"
-                            " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                            "SELECT r.id FROM accounts a JOIN repos r ON r.namespace = a.id WHERE r.type = ?1 AND a.name = ?2 AND r.name = ?3",
                             err) &&
-              clo_stmt_text(&q, 1, (clo_str){text + strlen(KEY_PREFIX_TOKEN), CLO_KEY_ID_LEN}, err) &&
-              clo_stmt_text(&q, 2, clo_str_from(name), err) && clo_stmt_blob(&q, 3, (clo_bytes){salt, sizeof salt}, err) &&
-              clo_stmt_blob(&q, 4, (clo_bytes){hash.b, sizeof hash.b}, err) && clo_stmt_int(&q, 5, now_s, err) &&
-              (o->expires_s ? clo_stmt_int(&q, 6, o->expires_s, err) : clo_stmt_null(&q, 6, err)) &&
-              clo_stmt_int(&q, 7, o->account, err) &&
-              clo_stmt_text(&q, 8, o->may_write ? CLO_STR("write") : CLO_STR("read"), err) &&
-              (o->scope ? clo_stmt_text(&q, 9, clo_str_from(o->scope), err) : clo_stmt_null(&q, 9, err)) &&
-              clo_stmt_step(&q, &row, err) && clo_keys_turn_page(db, err);
+              clo_stmt_text(&q, 1, (clo_str){s.ptr, kind - 1}, err) && /* "models" without its s */
+              clo_stmt_text(&q, 2, (clo_str){s.ptr + kind + 1, slash - kind - 1}, err) &&
+              clo_stmt_text(&q, 3, clo_str_from_off(s, slash + 1), err) && clo_stmt_step(&q, &row, err);
+    *out = ok && row ? clo_stmt_get_int(&q, 0) : 0;
     clo_stmt_close(&q);
     return ok;
+}
+
+/* Runs a statement on (repo, scope); *changed is set when it gave a row. */
+static bool run(bool *changed, clo_db *db, const char *sql, int64_t repo, clo_str scope, clo_err *err)
+{
+    clo_stmt q = {0};
+    bool row = false;
+    bool ok = clo_stmt_open(&q, db, sql, err) && clo_stmt_int(&q, 1, repo, err) && clo_stmt_text(&q, 2, scope, err) &&
+              clo_stmt_step(&q, &row, err);
+    clo_stmt_close(&q);
+    *changed = *changed || (ok && row);
+    return ok;
+}
+
+bool clo_token_follow(clo_db *db, int64_t repo, const char *type, const char *id, clo_err *err)
+{
+    char scope[CLO_TOKEN_SCOPE_MAX];
+    bool changed = false;
+    int n = snprintf(scope, sizeof scope, "%ss/%s", type, id);
+    if (n >= CLO_TOKEN_SCOPE_MAX) return true; /* no token has a scope so long */
+    return run(&changed, db, "UPDATE keys SET scope = ?2 WHERE repo = ?1 RETURNING 1", repo, clo_str_from(scope), err) &&
+           run(&changed, db, "UPDATE keys SET repo = ?1 WHERE scope = ?2 COLLATE NOCASE AND scope IS NOT NULL AND repo IS NULL RETURNING 1", repo,
+               clo_str_from(scope), err) &&
+           (!changed || clo_keys_turn_page(db, err));
 }
 
 bool clo_token_add(char text[CLO_KEY_TEXT_MAX], clo_db *db, const clo_token_opts *o, int64_t now_s, clo_err *err)
@@ -89,9 +107,9 @@ bool clo_token_add(char text[CLO_KEY_TEXT_MAX], clo_db *db, const clo_token_opts
     if (!clo_keys_make_text(text, KEY_PREFIX_TOKEN, err)) return false;
     memcpy(id, text + strlen(KEY_PREFIX_TOKEN), CLO_KEY_ID_LEN);
     const char *name = o->name ? o->name : id;
-    clo_token_opts put = *o;
-    put.scope = o->scope ? scope : NULL;
-    return name_is_free(db, o, name, err) && insert(db, &put, name, text, now_s, err);
+    clo_key_entry e = {.name = name, .expires_s = o->expires_s, .account = o->account, .role = o->may_write ? "write" : "read",
+                       .scope = o->scope ? scope : NULL};
+    return (!o->scope || find_repo(&e.repo, db, scope, err)) && name_is_free(db, o, name, err) && clo_keys_insert(db, &e, text, now_s, err);
 }
 
 bool clo_token_revoke(char user[CLO_ACCOUNT_NAME_MAX], clo_db *db, clo_str id, int64_t now_s, clo_err *err)

@@ -2,7 +2,8 @@
  * account: `hf_` and 51 letters and digits, shown once.
  *
  * It reads what its user may read; with `may_write` it also changes what its user may change. One with a scope is for one
- * repository alone (the clients' "fineGrained"): elsewhere it sees what everyone sees, and it opens no model.
+ * repository alone (the clients' "fineGrained"), also when that is renamed: elsewhere it sees what everyone sees, and it opens no
+ * model. Where there is no repository of the name yet, it is for the one that will be made.
  *
  *   char text[CLO_KEY_TEXT_MAX];
  *   clo_token_opts o = {.account = anna.id, .name = "laptop", .may_write = true};
@@ -45,6 +46,10 @@ CLO_CHECK bool clo_token_list(json_t **out, clo_db *db, int64_t account, bool al
 /* "lab/m" or "models/lab/m", "datasets/lab/d", "spaces/lab/s"; out always has the kind. CLO_ERR_USAGE. */
 CLO_CHECK bool clo_token_parse_scope(char out[CLO_TOKEN_SCOPE_MAX], clo_str text, clo_err *err);
 
+/* For a repository that was made or renamed: tokens for it are called by its id, "lab/m", and those that were made before there was
+ * a repository of that name are for this one from now on. */
+CLO_CHECK bool clo_token_follow(clo_db *db, int64_t repo, const char *type, const char *id, clo_err *err);
+
 /* --- of a request -------------------------------------------------------------------------------------------------*/
 
 typedef struct {
@@ -54,6 +59,7 @@ typedef struct {
     bool admin;                      /* of the whole hub */
     bool may_write;                  /* the token */
     char scope[CLO_TOKEN_SCOPE_MAX]; /* "": none */
+    int64_t repo;                    /* of the scope; 0: not yet made */
     char id[CLO_KEY_ID_LEN + 1];
     char name[CLO_KEY_NAME_MAX];     /* the token's */
     int64_t created_s, expires_s;
@@ -64,7 +70,9 @@ typedef struct {
 bool clo_token_who(clo_bearer *out, clo_keys *k, const char *authorization, int64_t now_s, clo_denial *no);
 /* "read", "write", or "fineGrained" with a scope. */
 const char *clo_token_role(const clo_bearer *b);
-/* Whether the token is for this repository too; type "model", "dataset" or "space". */
-bool clo_token_in_scope(const clo_bearer *b, const char *type, clo_str namespace_name, clo_str name);
+/* Whether the token is for this repository too. */
+bool clo_token_in_scope(const clo_bearer *b, int64_t repo);
+/* The same for one that is to be made; type "model", "dataset" or "space". */
+bool clo_token_in_scope_new(const clo_bearer *b, const char *type, clo_str namespace_name, clo_str name);
 
 #endif

@@ -78,6 +78,7 @@ static void fill(clo_bearer *out, const clo_key_row *r)
     memcpy(out->user, r->name, sizeof out->user);
     memcpy(out->oid, r->oid, sizeof out->oid);
     if (r->scope) snprintf(out->scope, sizeof out->scope, "%s", r->scope);
+    out->repo = r->repo;
 }
 
 bool clo_token_who(clo_bearer *out, clo_keys *k, const char *authorization, int64_t now_s, clo_denial *no)
@@ -110,9 +111,15 @@ static bool same_name(clo_str a, clo_str b)
     return a.len == b.len && strncasecmp(a.ptr, b.ptr, a.len) == 0;
 }
 
-bool clo_token_in_scope(const clo_bearer *b, const char *type, clo_str namespace_name, clo_str name)
+bool clo_token_in_scope(const clo_bearer *b, int64_t repo)
+{
+    return !b->scope[0] || b->repo == repo;
+}
+
+bool clo_token_in_scope_new(const clo_bearer *b, const char *type, clo_str namespace_name, clo_str name)
 {
     if (!b->scope[0]) return true;
+    if (b->repo) return false;
     clo_str scope = clo_str_from(b->scope);
     size_t kind = clo_str_find(scope, 0, '/'), slash = clo_str_find(scope, kind + 1, '/');
     size_t n = strlen(type); /* "model" is in "models/..." */

@@ -49,8 +49,7 @@ static bool check_name(const char *name, clo_err *err)
 
 /* --- manifests ----------------------------------------------------------------------------------------------------*/
 
-/* A file of a model's folder, or the config.json of its pooling. */
-static bool file_name_ok(clo_str name)
+bool clo_library_file_ok(clo_str name)
 {
     const char *slash = name.len > 0 ? (const char *)memchr(name.ptr, '/', name.len) : NULL;
     if (name.len == 0 || name.ptr[0] == '.') return false;
@@ -70,7 +69,7 @@ static bool check_manifest(const json_t *m, clo_err *err)
     json_array_foreach (files, i, f) {
         clo_str name = clo_json_str(f, "name", CLO_STR("")), hex = clo_json_str(f, "sha256", CLO_STR(""));
         clo_sha256 d;
-        if (!file_name_ok(name) || clo_json_int(f, "bytes", -1) < 0)
+        if (!clo_library_file_ok(name) || clo_json_int(f, "bytes", -1) < 0)
             return clo_fail(err, CLO_ERR_FORMAT, "file %zu: its name or size", i);
         if (!clo_sha256_parse(&d, hex.ptr, hex.len)) return clo_fail(err, CLO_ERR_FORMAT, "file %zu: its digest", i);
     }

@@ -30,6 +30,12 @@
 /* True when `name` may name a model. */
 bool clo_library_name_ok(const char *name);
 
+/* Whether a file of a Hugging Face folder belongs to its model: weights, settings, tokenizer, licence. `path` is relative to the
+ * folder; what lies below it is left out, save the settings of pooling. */
+bool clo_library_takes(const char *path);
+/* Whether it is one of those that make the model's digest (clo_model_digest), in bytewise order of their paths. */
+bool clo_library_in_digest(const char *path);
+
 /* The GGUF file or the folder to open for `name`. CLO_ERR_USAGE for a name that cannot be one, CLO_ERR_NOT_FOUND,
  * CLO_ERR_DAMAGED when the manifest or the size of a file is not what was stored. */
 CLO_CHECK bool clo_library_path(char out[4096], const char *data_dir, const char *name, clo_err *err);

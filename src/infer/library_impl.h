@@ -6,6 +6,8 @@
 
 #define CLO_LIBRARY_MANIFEST "cloche-model.json"
 
+/* A file of a model's folder, or the config.json of its pooling. */
+bool clo_library_file_ok(clo_str name);
 /* The manifest in a model's folder, checked; owned by the caller. */
 CLO_CHECK bool clo_library_read_manifest(json_t **out, const char *folder, clo_err *err);
 /* SHA-256 and size of a file; from_disk asks the system to forget what it holds of it first. */

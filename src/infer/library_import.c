@@ -62,12 +62,9 @@ static void free_names(job *j)
 /* "name-00001-of-00003.gguf": true, and how many parts there are and the length of "name". */
 static bool split_name(const char *name, size_t *head, unsigned *n_parts)
 {
-    unsigned i = 0, n = 0;
-    size_t len = strlen(name), tail = strlen("-00001-of-00003.gguf");
-    if (len <= tail) return false;
-    if (sscanf(name + len - tail, "-%5u-of-%5u.gguf", &i, &n) != 2 || n == 0 || n > FILES_MAX) return false;
-    *head = len - tail;
-    *n_parts = n;
+    int no = 0, n = 0;
+    if (!clo_gguf_split_name(name, head, &no, &n) || n > FILES_MAX) return false;
+    *n_parts = (unsigned)n;
     return true;
 }
 
@@ -84,18 +81,24 @@ static bool collect_gguf(job *j, const char *name, clo_err *err)
     return true;
 }
 
-/* What a model is made of; weights as pickles are code and stay outside. */
-static int belongs(const struct dirent *e)
+/* Weights as pickles are code and stay outside. */
+bool clo_library_takes(const char *path)
 {
     static const char *const ends[] = {".safetensors", ".json", ".jinja", ".txt", ".model", ".md"};
     static const char *const begins[] = {"LICENSE", "NOTICE", "LICENCE"};
-    clo_str name = clo_str_from(e->d_name);
-    if (name.ptr[0] == '.' || strcmp(e->d_name, CLO_LIBRARY_MANIFEST) == 0) return 0;
+    clo_str name = clo_str_from(path);
+    if (name.ptr[0] == '.' || strcmp(path, CLO_LIBRARY_MANIFEST) == 0) return false;
+    if (memchr(name.ptr, '/', name.len)) return clo_library_file_ok(name);
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
-        if (clo_str_ends_with(name, clo_str_from(ends[i]))) return 1;
+        if (clo_str_ends_with(name, clo_str_from(ends[i]))) return true;
     for (size_t i = 0; i < sizeof begins / sizeof *begins; i++)
-        if (clo_str_starts_with(name, clo_str_from(begins[i]))) return 1;
-    return 0;
+        if (clo_str_starts_with(name, clo_str_from(begins[i]))) return true;
+    return false;
+}
+
+static int belongs(const struct dirent *e)
+{
+    return clo_library_takes(e->d_name);
 }
 
 static int is_pooling(const struct dirent *e)
@@ -250,11 +253,10 @@ static bool place_blob(job *j, const char *copy, const clo_sha256 *digest, const
     return unlink(copy) == 0 || errno == ENOENT || clo_fail_sys(err, errno, "remove '%s'", copy);
 }
 
-/* The files that clo_model_digest covers, in the same order. */
-static bool in_digest(const job *j, const char *name)
+bool clo_library_in_digest(const char *path)
 {
-    clo_str s = clo_str_from(name);
-    return j->gguf || clo_str_ends_with(s, CLO_STR(".safetensors")) || clo_str_eq(s, CLO_STR("config.json")) ||
+    clo_str s = clo_str_from(path);
+    return clo_str_ends_with(s, CLO_STR(".gguf")) || clo_str_ends_with(s, CLO_STR(".safetensors")) || clo_str_eq(s, CLO_STR("config.json")) ||
            clo_str_ends_with(s, CLO_STR("/config.json"));
 }
 
@@ -263,7 +265,7 @@ static bool note_file(job *j, const char *name, const clo_sha256 *digest, uint64
 {
     char hex[65];
     clo_sha256_hex(hex, digest);
-    if (in_digest(j, name)) clo_sha256_add(&j->root, digest->b, sizeof digest->b);
+    if (clo_library_in_digest(name)) clo_sha256_add(&j->root, digest->b, sizeof digest->b);
     j->bytes += bytes;
     json_t *f = json_pack("{s:s, s:I, s:s}", "name", name, "bytes", (json_int_t)bytes, "sha256", hex);
     if (!f || json_array_append_new(j->files, f) != 0)

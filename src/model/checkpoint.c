@@ -90,8 +90,7 @@ static int five_digits(const char *p)
     return n;
 }
 
-/* Splits "dir/x-00002-of-00003.gguf" into the length of "dir/x", 2 and 3. False when the name has another form. */
-static bool split_name(const char *path, size_t *stem_len, int *no, int *count)
+bool clo_gguf_split_name(const char *path, size_t *stem_len, int *no, int *count)
 {
     size_t len = strlen(path);
     if (len <= SPLIT_TAIL_BYTES) return false;
@@ -123,7 +122,7 @@ static bool open_parts(clo_checkpoint *ck, const char *path, int64_t count, clo_
     size_t stem_len = 0;
     int no = 0, named = 0;
     char part[4096];
-    if (!split_name(path, &stem_len, &no, &named) || no != 1 || named != count) {
+    if (!clo_gguf_split_name(path, &stem_len, &no, &named) || no != 1 || named != count) {
         return clo_fail(err, CLO_ERR_FORMAT, "split.count is %lld and the name does not end in -00001-of-%05lld.gguf",
                         (long long)count, (long long)count);
     }
@@ -149,7 +148,7 @@ static bool open_gguf(clo_checkpoint *ck, const char *path, clo_err *err)
 {
     size_t stem_len = 0;
     int no = 0, count = 1;
-    if (!split_name(path, &stem_len, &no, &count)) count = 1;
+    if (!clo_gguf_split_name(path, &stem_len, &no, &count)) count = 1;
     ck->container = CLO_CONTAINER_GGUF;
     if (!reserve_files(ck, (size_t)count, err) || !map_next(ck, path, err) || !parse_gguf(ck, err)) return false;
     int64_t split = clo_gguf_int(ck->gguf, "split.count", 0);
@@ -278,7 +277,7 @@ static bool find_gguf(char out[4096], const char *folder, clo_err *err)
     if (!d) return clo_fail_sys(err, errno, "open folder");
     for (struct dirent *e = readdir(d); ok && e; e = readdir(d)) {
         if (!clo_str_ends_with(clo_str_from(e->d_name), CLO_STR(".gguf"))) continue;
-        if (split_name(e->d_name, &stem_len, &no, &count) && no != 1) continue;
+        if (clo_gguf_split_name(e->d_name, &stem_len, &no, &count) && no != 1) continue;
         if (n++ == 0) ok = clo_path_join(out, err, "%s/%s", folder, e->d_name);
     }
     (void)closedir(d);

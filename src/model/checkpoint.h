@@ -47,6 +47,9 @@ typedef struct {
 CLO_CHECK bool clo_checkpoint_open(clo_checkpoint *out, const char *path, clo_err *err);
 void clo_checkpoint_close(clo_checkpoint *ck);
 
+/* Splits "dir/x-00002-of-00003.gguf" into the length of "dir/x", 2 and 3. False when the name has another form. */
+bool clo_gguf_split_name(const char *path, size_t *stem_len, int *no, int *count);
+
 /* NULL when there is none. */
 const clo_tensor *clo_checkpoint_find(const clo_checkpoint *ck, clo_str name);
 

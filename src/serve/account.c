@@ -84,14 +84,13 @@ static void log_refusal(clo_server *s, const clo_request *r, const char *key, co
 bool clo_account_may_use(clo_server *s, clo_request *r, clo_str name, clo_api_error *e)
 {
     clo_caller who;
-    clo_model_info *m = NULL;
+    char spelled[CLO_SERVED_NAME_MAX];
     clo_str asked = clo_arena_copy_str(clo_request_arena(r), name);
     clo_api_error unknown = {0};
     if (!clo_account_who(&who, s, r, e)) return false;
     if (!s->keys || !asked.ptr || clo_keys_may_use(s->keys, &who, asked.ptr)) return true;
-    m = CLO_NEW(clo_request_arena(r), clo_model_info, 1); /* another spelling of a name that it may use? */
-    if (m && !clo_models_find(m, s->models, name, &unknown)) return true;
-    if (m && clo_keys_may_use(s->keys, &who, m->name)) return true;
+    if (!clo_models_spell(spelled, s->models, name, r, &unknown)) return true;
+    if (clo_keys_may_use(s->keys, &who, spelled)) return true; /* it was another spelling */
     clo_api_fail(e, CLO_API_NO_RIGHT, NULL, "This key may not use the model '%.100s'.", asked.ptr);
     log_refusal(s, r, who.name, asked.ptr, (int)clo_api_status(e->kind), e->message);
     return false;

@@ -85,10 +85,17 @@ void clo_api_error_json(clo_buf *out, clo_surface surface, const clo_api_error *
     else clo_buf_add(out, CLO_STR(",\"code\":null}}"));
 }
 
+void clo_error_line(char *out, size_t size, const char *text)
+{
+    size_t n = 0;
+    for (; text[n] && n + 1 < size; n++) out[n] = text[n] >= ' ' && text[n] < 127 ? text[n] : ' ';
+    out[n] = '\0';
+}
+
 void clo_reply_error(clo_request *r, clo_surface surface, const clo_api_error *e)
 {
     const kind_row *k = &kinds[e->kind];
-    char seconds[16];
+    char seconds[16], line[sizeof e->message];
     clo_buf body = {0};
     unsigned wait_s = e->retry_after_s ? e->retry_after_s : k->retry_after_s;
     if (wait_s) {
@@ -98,6 +105,8 @@ void clo_reply_error(clo_request *r, clo_surface surface, const clo_api_error *e
     if (k->no_retry) clo_reply_header(r, "x-should-retry", "false");
     if (e->allow) clo_reply_header(r, "Allow", e->allow);
     if (e->kind == CLO_API_NO_KEY) clo_reply_header(r, "WWW-Authenticate", "Bearer");
+    clo_error_line(line, sizeof line, e->message);
+    clo_reply_header(r, "X-Error-Message", line); /* what clients of the hub show; an address that is none may be meant for it */
     clo_api_error_json(&body, surface, e);
     clo_buf_add_char(&body, '\n');
     clo_reply_buf(r, k->status, CLO_TYPE_JSON, &body);

@@ -53,6 +53,8 @@ const char *clo_api_reject_reason(clo_api_kind kind);
 
 /* {"error":{"message","type","param","code"}} or {"error":"..."}, one line. */
 void clo_api_error_json(clo_buf *out, clo_surface surface, const clo_api_error *e);
+/* As X-Error-Message has it: ASCII, one line. size counts the NUL. */
+void clo_error_line(char *out, size_t size, const char *text);
 /* With the headers that belong to it. */
 void clo_reply_error(clo_request *r, clo_surface surface, const clo_api_error *e);
 

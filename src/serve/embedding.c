@@ -95,7 +95,7 @@ static bool can(const clo_open_model *model, clo_surface surface, clo_api_error 
     if (clo_embed_can(model->model, NULL)) return true;
     const char *form = surface == CLO_SURFACE_OLLAMA ? "\"%s\" does not support embeddings"
                                                      : "model '%s' does not support embeddings";
-    char text[CLO_MODEL_NAME_MAX + 64];
+    char text[CLO_SERVED_NAME_MAX + 64];
     snprintf(text, sizeof text, form, model->info->name);
     return clo_api_fail(e, CLO_API_UNSUPPORTED, "model", "%s", text);
 }

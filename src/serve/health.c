@@ -78,7 +78,7 @@ typedef struct {
 static void add_gauges(void *ctx, const clo_open_state *st)
 {
     gauges *g = (gauges *)ctx;
-    const char *name = clo_arena_copy_str(g->arena, clo_str_from(st->info->name)).ptr;
+    const char *name = clo_arena_copy_str(g->arena, clo_str_from(st->info->label)).ptr;
     if (g->n == SHOWN_MAX || !name) return;
     g->rows[g->n++] = (clo_model_gauges){
         .name = name,

@@ -75,7 +75,7 @@ void clo_hub_close(clo_hub *h)
     free(h);
 }
 
-static bool take_db(clo_db **out, clo_hub *h, clo_err *err)
+bool clo_hub_take_db(clo_db **out, clo_hub *h, clo_err *err)
 {
     *out = NULL;
     pthread_mutex_lock(&h->lock);
@@ -84,7 +84,7 @@ static bool take_db(clo_db **out, clo_hub *h, clo_err *err)
     return *out || clo_db_open(out, h->data_dir, err);
 }
 
-static void give_db(clo_hub *h, clo_db *db)
+void clo_hub_give_db(clo_hub *h, clo_db *db)
 {
     pthread_mutex_lock(&h->lock);
     bool keep = db && h->n_idle < IDLE_MAX;
@@ -101,10 +101,10 @@ bool clo_hub_in_use(clo_hub *h)
     pthread_mutex_lock(&h->lock);
     bool known = h->in_use;
     pthread_mutex_unlock(&h->lock);
-    if (known || !take_db(&db, h, NULL)) return known;
+    if (known || !clo_hub_take_db(&db, h, NULL)) return known;
     bool ok = clo_stmt_open(&q, db, "SELECT 1 FROM repos LIMIT 1", NULL) && clo_stmt_step(&q, &row, NULL);
     clo_stmt_close(&q);
-    give_db(h, db);
+    clo_hub_give_db(h, db);
     pthread_mutex_lock(&h->lock);
     h->in_use = h->in_use || (ok && row);
     known = h->in_use;
@@ -168,8 +168,8 @@ bool clo_hub_look_at(clo_hub_call *c, bool *moved, clo_repo_type type, clo_str i
                                 .is_private = c->repo.is_private,
                                 .is_gated = c->repo.gated != CLO_GATED_NO,
                                 .is_disabled = c->repo.disabled};
-    c->caller.in_scope =
-        clo_token_in_scope(&c->who, c->seen.type, clo_str_from(c->repo.ns), clo_str_from(c->repo.name));
+    c->caller.is_maker = c->caller.known && c->repo.maker == c->who.account;
+    c->caller.in_scope = clo_token_in_scope(&c->who, c->repo.id);
     return !c->caller.known ||
            (clo_member_role(&c->caller.role, c->db, c->repo.owner, c->who.account, err) &&
             (!c->seen.is_gated || clo_gate_state_of(&c->caller.gate, c->db, c->repo.id, c->who.account, err)));
@@ -218,7 +218,7 @@ static void free_call(void *data)
     clo_hub_call *c = (clo_hub_call *)data;
     if (c->free_data) c->free_data(c->data);
     if (c->git) clo_git_close(c->git);
-    if (c->db) give_db(c->s->hub, c->db);
+    if (c->db) clo_hub_give_db(c->s->hub, c->db);
     free(c);
 }
 
@@ -235,7 +235,7 @@ static bool prepare(clo_hub_call *c, const clo_hub_route *route)
     if (route->action != CLO_HUB_SIGNED && !clo_hub_find_who(c)) return false;
     if (route->action == CLO_HUB_KNOWN && c->who.account == 0)
         return clo_hub_fail(c, 401, NULL, "Invalid username or password.");
-    if (!take_db(&c->db, c->s->hub, &err)) return clo_hub_fail_err(c, &err);
+    if (!clo_hub_take_db(&c->db, c->s->hub, &err)) return clo_hub_fail_err(c, &err);
     c->files = (clo_files){.db = c->db, .data_dir = c->s->o.data_dir, .ahead = c->s->hub->ahead};
     if (!c->a.has_repo) return true;
     if (!find_repo(c, &moved, &err)) return clo_hub_fail_err(c, &err);

@@ -18,6 +18,7 @@
 #include "hub/access.h"
 #include "hub/commit.h"
 #include "hub/files.h"
+#include "hub/list.h"
 #include "hub/repo.h"
 #include "hub/token.h"
 #include "serve/api_error.h"
@@ -30,6 +31,9 @@
 typedef struct clo_hub clo_hub; /* the server's pool of connections */
 CLO_CHECK bool clo_hub_open(clo_hub **out, const char *data_dir, clo_err *err);
 void clo_hub_close(clo_hub *h);
+/* A connection of the pool, for work that is no call of the hub's. give accepts NULL. */
+CLO_CHECK bool clo_hub_take_db(clo_db **out, clo_hub *h, clo_err *err);
+void clo_hub_give_db(clo_hub *h, clo_db *db);
 /* Whether there is a repository. */
 bool clo_hub_in_use(clo_hub *h);
 
@@ -129,6 +133,10 @@ const char *clo_hub_type_plural(clo_repo_type t); /* "models" */
 void clo_hub_link_next(clo_hub_call *c, clo_str cursor);
 /* What an earlier page gave to clo_hub_link_next; empty on the first. */
 clo_str clo_hub_cursor(clo_hub_call *c);
+
+/* The same for lists in an order of (key, id): a place "key:id". Not set on the first page. False: replied. */
+void clo_hub_link_place(clo_hub_call *c, int64_t key, int64_t id);
+bool clo_hub_take_place(clo_list_place *out, clo_hub_call *c);
 
 void clo_hub_json(clo_hub_call *c, unsigned status, json_t *stolen);
 void clo_hub_json_text(clo_hub_call *c, unsigned status, clo_buf *stolen); /* written already */

@@ -2,6 +2,7 @@
 #ifndef CLO_SERVE_HUB_HANDLERS_H
 #define CLO_SERVE_HUB_HANDLERS_H
 
+#include "hub/account.h"
 #include "hub/revision.h"
 #include "hub/tree.h"
 #include "serve/hub.h"
@@ -12,6 +13,10 @@ void clo_hub_repo_remove(clo_hub_call *c);
 void clo_hub_repo_move(clo_hub_call *c);
 void clo_hub_repo_settings(clo_hub_call *c);
 void clo_hub_auth_check(clo_hub_call *c);
+/* The account under whose name something is to be made; an empty name is who asks. False: replied. */
+bool clo_hub_take_owner(clo_account_info *out, clo_hub_call *c, const char *type, clo_str name);
+/* Sets caller and seen for a new `type` ("model", ..., "collection"). False: replied. */
+bool clo_hub_may_create(clo_hub_call *c, const clo_account_info *owner, const char *type, const char *name);
 
 /* hub_info.c */
 void clo_hub_repo_info(clo_hub_call *c);
@@ -91,6 +96,13 @@ void clo_hub_lfs_put_begin(clo_hub_call *c);
 void clo_hub_lfs_put_run(clo_hub_call *c);
 void clo_hub_lfs_get(clo_hub_call *c);
 void clo_hub_lfs_verify_signed(clo_hub_call *c);
+
+/* hub_lfs_parts.c */
+void clo_hub_lfs_part_begin(clo_hub_call *c);
+void clo_hub_lfs_part_run(clo_hub_call *c);
+void clo_hub_lfs_parts_begin(clo_hub_call *c);
+void clo_hub_lfs_parts_run(clo_hub_call *c);
+
 /* hub_discussions.c */
 void clo_hub_discussions(clo_hub_call *c);
 void clo_hub_discussion(clo_hub_call *c);
@@ -140,6 +152,16 @@ void clo_hub_logout(clo_hub_call *c);
 void clo_hub_tokens(clo_hub_call *c);
 void clo_hub_token_create(clo_hub_call *c);
 void clo_hub_token_revoke(clo_hub_call *c);
+
+/* hub_collections.c */
+void clo_hub_collections(clo_hub_call *c);
+void clo_hub_collection(clo_hub_call *c);
+void clo_hub_collection_create(clo_hub_call *c);
+void clo_hub_collection_update(clo_hub_call *c);
+void clo_hub_collection_delete(clo_hub_call *c);
+void clo_hub_collection_item_add(clo_hub_call *c);
+void clo_hub_collection_item_update(clo_hub_call *c);
+void clo_hub_collection_item_delete(clo_hub_call *c);
 
 /* hub_social.c */
 void clo_hub_like(clo_hub_call *c);

@@ -1,7 +1,8 @@
 /* Large files as git-lfs and clients without Xet send and fetch them: the batch answers with signed addresses, at which no
  * token is sent. A file is taken into the repository when its last byte was checked; verify only asks once more.
  *
- * A client that offers to send by Xet is told to: an address of tokens stands in place of the file's.
+ * A client that offers to send by Xet is told to: an address of tokens stands in place of the file's. One that offers to send in
+ * parts is told to where a file has more bytes than a part (hub_lfs_parts.c).
  *
  * Whoever may propose a change may upload: a file that no commit names is nobody's to see, and clients do not say here that a
  * pull request is to come of it.
@@ -13,15 +14,26 @@
 #include <string.h>
 
 #include "serve/hub_handlers.h"
+#include "serve/hub_lfs.h"
 #include "serve/hub_send.h"
 #include "serve/hub_xet.h"
+#include "serve/server_impl.h"
 
 #define OBJECTS_MAX 1000
 
+#define PARTS_MAX 1000         /* of a file */
+#define BATCH_PARTS_MAX 20000  /* of all files of a batch */
+#define PART_BYTES ((uint64_t)1 << 30)
+
 /* What an address is signed for, its part after /_lfs/, and for how long. */
-static const char *const purposes[] = {"lfs-put", "lfs-get", "lfs-verify"}, *const folders[] = {"put", "get", "verify"};
-static const int lives_s[] = {86400, 6 * 3600, 86400};
-enum { FOR_PUT, FOR_GET, FOR_VERIFY };
+static const struct {
+    const char *purpose, *folder;
+    int life_s;
+} addresses[] = {
+    [CLO_LFS_PUT] = {"lfs-put", "put", 86400},     [CLO_LFS_GET] = {"lfs-get", "get", 6 * 3600},
+    [CLO_LFS_VERIFY] = {"lfs-verify", "verify", 86400}, [CLO_LFS_PART] = {"lfs-part", "part", 86400},
+    [CLO_LFS_PARTS] = {"lfs-parts", "parts", 86400},
+};
 
 /* --- batch --------------------------------------------------------------------------------------------------------*/
 
@@ -38,15 +50,47 @@ static json_t *object_error(json_t *row, int code, const char *text)
     return row;
 }
 
-/* {"href", "expires_in"} */
-static json_t *signed_action(clo_hub_call *c, int purpose, const object *o)
+/* An address for this file, or the part of it. False: it would be too long. */
+static bool sign_address(clo_buf *out, clo_hub_call *c, clo_lfs_purpose purpose, const clo_lfs_address *a)
 {
-    char hex[65], fields[CLO_SIGNED_FIELDS_MAX], text[CLO_SIGNED_MAX], url[CLO_HUB_BASE_MAX + CLO_SIGNED_MAX + 16];
-    clo_sha256_hex(hex, &o->sha256);
-    snprintf(fields, sizeof fields, "%s-%" PRIu64 "-%lld-%s", hex, o->size, (long long)c->repo.id, c->repo.oid);
-    if (!clo_sign(text, clo_hub_sign_key(c), purposes[purpose], fields, clo_hub_now() + lives_s[purpose])) return NULL;
-    snprintf(url, sizeof url, "%s/_lfs/%s/%s", c->base, folders[purpose], text);
-    return json_pack("{s:s, s:i}", "href", url, "expires_in", lives_s[purpose]);
+    char hex[65], fields[CLO_SIGNED_FIELDS_MAX], text[CLO_SIGNED_MAX];
+    clo_sha256_hex(hex, &a->sha256);
+    snprintf(fields, sizeof fields, "%s-%" PRIu64 "-%" PRIu64 "-%" PRIu64 "-%lld-%s", hex, a->size, a->offset, a->len,
+             (long long)c->repo.id, c->repo.oid);
+    if (!clo_sign(text, clo_hub_sign_key(c), addresses[purpose].purpose, fields, clo_hub_now() + addresses[purpose].life_s))
+        return false;
+    clo_buf_addf(out, "%s/_lfs/%s/%s", c->base, addresses[purpose].folder, text);
+    return true;
+}
+
+/* {"href", "expires_in"} */
+static json_t *signed_action(clo_hub_call *c, clo_lfs_purpose purpose, const object *o)
+{
+    clo_buf url = {0};
+    json_t *action = NULL;
+    if (sign_address(&url, c, purpose, &(clo_lfs_address){.sha256 = o->sha256, .size = o->size, .len = o->size}))
+        action = json_pack("{s:s%, s:i}", "href", url.ptr, url.len, "expires_in", addresses[purpose].life_s);
+    clo_buf_free(&url);
+    return action;
+}
+
+/* {"href", "header": {"chunk_size", "1", "2", ...}}: parts are put at the numbered addresses, and then told at href. */
+static json_t *parts_action(clo_hub_call *c, const object *o, uint64_t part)
+{
+    json_t *action = signed_action(c, CLO_LFS_PARTS, o), *header = json_object();
+    char number[24];
+    snprintf(number, sizeof number, "%" PRIu64, part);
+    json_object_set_new(header, "chunk_size", json_string(number));
+    clo_lfs_address a = {.sha256 = o->sha256, .size = o->size};
+    for (uint64_t i = 1; a.offset < o->size; i++, a.offset += a.len) {
+        clo_buf url = {0};
+        a.len = o->size - a.offset < part ? o->size - a.offset : part;
+        snprintf(number, sizeof number, "%" PRIu64, i);
+        if (sign_address(&url, c, CLO_LFS_PART, &a)) json_object_set_new(header, number, json_stringn(url.ptr, url.len));
+        clo_buf_free(&url);
+    }
+    json_object_set_new(action, "header", header);
+    return action;
 }
 
 /* An {"oid", "size"} of a client's, and whether the repository has it. False: *why says what is wrong with it, or err is set. */
@@ -68,6 +112,8 @@ static bool read_object(object *out, const char **why, clo_hub_call *c, const js
 typedef struct {
     bool upload;
     const clo_xet_token *xet; /* the upload is to go by Xet; NULL: not */
+    uint64_t part;            /* it is to go in parts of so many bytes, or more where they were too many; 0: whole */
+    uint64_t n_parts_max;     /* of a file */
 } wish;
 
 /* {"href", "header"}: where the client gets its next token, and its first one. */
@@ -84,8 +130,11 @@ static json_t *xet_action(clo_hub_call *c, const clo_xet_token *t)
 static json_t *actions_of(clo_hub_call *c, const object *o, const wish *w)
 {
     if (w->xet) return json_pack("{s:o}", "upload", xet_action(c, w->xet));
-    if (!w->upload) return json_pack("{s:o}", "download", signed_action(c, FOR_GET, o));
-    return json_pack("{s:o, s:o}", "upload", signed_action(c, FOR_PUT, o), "verify", signed_action(c, FOR_VERIFY, o));
+    if (!w->upload) return json_pack("{s:o}", "download", signed_action(c, CLO_LFS_GET, o));
+    uint64_t least = o->size / w->n_parts_max + 1;
+    return json_pack("{s:o, s:o}", "upload",
+                     w->part ? parts_action(c, o, w->part < least ? least : w->part) : signed_action(c, CLO_LFS_PUT, o), "verify",
+                     signed_action(c, CLO_LFS_VERIFY, o));
 }
 
 /* A row of the answer; NULL with err. */
@@ -108,30 +157,45 @@ static json_t *answer_object(clo_hub_call *c, const json_t *in, const wish *w, c
     return row;
 }
 
-static bool offers_xet(const json_t *body)
+static bool offers(const json_t *body, const char *transfer)
 {
     const json_t *names = json_object_get(body, "transfers");
     for (size_t i = 0; i < json_array_size(names); i++) {
         const char *name = json_string_value(json_array_get(names, i));
-        if (name && strcmp(name, "xet") == 0) return true;
+        if (name && strcmp(name, transfer) == 0) return true;
     }
     return false;
+}
+
+/* The bytes of a part where the client knows parts and a file has more; else 0. */
+static uint64_t part_for(const clo_hub_call *c, const json_t *body)
+{
+    const json_t *objects = json_object_get(body, "objects");
+    uint64_t part = c->s->o.lfs_part_bytes ? c->s->o.lfs_part_bytes : PART_BYTES;
+    if (!offers(body, "multipart")) return 0;
+    for (size_t i = 0; i < json_array_size(objects); i++)
+        if (clo_json_int(json_array_get(objects, i), "size", 0) > (int64_t)part) return part;
+    return 0;
 }
 
 static void answer_batch(clo_hub_call *c, const json_t *body, bool upload)
 {
     clo_xet_token t;
-    wish w = {.upload = upload, .xet = upload && offers_xet(body) ? &t : NULL};
-    if (w.xet && !clo_hub_xet_token(&t, c, true)) return;
     const json_t *objects = json_object_get(body, "objects");
+    size_t n = json_array_size(objects);
+    wish w = {.upload = upload, .xet = upload && offers(body, "xet") ? &t : NULL};
+    if (w.xet && !clo_hub_xet_token(&t, c, true)) return;
+    if (upload && !w.xet) w.part = part_for(c, body);
+    w.n_parts_max = n > BATCH_PARTS_MAX / PARTS_MAX ? BATCH_PARTS_MAX / n : PARTS_MAX;
     json_t *rows = json_array(), *row;
     clo_err err = {0};
     bool ok = rows != NULL;
-    for (size_t i = 0; ok && i < json_array_size(objects); i++) {
+    for (size_t i = 0; ok && i < n; i++) {
         row = answer_object(c, json_array_get(objects, i), &w, &err);
         ok = row && json_array_append_new(rows, row) == 0;
     }
-    if (ok) clo_hub_lfs_json(c, 200, json_pack("{s:s, s:s, s:O}", "transfer", w.xet ? "xet" : "basic", "hash_algo", "sha256", "objects", rows));
+    const char *transfer = w.xet ? "xet" : w.part ? "multipart" : "basic";
+    if (ok) clo_hub_lfs_json(c, 200, json_pack("{s:s, s:s, s:O}", "transfer", transfer, "hash_algo", "sha256", "objects", rows));
     else clo_hub_fail_err(c, &err);
     json_decref(rows);
 }
@@ -177,19 +241,46 @@ void clo_hub_lfs_verify(clo_hub_call *c)
 
 /* --- transfers ----------------------------------------------------------------------------------------------------*/
 
-/* "sha256-size-row-id": the file, and its repository as c->repo. False: replied. */
-static bool open_signed(clo_sha256 *sha256, uint64_t *size, clo_hub_call *c, int purpose)
+/* The decimal number up to the next dash of *rest, which then begins behind it. */
+static uint64_t take_number(clo_str *rest)
+{
+    char text[24] = "";
+    size_t dash = clo_str_find(*rest, 0, '-');
+    if (dash < sizeof text) memcpy(text, rest->ptr, dash);
+    *rest = clo_str_from_off(*rest, dash < rest->len ? dash + 1 : rest->len);
+    return strtoull(text, NULL, 10);
+}
+
+bool clo_lfs_open(clo_lfs_address *out, clo_hub_call *c, clo_lfs_purpose purpose)
 {
     clo_str fields;
-    char text[24] = "", *end = NULL;
-    if (!clo_signed(&fields, clo_hub_sign_key(c), purposes[purpose], c->a.x, clo_hub_now()) || fields.len < 66 ||
-        !clo_sha256_parse(sha256, fields.ptr, 64))
+    if (!clo_signed(&fields, clo_hub_sign_key(c), addresses[purpose].purpose, c->a.x, clo_hub_now()) || fields.len < 66 ||
+        !clo_sha256_parse(&out->sha256, fields.ptr, 64))
         return clo_hub_fail(c, 403, NULL, "this address is not valid, or no longer");
     clo_str rest = clo_str_from_off(fields, 65);
-    size_t dash = clo_str_find(rest, 0, '-');
-    if (dash < sizeof text) memcpy(text, rest.ptr, dash);
-    *size = strtoull(text, &end, 10);
-    return clo_hub_signed_repo(c, clo_str_from_off(rest, dash + 1));
+    out->size = take_number(&rest);
+    out->offset = take_number(&rest);
+    out->len = take_number(&rest);
+    return clo_hub_signed_repo(c, rest);
+}
+
+/* Content-Length, where it is given, must be what the address is for. */
+bool clo_lfs_check_length(clo_hub_call *c, const clo_lfs_address *a)
+{
+    char length[24] = "";
+    clo_str given = clo_request_header(c->r, "Content-Length");
+    if (given.len == 0 || given.len >= sizeof length) return true;
+    memcpy(length, given.ptr, given.len);
+    return strtoull(length, NULL, 10) == a->len ||
+           clo_hub_fail(c, 422, NULL, "%s bytes are announced, %" PRIu64 " were promised", length, a->len);
+}
+
+/* What the client promised and did not keep is 422; what another is doing at this moment, 409. */
+void clo_lfs_fail(clo_hub_call *c, const clo_err *err)
+{
+    if (err->code == CLO_ERR_MISMATCH) clo_hub_fail(c, 422, NULL, "%s", err->text);
+    else if (err->code == CLO_ERR_DENIED) clo_hub_fail(c, 409, NULL, "%s", err->text);
+    else clo_hub_fail_err(c, err);
 }
 
 typedef struct {
@@ -211,28 +302,11 @@ static bool take_bytes(void *data, clo_str bytes)
     return clo_file_put_add(u->put, clo_bytes_of(bytes), &u->err);
 }
 
-/* What the client promised and did not keep is 422. */
-static void fail_put(clo_hub_call *c, const clo_err *err)
-{
-    if (err->code == CLO_ERR_MISMATCH) clo_hub_fail(c, 422, NULL, "%s", err->text);
-    else clo_hub_fail_err(c, err);
-}
-
 void clo_hub_lfs_put_begin(clo_hub_call *c)
 {
-    clo_sha256 sha256;
-    uint64_t size;
+    clo_lfs_address a;
     clo_err err = {0};
-    char length[24] = "";
-    if (!open_signed(&sha256, &size, c, FOR_PUT)) return;
-    clo_str given = clo_request_header(c->r, "Content-Length");
-    if (given.len > 0 && given.len < sizeof length) {
-        memcpy(length, given.ptr, given.len);
-        if (strtoull(length, NULL, 10) != size) {
-            clo_hub_fail(c, 422, NULL, "%s bytes are announced, %" PRIu64 " were promised", length, size);
-            return;
-        }
-    }
+    if (!clo_lfs_open(&a, c, CLO_LFS_PUT) || !clo_lfs_check_length(c, &a)) return;
     file_upload *u = (file_upload *)calloc(1, sizeof *u);
     if (!u) {
         clo_hub_fail(c, 503, NULL, "server busy, please try again.  no memory is left");
@@ -240,8 +314,8 @@ void clo_hub_lfs_put_begin(clo_hub_call *c)
     }
     c->data = u;
     c->free_data = free_upload;
-    if (clo_file_put_open(&u->put, &c->files, &sha256, size, &err)) clo_hub_sink(c, take_bytes);
-    else fail_put(c, &err);
+    if (clo_file_put_open(&u->put, &c->files, &a.sha256, a.size, &err)) clo_hub_sink(c, take_bytes);
+    else clo_lfs_fail(c, &err);
 }
 
 static void commit_put(clo_hub_call *c)
@@ -254,7 +328,7 @@ static void reply_put(clo_hub_call *c)
 {
     const file_upload *u = (const file_upload *)c->data;
     if (u->ok) clo_hub_lfs_json(c, 200, json_object());
-    else fail_put(c, &u->err);
+    else clo_lfs_fail(c, &u->err);
 }
 
 void clo_hub_lfs_put_run(clo_hub_call *c)
@@ -265,18 +339,16 @@ void clo_hub_lfs_put_run(clo_hub_call *c)
 
 void clo_hub_lfs_get(clo_hub_call *c)
 {
-    clo_sha256 sha256;
+    clo_lfs_address a;
     clo_byte_range s;
-    uint64_t size;
-    if (!open_signed(&sha256, &size, c, FOR_GET)) return;
-    if (clo_hub_range(&s, c, size)) clo_hub_send_large(c, &sha256, &s, "application/octet-stream");
+    if (!clo_lfs_open(&a, c, CLO_LFS_GET)) return;
+    if (clo_hub_range(&s, c, a.size)) clo_hub_send_large(c, &a.sha256, &s, "application/octet-stream");
 }
 
 void clo_hub_lfs_verify_signed(clo_hub_call *c)
 {
-    clo_sha256 sha256;
-    uint64_t size;
-    if (open_signed(&sha256, &size, c, FOR_VERIFY)) answer_verify(c, &sha256);
+    clo_lfs_address a;
+    if (clo_lfs_open(&a, c, CLO_LFS_VERIFY)) answer_verify(c, &a.sha256);
 }
 
 /* --- locks: nobody holds one --------------------------------------------------------------------------------------*/

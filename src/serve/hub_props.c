@@ -176,6 +176,7 @@ static void siblings(source *s, clo_buf *out)
 #define FULL CLO_PROPS_FULL
 #define INFO CLO_PROPS_INFO
 #define EVERYWHERE (LIST | FULL | INFO)
+#define ITEM CLO_PROPS_ITEM
 #define FACTS 1 /* needs what the index knows */
 #define CARD 2  /* and the card */
 #define FILES 4 /* needs the repository open */
@@ -186,19 +187,19 @@ static const struct {
     int whose, places, needs;
     void (*add)(source *s, clo_buf *out);
 } props[] = {
-    {"author", ALL, FULL | INFO, 0, author},
+    {"author", ALL, FULL | INFO | ITEM, 0, author},
     {"sha", ALL, FULL | INFO, FACTS, sha},
-    {"lastModified", ALL, FULL | INFO, 0, modified},
+    {"lastModified", ALL, FULL | INFO | ITEM, 0, modified},
     {"createdAt", ALL, EVERYWHERE, 0, created},
-    {"private", ALL, EVERYWHERE, 0, is_private},
-    {"gated", M | D, EVERYWHERE, 0, gated},
+    {"private", ALL, EVERYWHERE | ITEM, 0, is_private},
+    {"gated", M | D, EVERYWHERE | ITEM, 0, gated},
     {"disabled", ALL, FULL | INFO, 0, disabled},
-    {"downloads", M | D, EVERYWHERE, 0, downloads},
+    {"downloads", M | D, EVERYWHERE | ITEM, 0, downloads},
     {"downloadsAllTime", M | D, 0, 0, downloads},
-    {"likes", ALL, EVERYWHERE, 0, likes},
+    {"likes", ALL, EVERYWHERE | ITEM, 0, likes},
     {"trendingScore", ALL, EVERYWHERE, 0, likes}, /* nothing else is measured */
     {"tags", ALL, EVERYWHERE, FACTS, tags},
-    {"pipeline_tag", M, EVERYWHERE, FACTS, task},
+    {"pipeline_tag", M, EVERYWHERE | ITEM, FACTS, task},
     {"library_name", M, EVERYWHERE, FACTS, library},
     {"cardData", ALL, INFO | CLO_PROPS_CARD, FACTS | CARD, card},
     {"model-index", M, INFO, FACTS | CARD, model_index},
@@ -206,7 +207,7 @@ static const struct {
     {"transformersInfo", M, INFO, FACTS, transformers_info},
     {"safetensors", M, INFO, FACTS | FILES, safetensors},
     {"gguf", M, INFO, FACTS | FILES, gguf},
-    {"sdk", S, EVERYWHERE, FACTS | CARD, sdk},
+    {"sdk", S, EVERYWHERE | ITEM, FACTS | CARD, sdk},
     {"siblings", ALL, FULL | INFO, FACTS | FILES, siblings},
     {"usedStorage", ALL, INFO, 0, used},
     {"spaces", M, INFO, 0, nothing},
@@ -238,6 +239,14 @@ static bool belongs(size_t i, clo_repo_type type)
     return props[i].whose & (1 << type);
 }
 
+uint64_t clo_hub_props_at(clo_repo_type type, int places)
+{
+    uint64_t out = 0;
+    for (size_t i = 0; i < N_PROPS; i++)
+        if (belongs(i, type) && (props[i].places & places)) out |= (uint64_t)1 << i;
+    return out;
+}
+
 bool clo_hub_props_wanted(uint64_t *out, clo_hub_call *c, clo_repo_type type, int places)
 {
     clo_str name;
@@ -249,8 +258,7 @@ bool clo_hub_props_wanted(uint64_t *out, clo_hub_call *c, clo_repo_type type, in
             return clo_hub_fail(c, 400, NULL, "expand: '%.*s' is not known", (int)(name.len > 60 ? 60 : name.len), name.ptr);
         *out |= (uint64_t)1 << i;
     }
-    for (i = 0; n == 0 && i < N_PROPS; i++)
-        if (belongs(i, type) && (props[i].places & places)) *out |= (uint64_t)1 << i;
+    if (n == 0) *out = clo_hub_props_at(type, places);
     return true;
 }
 

@@ -16,11 +16,14 @@ typedef enum {
     CLO_PROPS_FULL = 2,   /* `full` */
     CLO_PROPS_INFO = 4,   /* of one repository */
     CLO_PROPS_CARD = 8,   /* `cardData` */
-    CLO_PROPS_CONFIG = 16 /* `config` */
+    CLO_PROPS_CONFIG = 16, /* `config` */
+    CLO_PROPS_ITEM = 32   /* of each repository of a collection */
 } clo_props_place;        /* or'ed */
 
 /* The properties that `expand` names, or, without any, those of the places. False: replied (400 for one that is not known). */
 bool clo_hub_props_wanted(uint64_t *out, clo_hub_call *c, clo_repo_type type, int places);
+/* The properties of the places, whatever the query says. */
+uint64_t clo_hub_props_at(clo_repo_type type, int places);
 /* Whether the files are wanted, for which a repository is opened. */
 bool clo_hub_props_has_files(uint64_t want);
 /* Appends the object. commit: the revision that is asked for; NULL: main's head. blobs: sizes and digests of the files too. err is set

@@ -6,6 +6,7 @@
 
 #include "base/utf8.h"
 #include "hub/revision.h"
+#include "serve/api_error.h"
 #include "serve/hub.h"
 #include "serve/json_out.h"
 
@@ -107,6 +108,30 @@ clo_str clo_hub_cursor(clo_hub_call *c)
     return out ? (clo_str){out, n} : CLO_STR("");
 }
 
+void clo_hub_link_place(clo_hub_call *c, int64_t key, int64_t id)
+{
+    char place[48];
+    snprintf(place, sizeof place, "%lld:%lld", (long long)key, (long long)id);
+    clo_hub_link_next(c, clo_str_from(place));
+}
+
+bool clo_hub_take_place(clo_list_place *out, clo_hub_call *c)
+{
+    char text[48] = "", *end = NULL;
+    clo_str v = clo_hub_cursor(c);
+    *out = (clo_list_place){0};
+    if (clo_hub_param(c, "cursor").len == 0) return true;
+    if (v.len > 0 && v.len < sizeof text) memcpy(text, v.ptr, v.len);
+    out->key = strtoll(text, &end, 10);
+    out->set = end > text && *end == ':';
+    if (out->set) {
+        const char *id = end + 1;
+        out->id = strtoll(id, &end, 10);
+        out->set = end > id && *end == '\0';
+    }
+    return out->set || clo_hub_fail(c, 400, NULL, "cursor: none of this hub");
+}
+
 void clo_hub_json(clo_hub_call *c, unsigned status, json_t *stolen)
 {
     clo_reply_json(c->r, status, stolen);
@@ -128,9 +153,7 @@ void clo_hub_lfs_json(clo_hub_call *c, unsigned status, json_t *stolen)
 void clo_hub_deny(clo_hub_call *c, const clo_denial *no)
 {
     char line[sizeof no->message];
-    size_t n = 0;
-    for (const char *p = no->message; *p; p++) line[n++] = *p >= ' ' && *p < 127 ? *p : ' ';
-    line[n] = '\0';
+    clo_error_line(line, sizeof line, no->message);
     const char *text = clo_utf8_valid(clo_str_from(no->message)) ? no->message : line; /* a name as it came may be anything */
     if (no->code) clo_reply_header(c->r, "X-Error-Code", no->code);
     clo_reply_header(c->r, "X-Error-Message", line);

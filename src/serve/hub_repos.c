@@ -16,25 +16,24 @@ static bool take_type(clo_repo_type *out, clo_hub_call *c, const json_t *body)
     return clo_repo_type_parse(out, s) || clo_hub_fail(c, 400, NULL, "type: model, dataset or space is expected");
 }
 
-/* The namespace of a body: `organization`, or who asks. */
-static bool take_owner(clo_account_info *out, clo_hub_call *c, clo_str name)
+bool clo_hub_take_owner(clo_account_info *out, clo_hub_call *c, const char *type, clo_str name)
 {
     clo_err err = {0};
     if (name.len == 0) name = clo_str_from(c->who.user);
     if (clo_account_find(out, c->db, name, &err)) return true;
     return err.code == CLO_ERR_NOT_FOUND
-               ? clo_hub_fail(c, 403, NULL, "You don't have the rights to create a model under the namespace \"%.*s\"",
+               ? clo_hub_fail(c, 403, NULL, "You don't have the rights to create a %s under the namespace \"%.*s\"", type,
                               (int)(name.len > 100 ? 100 : name.len), name.ptr)
                : clo_hub_fail_err(c, &err);
 }
 
-static bool may_create(clo_hub_call *c, const clo_account_info *owner, const char *type, const char *name)
+bool clo_hub_may_create(clo_hub_call *c, const clo_account_info *owner, const char *type, const char *name)
 {
     clo_err err = {0};
     c->caller = (clo_access_caller){.known = c->who.account != 0,
                                     .admin = c->who.admin,
                                     .may_write = c->who.may_write,
-                                    .in_scope = clo_token_in_scope(&c->who, type, clo_str_from(owner->name), clo_str_from(name))};
+                                    .in_scope = clo_token_in_scope_new(&c->who, type, clo_str_from(owner->name), clo_str_from(name))};
     c->seen = (clo_access_repo){.type = type, .namespace_name = owner->name, .name = name};
     return clo_member_role(&c->caller.role, c->db, owner->id, c->who.account, &err) ? clo_hub_may(c, CLO_MAY_CREATE)
                                                                                    : clo_hub_fail_err(c, &err);
@@ -148,9 +147,11 @@ void clo_hub_repo_create(clo_hub_call *c)
     memcpy(name, given.ptr, given.len);
     name[given.len] = '\0';
     o.name = given;
-    if (!take_owner(&owner, c, org) || !may_create(c, &owner, clo_repo_type_name(o.type), name)) goto done;
+    const char *type = clo_repo_type_name(o.type);
+    if (!clo_hub_take_owner(&owner, c, type, org) || !clo_hub_may_create(c, &owner, type, name)) goto done;
     if (!take_files(&first, c, body)) goto done;
     o.owner = owner.id;
+    o.maker = c->who.account;
     o.files = first->files;
     o.n_files = first->n;
     if (!clo_db_begin(c->db, &err)) {
@@ -227,7 +228,8 @@ void clo_hub_repo_move(clo_hub_call *c)
     }
     memcpy(to_name, name.ptr, name.len < sizeof to_name ? name.len : 0);
     clo_repo moved = c->repo;
-    if (!take_owner(&owner, c, ns) || (owner.id != c->repo.owner && !may_create(c, &owner, clo_repo_type_name(moved.type), to_name)))
+    const char *type = clo_repo_type_name(moved.type);
+    if (!clo_hub_take_owner(&owner, c, type, ns) || (owner.id != c->repo.owner && !clo_hub_may_create(c, &owner, type, to_name)))
         goto done;
     if (clo_db_begin(c->db, &err) && clo_repo_move(&moved, c->db, owner.id, name, clo_hub_now(), &err) && clo_db_commit(c->db, &err))
         clo_hub_json(c, 200, repo_answer(c, &moved, NULL));

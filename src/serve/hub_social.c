@@ -42,16 +42,13 @@ void clo_hub_unlike(clo_hub_call *c)
 
 /* --- lists of likes -----------------------------------------------------------------------------------------------*/
 
-static clo_like_place take_place(clo_hub_call *c)
+/* False: replied. */
+static bool take_place(clo_like_place *out, clo_hub_call *c)
 {
-    char text[48] = "", *end;
-    clo_like_place p = {0};
-    clo_str v = clo_hub_cursor(c);
-    if (v.len == 0 || v.len >= sizeof text) return p;
-    memcpy(text, v.ptr, v.len);
-    p.time_s = strtoll(text, &end, 10);
-    if (*end == ':') p.id = strtoll(end + 1, NULL, 10);
-    return p;
+    clo_list_place p;
+    if (!clo_hub_take_place(&p, c)) return false;
+    *out = (clo_like_place){p.key, p.id};
+    return true;
 }
 
 static json_t *user_row(clo_hub_call *c, const clo_like *l)
@@ -70,13 +67,9 @@ static json_t *repo_row(clo_hub_call *c, const clo_like *l)
 
 static void reply_likes(clo_hub_call *c, const clo_like *likes, size_t n, bool more, json_t *row(clo_hub_call *c, const clo_like *l))
 {
-    char place[48];
     json_t *rows = json_array();
     for (size_t i = 0; i < n; i++) json_array_append_new(rows, row(c, &likes[i]));
-    if (more) {
-        snprintf(place, sizeof place, "%lld:%lld", (long long)likes[n - 1].at.time_s, (long long)likes[n - 1].at.id);
-        clo_hub_link_next(c, clo_str_from(place));
-    }
+    if (more) clo_hub_link_place(c, likes[n - 1].at.time_s, likes[n - 1].at.id);
     clo_hub_json(c, 200, rows);
 }
 
@@ -85,7 +78,8 @@ void clo_hub_likers(clo_hub_call *c)
     size_t n = 0;
     bool more = false;
     clo_err err = {0};
-    clo_like_place place = take_place(c);
+    clo_like_place place;
+    if (!take_place(&place, c)) return;
     clo_like *likes = (clo_like *)calloc(PAGE, sizeof *likes);
     bool ok = likes || clo_fail(&err, CLO_ERR_MEMORY, "likes");
     size_t limit = (size_t)clo_hub_number(c, "limit", 1, PAGE, PAGE);
@@ -101,7 +95,8 @@ void clo_hub_user_likes(clo_hub_call *c)
     clo_err err = {0};
     clo_viewer v;
     clo_account_info a;
-    clo_like_place place = take_place(c);
+    clo_like_place place;
+    if (!take_place(&place, c)) return;
     clo_like *likes = (clo_like *)calloc(PAGE, sizeof *likes);
     size_t limit = (size_t)clo_hub_number(c, "limit", 1, PAGE, PAGE);
     bool ok = likes || clo_fail(&err, CLO_ERR_MEMORY, "likes");

@@ -20,10 +20,10 @@ typedef struct {
 
 static json_t *entry_json(const clo_entry *e)
 {
+    static const char *const types[] = {[CLO_ENTRY_FILE] = "file", [CLO_ENTRY_FOLDER] = "directory", [CLO_ENTRY_SUBMODULE] = "unknown"};
     char oid[CLO_OID_HEX], sha256[65];
     clo_oid_hex(oid, &e->oid);
-    bool folder = e->kind == CLO_ENTRY_FOLDER;
-    json_t *o = json_pack("{s:s, s:s, s:I, s:s}", "type", folder ? "directory" : "file", "oid", oid, "size",
+    json_t *o = json_pack("{s:s, s:s, s:I, s:s}", "type", types[e->kind], "oid", oid, "size",
                           (json_int_t)e->size, "path", e->path);
     if (e->is_lfs) {
         clo_sha256_hex(sha256, &e->sha256);

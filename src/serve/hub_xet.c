@@ -205,7 +205,7 @@ static void reply_shard(clo_hub_call *c)
 {
     const shard_upload *u = (const shard_upload *)c->data;
     if (u->ok) clo_hub_json(c, 200, json_pack("{s:i}", "result", u->inserted ? 1 : 0));
-    else if (u->err.code == CLO_ERR_NOT_FOUND) clo_hub_fail(c, 400, NULL, "%s", u->err.text);
+    else if (u->err.code == CLO_ERR_NOT_FOUND || u->err.code == CLO_ERR_UNSUPPORTED) clo_hub_fail(c, 400, NULL, "%s", u->err.text);
     else clo_hub_fail_err(c, &u->err);
 }
 

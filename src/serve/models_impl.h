@@ -16,6 +16,8 @@ typedef struct clo_model_entry {
     struct clo_models *models;
     struct clo_model_entry *next;
     bool given;                 /* by --model: opened at once, kept */
+    bool looked_into;           /* info.facts are there; its files, if they are the hub's */
+    bool only_look;             /* what is opening reads the facts and no more */
     uint64_t dev, ino;          /* of the file or folder when it was opened from the library; 0: not from there */
     clo_entry_state state;      /* this and all below are guarded by models->lock */
     bool removed;               /* its files are gone or others: it has no name any more, and ends with its users */
@@ -23,6 +25,7 @@ typedef struct clo_model_entry {
     double keep_alive_s, expires_s; /* expires_s: monotonic; HUGE_VAL: never */
     clo_err fault;              /* why the last opening failed */
     double fault_until_s;       /* who asks before that is told; later it is tried again */
+    double closed_s;            /* monotonic: since when it is closed */
     clo_request **waiting;      /* [n_waiting] owned, held */
     size_t n_waiting, cap_waiting;
 } clo_model_entry;
@@ -49,7 +52,17 @@ struct clo_models {
     bool minding, stopping;
 };
 
-/* With the lock held: starts a thread that opens the model. */
+/* With the lock held: the entry of this model of a repository, or NULL. */
+clo_model_entry *clo_entry_held(clo_models *m, const clo_held_ref *held);
+/* models_held.c: a model by its name in the hub, for r, or for whoever started the server (NULL). Facts are there when it is known. */
+CLO_CHECK bool clo_models_find_held(clo_model_info *out, bool *found, clo_models *m, clo_str name, const clo_request *r, clo_err *err);
+/* By a digest or its beginning, of those whose files lie there. */
+CLO_CHECK bool clo_models_find_digest(clo_model_info *out, bool *found, clo_models *m, clo_str digits, const clo_request *r, clo_err *err);
+/* Whether a name may begin this digest (64 hex digits): 12 digits or more, with "sha256:" before them or without. */
+bool clo_begins_digest(clo_str name, const char *digest);
+/* Its files come to lie where info->path says. */
+CLO_CHECK bool clo_models_make_held(clo_models *m, const clo_model_info *info, clo_err *err);
+/* With the lock held: starts a thread that opens the model, or, with only_look, reads its facts. */
 bool clo_entry_start_opening(clo_model_entry *e, clo_err *err);
 /* With the lock held, and given up meanwhile: closes an open model that nobody uses. */
 void clo_entry_close(clo_model_entry *e);

@@ -132,8 +132,8 @@ static bool others_compute(const clo_models *m)
 
 static void tell(const clo_model_entry *e, const char *what, const char *more)
 {
-    char line[1024];
-    snprintf(line, sizeof line, "model '%s' %s%s", e->info.name, what, more);
+    char line[CLO_SERVED_NAME_MAX + 512];
+    snprintf(line, sizeof line, "model '%s' %s%.300s", e->info.name, what, more);
     if (e->models->o.log) e->models->o.log(line);
 }
 
@@ -150,20 +150,30 @@ static void note_file(clo_model_entry *e)
     pthread_mutex_unlock(&e->models->lock);
 }
 
-static void *open_entry(void *ctx)
+/* What can be known without the weights; files of the hub's come to lie where it says. */
+static bool look_into(clo_model_entry *e, clo_err *err)
 {
-    clo_model_entry *e = (clo_model_entry *)ctx;
     clo_models *m = e->models;
-    clo_err err = {0};
-    double begin = clo_http_now();
     note_file(e);
-    bool ok = clo_models_facts(&e->info.facts, m, &e->info, &err);
+    clo_facts facts;
+    bool ok = (!e->info.held.repo || clo_models_make_held(m, &e->info, err)) && clo_models_facts(&facts, m, &e->info, err);
+    pthread_mutex_lock(&m->lock);
+    if (ok) e->info.facts = facts;
+    e->looked_into = e->looked_into || ok;
+    pthread_mutex_unlock(&m->lock);
+    return ok;
+}
 
+static bool open_whole(clo_model_entry *e, clo_err *err)
+{
+    clo_models *m = e->models;
+    double begin = clo_http_now();
+    bool ok = look_into(e, err);
     pthread_mutex_lock(&m->lock);
     bool room = !ok || clo_models_make_room(m, e->info.bytes), alone = others_compute(m);
     pthread_mutex_unlock(&m->lock);
-    if (!room) ok = clo_fail(&err, CLO_ERR_MEMORY, "no memory is left for the model");
-    ok = ok && open_parts(&e->open, m, &e->info, alone, &err);
+    if (!room) ok = clo_fail(err, CLO_ERR_MEMORY, "no memory is left for the model");
+    ok = ok && open_parts(&e->open, m, &e->info, alone, err);
     if (!ok) close_parts(&e->open);
     if (ok) {
         clo_sha256 d = clo_model_digest(e->open.model);
@@ -171,13 +181,25 @@ static void *open_entry(void *ctx)
         clo_metrics_load(e->open.metrics);
         e->open.load_s = clo_http_now() - begin;
     }
-    tell(e, ok ? "is open" : "cannot be opened: ", ok ? "" : err.text);
+    tell(e, ok ? "is open" : "cannot be opened: ", ok ? "" : err->text);
+    return ok;
+}
+
+static void *open_entry(void *ctx)
+{
+    clo_model_entry *e = (clo_model_entry *)ctx;
+    clo_models *m = e->models;
+    clo_err err = {0};
+    bool look = e->only_look, ok = look ? look_into(e, &err) : open_whole(e, &err);
+    if (look && !ok) tell(e, "cannot be looked into: ", err.text);
 
     pthread_mutex_lock(&m->lock);
     double now = clo_http_now();
-    e->state = ok ? CLO_ENTRY_OPEN : CLO_ENTRY_CLOSED;
+    e->state = ok && !look ? CLO_ENTRY_OPEN : CLO_ENTRY_CLOSED;
+    e->only_look = false;
     e->fault = err;
     e->fault_until_s = ok ? 0 : now + FAULT_S;
+    e->closed_s = now;
     e->expires_s = e->removed ? 0 : e->given || e->keep_alive_s < 0 ? HUGE_VAL : now + fmax(e->keep_alive_s, KEPT_AFTER_OPENING_S);
     wake_waiting(e);
     m->n_opening--;
@@ -214,6 +236,7 @@ void clo_entry_close(clo_model_entry *e)
     tell(e, "is closed", "");
     pthread_mutex_lock(&m->lock);
     e->state = CLO_ENTRY_CLOSED;
+    e->closed_s = clo_http_now();
     clo_err err = {0};
     if (e->removed) wake_waiting(e); /* they find that it is gone */
     if (e->n_waiting > 0 && !clo_entry_start_opening(e, &err)) { /* asked for while it was closing */

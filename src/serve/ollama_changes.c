@@ -31,13 +31,12 @@ static bool take_name(char out[CLO_MODEL_NAME_MAX], clo_str name, const char *fi
 static bool find_stored(char out[CLO_MODEL_NAME_MAX], clo_server *s, clo_request *r, clo_str name, clo_api_error *e)
 {
     json_t *manifest = NULL;
-    clo_model_info *m = CLO_NEW(clo_request_arena(r), clo_model_info, 1);
-    if (!m) return clo_api_fail(e, CLO_API_BUSY, NULL, "server busy, please try again.  no memory is left");
-    if (!clo_account_may_use(s, r, name, e) || !clo_models_find(m, s->models, name, e)) return false;
-    memcpy(out, m->name, sizeof m->name);
-    bool ok = clo_library_show(&manifest, s->o.data_dir, out, NULL);
+    char spelled[CLO_SERVED_NAME_MAX];
+    if (!clo_account_may_use(s, r, name, e) || !clo_models_spell(spelled, s->models, name, r, e)) return false;
+    bool ok = strlen(spelled) < CLO_MODEL_NAME_MAX && clo_library_show(&manifest, s->o.data_dir, spelled, NULL);
+    if (ok) memcpy(out, spelled, strlen(spelled) + 1);
     json_decref(manifest);
-    return ok || clo_api_fail(e, CLO_API_POLICY, NULL, "'%s' is not in the data folder: --model names it", out);
+    return ok || clo_api_fail(e, CLO_API_POLICY, NULL, "'%s' is no imported model: --model names it, or a repository holds it", spelled);
 }
 
 /* Text about files, without where they lie on this machine. */

@@ -357,7 +357,7 @@ static void answer(clo_server *s, clo_request *r, const clo_face *face,
     bool ok = clo_body_parse(&body, clo_request_body(r), &e) && clo_ollama_model_name(&name, body, &e) &&
               clo_ollama_keep_alive(&keep_s, body, &e) && clo_account_may_use(s, r, name, &e);
     if (ok && only_loads(body, face) && keep_s == 0) {
-        if (clo_models_unload(s->models, name, &e)) reply_load(s, r, face, name, "unload");
+        if (clo_models_unload(s->models, name, r, &e)) reply_load(s, r, face, name, "unload");
         else clo_route_fail(s, r, &e);
         json_decref(body);
         return;

@@ -27,8 +27,8 @@ json_t *clo_ollama_details(const clo_model_info *m)
 
 json_t *clo_ollama_name(const char *name)
 {
-    char text[CLO_MODEL_NAME_MAX + 8];
-    snprintf(text, sizeof text, "%s:latest", name);
+    char text[CLO_SERVED_NAME_MAX + 8];
+    snprintf(text, sizeof text, "%s%s", name, strpbrk(name, ":@") ? "" : ":latest");
     return json_string(text);
 }
 

@@ -37,7 +37,7 @@ void clo_ollama_tags(clo_server *s, clo_request *r, clo_str rest)
     clo_err err = {0};
     clo_api_error e = {0};
     char time[CLO_TIME_BYTES];
-    if (!clo_models_list(&list, &n, s->models, &err)) {
+    if (!clo_models_list(&list, &n, s->models, r, &err)) {
         clo_api_fail_err(&e, &err);
         clo_route_fail(s, r, &e);
         return;
@@ -54,24 +54,32 @@ void clo_ollama_tags(clo_server *s, clo_request *r, clo_str rest)
     clo_reply_json(r, 200, json_pack("{s:o}", "models", models));
 }
 
+typedef struct {
+    clo_server *s;
+    const clo_request *r;
+    json_t *models;
+} showing;
+
 static void add_open(void *ctx, const clo_open_state *st)
 {
-    json_t *models = (json_t *)ctx, *o = listed(st->info, st->digest);
+    const showing *sh = (const showing *)ctx;
+    if (!clo_models_shows(sh->s->models, st->info, sh->r)) return;
+    json_t *o = listed(st->info, st->digest);
     char time[CLO_TIME_BYTES];
     int64_t left_us = st->expires_in_s < 0 ? FOR_EVER_US : (int64_t)(st->expires_in_s * 1e6);
     json_object_set_new(o, "size", json_integer((json_int_t)st->memory_bytes));
     json_object_set_new(o, "size_vram", json_integer(0));
     json_object_set_new(o, "expires_at", json_string(clo_json_time(time, clo_unix_us() + left_us)));
     json_object_set_new(o, "context_length", json_integer((json_int_t)st->n_ctx));
-    json_array_append_new(models, o);
+    json_array_append_new(sh->models, o);
 }
 
 void clo_ollama_ps(clo_server *s, clo_request *r, clo_str rest)
 {
     (void)rest;
-    json_t *models = json_array();
-    clo_models_each_open(s->models, add_open, models);
-    clo_reply_json(r, 200, json_pack("{s:o}", "models", models));
+    showing sh = {s, r, json_array()};
+    clo_models_each_open(s->models, add_open, &sh);
+    clo_reply_json(r, 200, json_pack("{s:o}", "models", sh.models));
 }
 
 /* --- show ---------------------------------------------------------------------------------------------------------*/
@@ -125,7 +133,7 @@ static void add_parameters(clo_buf *out, const clo_model_info *m)
 
 static json_t *show_json(const clo_model_info *m)
 {
-    char time[CLO_TIME_BYTES], modelfile[CLO_MODEL_NAME_MAX + 32];
+    char time[CLO_TIME_BYTES], modelfile[CLO_SERVED_NAME_MAX + 32];
     clo_buf parameters = {0};
     add_parameters(&parameters, m);
     snprintf(modelfile, sizeof modelfile, "# generated\nFROM %s\n", m->name);
@@ -138,16 +146,17 @@ static json_t *show_json(const clo_model_info *m)
 }
 
 /* The model that the body names; the memory is the request's. */
-static bool find_named(clo_model_info **out, clo_server *s, clo_request *r, clo_api_error *e)
+static clo_model_taken find_named(clo_model_info **out, clo_server *s, clo_request *r, clo_api_error *e)
 {
     json_t *body = NULL;
     clo_str name;
+    clo_model_taken how = CLO_MODEL_NONE;
     clo_model_info *m = *out = CLO_NEW(clo_request_arena(r), clo_model_info, 1);
-    if (!m) return clo_api_fail(e, CLO_API_BUSY, NULL, "server busy, please try again.  no memory is left");
-    bool ok = clo_body_parse(&body, clo_request_body(r), e) && clo_ollama_model_name(&name, body, e) &&
-              clo_models_find(m, s->models, name, e);
+    if (!m) clo_api_fail(e, CLO_API_BUSY, NULL, "server busy, please try again.  no memory is left");
+    else if (clo_body_parse(&body, clo_request_body(r), e) && clo_ollama_model_name(&name, body, e))
+        how = clo_models_find(m, s->models, name, r, e);
     json_decref(body);
-    return ok;
+    return how;
 }
 
 void clo_ollama_show(clo_server *s, clo_request *r, clo_str rest)
@@ -155,8 +164,9 @@ void clo_ollama_show(clo_server *s, clo_request *r, clo_str rest)
     (void)rest;
     clo_api_error e = {0};
     clo_model_info *m;
-    if (find_named(&m, s, r, &e)) clo_reply_json(r, 200, show_json(m));
-    else clo_route_fail(s, r, &e);
+    clo_model_taken how = find_named(&m, s, r, &e);
+    if (how == CLO_MODEL_READY) clo_reply_json(r, 200, show_json(m));
+    else if (how == CLO_MODEL_NONE) clo_route_fail(s, r, &e);
 }
 
 /* --- what is refused ----------------------------------------------------------------------------------------------*/

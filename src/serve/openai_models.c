@@ -33,7 +33,7 @@ void clo_openai_models(clo_server *s, clo_request *r, clo_str rest)
     size_t n = 0;
     clo_err err = {0};
     clo_api_error e = {0};
-    if (!clo_models_list(&list, &n, s->models, &err)) {
+    if (!clo_models_list(&list, &n, s->models, r, &err)) {
         clo_api_fail_err(&e, &err);
         clo_route_fail(s, r, &e);
         return;
@@ -49,10 +49,9 @@ void clo_openai_model(clo_server *s, clo_request *r, clo_str id)
 {
     clo_model_info *m = CLO_NEW(clo_request_arena(r), clo_model_info, 1);
     clo_api_error e = {0};
-    if (m && clo_models_find(m, s->models, id, &e)) {
-        clo_reply_json(r, 200, model_json(m, id));
-        return;
-    }
-    if (!m) clo_api_fail(&e, CLO_API_BUSY, NULL, "server busy, please try again.  no memory is left");
-    clo_route_fail(s, r, &e);
+    clo_model_taken how = CLO_MODEL_NONE;
+    if (m) how = clo_models_find(m, s->models, id, r, &e);
+    else clo_api_fail(&e, CLO_API_BUSY, NULL, "server busy, please try again.  no memory is left");
+    if (how == CLO_MODEL_READY) clo_reply_json(r, 200, model_json(m, id));
+    else if (how == CLO_MODEL_NONE) clo_route_fail(s, r, &e);
 }

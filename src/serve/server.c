@@ -56,6 +56,8 @@ static bool open_models(clo_server *s, clo_err *err)
                                 .n_running_max = o->n_running_max,
                                 .n_waiting_max = o->n_waiting_max,
                                 .log = o->log,
+                                .hub = s->hub,
+                                .keys = s->keys,
                                 .metrics = s->metrics};
     return clo_models_open(&s->models, &mo, err);
 }

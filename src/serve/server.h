@@ -37,6 +37,7 @@ typedef struct {
     unsigned metrics_compat;        /* CLO_METRICS_...: families under other servers' names */
     bool audit_text;                /* requests and answers stand in the audit log */
     bool sealed;                    /* seal.h, before the first request; no thread may have been started */
+    uint64_t lfs_part_bytes;        /* larger files come in parts from clients that know how; 0: 1 GiB */
     int notify_fd;                  /* as clo_seal_opts; used when sealed */
     const char *ollama_version;     /* compatibility level of the Ollama interface: digits and dots; NULL: a default */
 } clo_server_opts;

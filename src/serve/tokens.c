@@ -16,7 +16,7 @@ static bool take_model(const clo_open_model **model, json_t **body, clo_server *
 {
     clo_api_error e = {0};
     clo_str name = {0};
-    char only[CLO_MODEL_NAME_MAX];
+    char only[CLO_SERVED_NAME_MAX];
     clo_model_taken how = CLO_MODEL_NONE;
     bool ok = !body || (clo_body_parse(body, clo_request_body(r), &e) && clo_body_str(&name, *body, "model", false, &e));
     if (ok && name.len == 0) {

@@ -129,6 +129,30 @@ static const char *const migrations[] = {
     "DROP TABLE repo_names;"
     "DROP INDEX repos_by_namespace;"
     "CREATE INDEX repos_by_namespace ON repos (namespace, type, id, private, disabled, gated, created, modified, downloads, likes);",
+    /* Collections of repositories and of other collections (hub/collection.h). `maker` is an account's id, also of one that is gone. */
+    "CREATE TABLE collections (id INTEGER PRIMARY KEY AUTOINCREMENT, oid TEXT NOT NULL UNIQUE,"
+    " owner INTEGER NOT NULL REFERENCES accounts ON DELETE CASCADE, maker INTEGER, title TEXT NOT NULL, description TEXT NOT NULL,"
+    " private INTEGER NOT NULL, theme TEXT NOT NULL, position INTEGER NOT NULL, created INTEGER NOT NULL, modified INTEGER NOT NULL,"
+    " UNIQUE (owner, title)) STRICT;"
+    "CREATE INDEX collections_by_position ON collections (owner, position);"
+    "CREATE INDEX collections_by_modified ON collections (modified, id);"
+    "CREATE TABLE collection_items (id INTEGER PRIMARY KEY, oid TEXT NOT NULL UNIQUE,"
+    " collection INTEGER NOT NULL REFERENCES collections ON DELETE CASCADE, repo INTEGER REFERENCES repos ON DELETE CASCADE,"
+    " other INTEGER REFERENCES collections ON DELETE CASCADE, note TEXT NOT NULL, position INTEGER NOT NULL,"
+    " CHECK ((repo IS NULL) <> (other IS NULL))) STRICT;"
+    "CREATE INDEX collection_items_by_position ON collection_items (collection, position);"
+    "CREATE INDEX collection_items_by_repo ON collection_items (repo);"
+    "CREATE INDEX collection_items_by_other ON collection_items (other);",
+    /* Who made a repository, over the Hub API: an account's id, also of one that is gone. */
+    "ALTER TABLE repos ADD COLUMN maker INTEGER;",
+    /* The repository of a token's scope, whatever it is called; none while there is no such repository. */
+    "ALTER TABLE keys ADD COLUMN repo INTEGER;"
+    "CREATE INDEX keys_by_repo ON keys (repo) WHERE repo IS NOT NULL;"
+    "CREATE INDEX keys_by_scope ON keys (scope COLLATE NOCASE) WHERE scope IS NOT NULL;"
+    "WITH s AS (SELECT id, substr(scope, 1, instr(scope, '/') - 2) AS type, substr(scope, instr(scope, '/') + 1) AS rest FROM keys"
+    " WHERE scope IS NOT NULL) UPDATE keys SET repo = (SELECT r.id FROM s JOIN accounts a ON a.name = substr(s.rest, 1, instr(s.rest, '/') - 1)"
+    " JOIN repos r ON r.type = s.type AND r.namespace = a.id AND r.name = substr(s.rest, instr(s.rest, '/') + 1) WHERE s.id = keys.id)"
+    " WHERE scope IS NOT NULL;",
     /* How many public repositories have a tag: what is asked is which tags there are, and walking repo_tags from tag to tag to see
      * takes tens of milliseconds where they are thousands. A tag that none has, has no row. */
     "CREATE TABLE tags (type INTEGER NOT NULL, tag TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (type, tag)) STRICT, WITHOUT ROWID;"

@@ -20,11 +20,20 @@
 #define PQ_DEPTH_MAX 24
 #define PQ_GROUPS_MAX 100000
 #define PQ_CHUNKS_MAX 4000000                       /* row groups x columns */
+#define PQ_ARENA_BYTES_MAX ((size_t)256 << 20)
+#ifdef CLO_SMALL_LIMITS
+#define PQ_PAGE_BYTES_MAX ((uint64_t)1 << 20)
+#define PQ_READ_BYTES_MAX ((uint64_t)2 << 20)
+#define PQ_PAGES_MAX 100
+#define PQ_VALUES_MAX ((uint64_t)20000)
+#define PQ_AHEAD_BYTES ((size_t)64)
+#else
 #define PQ_PAGE_BYTES_MAX ((uint64_t)64 << 20)      /* of a page, before and after it is decompressed */
 #define PQ_READ_BYTES_MAX ((uint64_t)256 << 20)     /* of all pages of a window, decompressed */
 #define PQ_PAGES_MAX 200000                         /* headers that are read for a window */
 #define PQ_VALUES_MAX ((uint64_t)64 << 20)         /* that are walked for a window */
-#define PQ_ARENA_BYTES_MAX ((size_t)256 << 20)
+#define PQ_AHEAD_BYTES ((size_t)64 << 10)           /* of the file, read at once for headers */
+#endif
 
 typedef enum { PQ_BOOL, PQ_INT32, PQ_INT64, PQ_INT96, PQ_FLOAT, PQ_DOUBLE, PQ_BYTES, PQ_FIXED, PQ_GROUP } pq_type;
 typedef enum { PQ_REQUIRED, PQ_OPTIONAL, PQ_REPEATED } pq_repetition;

@@ -10,7 +10,6 @@
 #include "table/parquet_impl.h"
 #include "table/thrift.h"
 
-#define AHEAD_BYTES ((size_t)64 << 10) /* of the file, read at once for headers */
 #define HEADER_BYTES_MAX ((size_t)4 << 20)
 
 /* --- codecs -------------------------------------------------------------------------------------------------------*/
@@ -126,10 +125,10 @@ static void read_header(header *h, clo_thrift *t)
 /* Reads the header at p->at; *n: its bytes. Statistics can make it long. */
 static bool next_header(header *h, size_t *n, pq_pages *p, clo_err *err)
 {
-    for (size_t want = AHEAD_BYTES;; want *= 8) {
+    for (size_t want = PQ_AHEAD_BYTES;; want *= 8) {
         size_t n_max = p->end - p->at < want ? (size_t)(p->end - p->at) : want;
         uint64_t skip = p->at - p->ahead_off;
-        if (p->at < p->ahead_off || skip >= p->ahead_n || (want > AHEAD_BYTES && p->ahead_n - skip < n_max)) {
+        if (p->at < p->ahead_off || skip >= p->ahead_n || (want > PQ_AHEAD_BYTES && p->ahead_n - skip < n_max)) {
             uint8_t *q = (uint8_t *)realloc(p->ahead, n_max ? n_max : 1);
             if (!q) return clo_fail(err, CLO_ERR_MEMORY, "page header");
             p->ahead = q;

@@ -5,7 +5,7 @@
 
 clo_scan *clo_scan_open(const clo_table_source *s, clo_err *err)
 {
-    clo_scan *c = (clo_scan *)calloc(1, sizeof *c);
+    clo_scan *c = (clo_scan *)calloc(1, sizeof *c + (s->size < SCAN_STEP ? (size_t)s->size : SCAN_STEP));
     if (!c) {
         clo_fail(err, CLO_ERR_MEMORY, "rows");
         return NULL;

@@ -7,7 +7,11 @@
 #include "base/buf.h"
 #include "table/table_impl.h"
 
+#ifdef CLO_SMALL_LIMITS
+#define SCAN_STEP ((size_t)64)
+#else
 #define SCAN_STEP ((size_t)128 << 10)
+#endif
 
 typedef struct {
     const clo_table_source *s;
@@ -15,7 +19,7 @@ typedef struct {
     size_t at, n;
     bool failed;    /* err is set */
     clo_err *err;
-    uint8_t buf[SCAN_STEP];
+    uint8_t buf[]; /* [SCAN_STEP], or the file's size where that is less */
 } clo_scan;
 
 /* NULL: no memory. A mark of byte order is passed. Freed with free(). */

@@ -10,6 +10,7 @@ import httpx
 import ollama
 import openai
 import pytest
+import tiny_models
 from conftest import TINY
 from serving import BIN, Server, read_reply
 
@@ -164,12 +165,14 @@ def test_only_an_administrative_key_changes_models(here, models, tmp_path):
     assert free.stop() == 0, free.errors
 
 
-def test_a_model_that_is_removed_while_it_answers_ends_its_answer(here, models):
+def test_a_model_that_is_removed_while_it_answers_ends_its_answer(here, models, tmp_path):
+    long = tmp_path / "long.gguf"
+    long.write_bytes(tiny_models.model_bytes("q8_0", n_ctx=4096))  # its answer takes seconds, however slow the disk is
     c = here.client
-    blob = c.create_blob(models[TINY])
+    blob = c.create_blob(long)
     c.create("a", files={"a.gguf": blob}, stream=False)
     oai = openai.OpenAI(base_url=here.url + "/v1", api_key=here.admin, max_retries=0)
-    ask = dict(model="a", prompt="the", max_tokens=900, seed=1, extra_body={"ignore_eos": True})
+    ask = dict(model="a", prompt="the", max_tokens=3000, seed=1, extra_body={"ignore_eos": True})
     want = oai.completions.create(**ask).choices[0].text
     begun, got = threading.Event(), []
 

@@ -114,6 +114,26 @@ def test_a_clone(tmp_path):
     fsck(data)
 
 
+def test_a_clone_with_a_submodule(tmp_path):
+    """Its history stays as it is, here and where it is pulled to; clients see no file there."""
+    clone, data = tmp_path / "in", tmp_path / "b"
+    git("init", "-q", "-b", "main", clone, cwd=tmp_path)
+    (clone / "a.txt").write_text("a\n")
+    git("-C", clone, "add", "a.txt", cwd=tmp_path)
+    git("-C", clone, "update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},module", cwd=tmp_path)
+    git("-C", clone, "commit", "-qm", "x", cwd=tmp_path)
+    bring(data, clone, "lab/module")
+    with serving(data) as s:
+        pull(tmp_path / "c", s.url, "lab/module")
+    for folder in (data, tmp_path / "c"):
+        fsck(folder)
+        with serving(folder) as s:
+            api = api_of(s)
+            assert api.list_repo_files("lab/module") == ["a.txt"]
+            assert set(tree(api.snapshot_download("lab/module", local_dir=tmp_path / f"out-{folder.name}"))) == {"a.txt"}
+            history(s.url, tmp_path, "lab/module")
+
+
 @pytest.mark.parametrize("kind", ["model", "dataset"])
 def test_a_cache(hub, tmp_path, kind):
     api, data, cache = hub.api("alice"), tmp_path / "b", tmp_path / "hub"

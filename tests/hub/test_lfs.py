@@ -282,7 +282,7 @@ def test_a_connection_that_breaks(hub, repo):
     data = noise(50_000, 8)
     url = href(hub, repo, data)
     with hub.server.connect() as s:
-        s.sendall(f"PUT {url[len(hub.url):]} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data[:40_000])
+        s.sendall(f"PUT {url[len(hub.url):]} HTTP/1.1\r\nHost: {hub.url[7:]}\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data[:40_000])
     assert verify(hub, repo, named(data)).status_code == 404 and not whole(hub, data)[0].exists()
     assert put(hub, url, data).status_code == 200, "the address serves again"
 

@@ -300,6 +300,7 @@ static void trees_that_could_do_harm_are_refused(void **state)
         {"100644 blob %b\\t\\xff\\0", "UTF-8"},
         {"100644 blob 1111111111111111111111111111111111111111\\tx\\0", "not there"},
         {"100644 blob %t\\tx\\0", "another kind"},
+        {"160000 commit 1111111111111111111111111111111111111111\\tm\\0", "submodule 'm'"},
     };
     push_history(s);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

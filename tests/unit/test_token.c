@@ -204,11 +204,16 @@ static void a_scope_is_one_repository(void **state)
         if (ok != (rows[i].want != NULL) || (ok && strcmp(out, rows[i].want) != 0)) fail_msg("'%s': %d '%s'", rows[i].text, ok, out);
     }
     clo_bearer w = {.scope = "datasets/Lab/d", .may_write = true}, all = {.may_write = true};
-    assert_true(clo_token_in_scope(&w, "dataset", CLO_STR("lab"), CLO_STR("D")));
-    assert_false(clo_token_in_scope(&w, "model", CLO_STR("Lab"), CLO_STR("d")));
-    assert_false(clo_token_in_scope(&w, "dataset", CLO_STR("Lab"), CLO_STR("d2")));
-    assert_false(clo_token_in_scope(&w, "dataset", CLO_STR("La"), CLO_STR("b/d")));
-    assert_true(clo_token_in_scope(&all, "model", CLO_STR("x"), CLO_STR("y")));
+    assert_true(clo_token_in_scope_new(&w, "dataset", CLO_STR("lab"), CLO_STR("D")));
+    assert_false(clo_token_in_scope_new(&w, "model", CLO_STR("Lab"), CLO_STR("d")));
+    assert_false(clo_token_in_scope_new(&w, "dataset", CLO_STR("Lab"), CLO_STR("d2")));
+    assert_false(clo_token_in_scope_new(&w, "dataset", CLO_STR("La"), CLO_STR("b/d")));
+    assert_true(clo_token_in_scope_new(&all, "model", CLO_STR("x"), CLO_STR("y")));
+    assert_false(clo_token_in_scope(&w, 7));
+    w.repo = 7;
+    assert_true(clo_token_in_scope(&w, 7) && clo_token_in_scope(&all, 7));
+    assert_false(clo_token_in_scope(&w, 8));
+    assert_false(clo_token_in_scope_new(&w, "dataset", CLO_STR("lab"), CLO_STR("D")));
     assert_string_equal(clo_token_role(&w), "fineGrained");
     assert_string_equal(clo_token_role(&all), "write");
     assert_string_equal(clo_token_role(&(clo_bearer){0}), "read");

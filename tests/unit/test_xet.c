@@ -406,6 +406,34 @@ static void another_clients_shard_is_read(void **state)
     clo_map_close(&m);
 }
 
+static void a_footer_that_lies_is_refused(void **state)
+{
+    (void)state;
+    clo_map m = {0};
+    clo_shard s;
+    clo_err err = {0};
+    assert_true(clo_map_open(&m, "tests/fuzz/corpus/shard/npm.shard", &err));
+    size_t footer = m.bytes.len - CLO_SHARD_FOOTER;
+    uint8_t *copy = (uint8_t *)malloc(m.bytes.len);
+    assert_non_null(copy);
+    memcpy(copy, m.bytes.ptr, m.bytes.len);
+    const size_t said[] = {40, footer, footer + 8, footer + 16, footer + 192}; /* its size, version, files, xorbs, itself */
+    for (size_t i = 0; i < sizeof said / sizeof said[0]; i++) {
+        for (size_t byte = 0; byte < 8; byte += 7) {
+            copy[said[i] + byte] ^= 1;
+            err = (clo_err){0};
+            if (clo_shard_open(&s, (clo_bytes){copy, m.bytes.len}, &err)) fail_msg("byte %zu: taken", said[i] + byte);
+            assert_int_equal(err.code, CLO_ERR_FORMAT);
+            copy[said[i] + byte] ^= 1;
+        }
+    }
+    assert_true(clo_shard_open(&s, (clo_bytes){copy, m.bytes.len}, &err));
+    assert_true(clo_shard_open(&s, (clo_bytes){copy, footer}, &err)); /* it may be left out */
+    assert_false(clo_shard_open(&s, (clo_bytes){copy, footer + 100}, &err));
+    free(copy);
+    clo_map_close(&m);
+}
+
 static void a_cut_or_changed_shard_is_refused_or_read_without_harm(void **state)
 {
     (void)state;
@@ -419,7 +447,7 @@ static void a_cut_or_changed_shard_is_refused_or_read_without_harm(void **state)
     assert_non_null(copy);
     memcpy(copy, m.bytes.ptr, m.bytes.len);
     memset(copy + m.bytes.len, 7, CLO_SHARD_FOOTER);
-    assert_true(clo_shard_open(&s, (clo_bytes){copy, m.bytes.len + CLO_SHARD_FOOTER}, &err));
+    assert_false(clo_shard_open(&s, (clo_bytes){copy, m.bytes.len + CLO_SHARD_FOOTER}, &err));
     assert_false(clo_shard_open(&s, (clo_bytes){copy, m.bytes.len + 1}, &err));
     static const struct {
         const char *why;
@@ -539,6 +567,7 @@ int main(void)
         cmocka_unit_test(a_xorb_of_too_many_chunks_is_refused),
         cmocka_unit_test(a_clients_shard_is_read),
         cmocka_unit_test(another_clients_shard_is_read),
+        cmocka_unit_test(a_footer_that_lies_is_refused),
         cmocka_unit_test(a_cut_or_changed_shard_is_refused_or_read_without_harm),
         cmocka_unit_test(a_shard_that_we_write_is_read_back),
         cmocka_unit_test(a_file_of_many_terms_is_read),
