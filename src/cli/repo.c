@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "cli/books.h"
 #include "cli/cli.h"
 #include "hub/account.h"
 #include "hub/git_db.h"
@@ -15,13 +16,6 @@ typedef struct {
     char dir[4096];
 } options;
 
-#define NEXT_IF_DAMAGED "keep a copy of the data folder, then put cloche.db back from a backup"
-
-static int fail(const clo_err *err)
-{
-    return clo_cli_fail(err, err->code == CLO_ERR_DAMAGED ? NEXT_IF_DAMAGED : NULL);
-}
-
 static json_t *repo_json(const clo_repo *r)
 {
     return json_pack("{s:s, s:s, s:s, s:b, s:s, s:b, s:I, s:I}", "id", r->full, "_id", r->oid, "type",
@@ -30,12 +24,12 @@ static json_t *repo_json(const clo_repo *r)
                      (json_int_t)r->modified_s);
 }
 
-static bool end(clo_db *db, bool ok, clo_err *err)
+/* The line of the audit log, under the namespace's name. */
+static bool note(clo_cli_books *b, const char *event, const clo_repo *r, const char *from, clo_err *err)
 {
-    ok = ok && clo_db_commit(db, err);
-    if (db && !ok) clo_db_rollback(db);
-    clo_db_close(db);
-    return ok;
+    char text[CLO_REPO_WORDS_MAX];
+    clo_repo_words(text, r, from);
+    return clo_cli_books_note(b, event, r->ns, text, err);
 }
 
 static bool must_exist(const options *o, clo_err *err)
@@ -46,18 +40,18 @@ static bool must_exist(const options *o, clo_err *err)
 static int create(const options *o, const char *id)
 {
     clo_err err = {0};
-    clo_db *db = NULL;
+    clo_cli_books b = {0};
     clo_repo r;
     clo_str ns, name;
     clo_account_info who;
-    bool ok = clo_repo_split(&ns, &name, clo_str_from(id), &err) && clo_db_open(&db, o->dir, &err) &&
-              clo_db_begin(db, &err) && clo_account_find(&who, db, ns, &err);
+    bool ok = clo_repo_split(&ns, &name, clo_str_from(id), &err) && clo_cli_books_open(&b, o->dir, &err) &&
+              clo_account_find(&who, b.db, ns, &err);
     if (ok) {
         clo_repo_opts opts = {
             .type = o->of, .owner = who.id, .name = name, .is_private = o->is_private, .author = {who.name, who.email}};
-        ok = clo_repo_create(&r, db, &opts, (int64_t)time(NULL), &err);
+        ok = clo_repo_create(&r, b.db, &opts, (int64_t)time(NULL), &err) && note(&b, "repo-created", &r, NULL, &err);
     }
-    if (!end(db, ok, &err)) return fail(&err);
+    if (!clo_cli_books_close(&b, ok, &err)) return clo_cli_books_fail(&err);
     if (o->json) return clo_cli_print_json(repo_json(&r));
     printf("created %s %s\n", clo_repo_type_name(r.type), r.full);
     return CLO_EXIT_OK;
@@ -74,15 +68,15 @@ static bool find_as_it_is(clo_repo *r, clo_db *db, const options *o, const char 
 static int delete_repo(const options *o, const char *id)
 {
     clo_err err = {0};
+    clo_cli_books b = {0};
     clo_db *db = NULL;
     clo_repo r;
     int64_t n = 0;
-    bool ok = must_exist(o, &err) && clo_db_open(&db, o->dir, &err) && clo_db_begin(db, &err) &&
-              find_as_it_is(&r, db, o, id, &err) && clo_repo_delete(db, r.id, &err) && clo_db_commit(db, &err) &&
-              clo_git_sweep(&n, db, &err);
-    if (db) clo_db_rollback(db);
+    bool ok = must_exist(o, &err) && clo_cli_books_open(&b, o->dir, &err) && find_as_it_is(&r, b.db, o, id, &err) &&
+              clo_repo_delete(b.db, r.id, &err) && note(&b, "repo-removed", &r, NULL, &err);
+    ok = clo_cli_books_close(&b, ok, &err) && clo_db_open(&db, o->dir, &err) && clo_git_sweep(&n, db, &err);
     clo_db_close(db);
-    if (!ok) return fail(&err);
+    if (!ok) return clo_cli_books_fail(&err);
     if (o->json) return clo_cli_print_json(json_pack("{s:s, s:I}", "deleted", r.full, "objects", (json_int_t)n));
     printf("deleted %s %s\n", clo_repo_type_name(r.type), r.full);
     return CLO_EXIT_OK;
@@ -91,14 +85,14 @@ static int delete_repo(const options *o, const char *id)
 static int move(const options *o, const char *from, const char *to)
 {
     clo_err err = {0};
-    clo_db *db = NULL;
+    clo_cli_books b = {0};
     clo_repo r;
     clo_str ns, name;
     clo_account_info who;
-    bool ok = must_exist(o, &err) && clo_repo_split(&ns, &name, clo_str_from(to), &err) &&
-              clo_db_open(&db, o->dir, &err) && clo_db_begin(db, &err) && find_as_it_is(&r, db, o, from, &err) &&
-              clo_account_find(&who, db, ns, &err) && clo_repo_move(&r, db, who.id, name, (int64_t)time(NULL), &err);
-    if (!end(db, ok, &err)) return fail(&err);
+    bool ok = must_exist(o, &err) && clo_repo_split(&ns, &name, clo_str_from(to), &err) && clo_cli_books_open(&b, o->dir, &err) &&
+              find_as_it_is(&r, b.db, o, from, &err) && clo_account_find(&who, b.db, ns, &err) &&
+              clo_repo_move(&r, b.db, who.id, name, (int64_t)time(NULL), &err) && note(&b, "repo-moved", &r, from, &err);
+    if (!clo_cli_books_close(&b, ok, &err)) return clo_cli_books_fail(&err);
     if (o->json) return clo_cli_print_json(repo_json(&r));
     printf("%s is %s now; the old id leads there\n", from, r.full);
     return CLO_EXIT_OK;
@@ -137,7 +131,7 @@ static int list(const options *o)
     clo_db_close(db);
     if (!ok) {
         json_decref(all);
-        return fail(&err);
+        return clo_cli_books_fail(&err);
     }
     if (o->json) return clo_cli_print_json(all);
     if (json_array_size(all) == 0) fprintf(stderr, "no repositories in '%s'\n", o->dir);

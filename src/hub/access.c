@@ -73,9 +73,10 @@ static bool check(clo_denial *no, const clo_access_caller *who, const clo_access
     if (repo->is_gated && action != CLO_MAY_ADMINISTER && !inside && !r.accepted) return deny_gated(no, who, repo);
     if (action == CLO_MAY_READ) return true;
     if (!check_token(no, who, &r)) return false;
-    return action == CLO_MAY_PROPOSE || may_change(&r, who->is_maker) ||
-           clo_deny(no, 403, NULL, "You have no right to %s %s %s/%s", action == CLO_MAY_WRITE ? "write to" : "administer",
-                    repo->type, repo->namespace_name, repo->name);
+    if (may_change(&r, who->is_maker) || (action == CLO_MAY_PROPOSE && !repo->is_closed)) return true;
+    if (action == CLO_MAY_PROPOSE) return clo_deny(no, 403, NULL, "Discussions are disabled for this repository");
+    return clo_deny(no, 403, NULL, "You have no right to %s %s %s/%s", action == CLO_MAY_WRITE ? "write to" : "administer", repo->type,
+                    repo->namespace_name, repo->name);
 }
 
 bool clo_access(clo_denial *no, const clo_access_caller *who, const clo_access_repo *repo, clo_action action)

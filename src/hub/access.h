@@ -13,7 +13,7 @@
  *   2. A disabled one is refused to all but the hub's admins.
  *   3. The files of a gated one are for its members, for admins and for those who were accepted; its metadata are for all.
  *   4. Changes need a token that may write and has the repository in its scope, and the right:
- *        propose (a pull request)   whoever may read the files
+ *        propose (a pull request)   whoever may read the files, unless it is closed; then as write
  *        write                      members from `write` up; a contributor where it made the repository
  *        administer (settings,      as write
  *          move, remove, access requests)
@@ -57,6 +57,7 @@ typedef struct {
     const char *namespace_name, *name;
     bool exists;
     bool is_private, is_gated, is_disabled;
+    bool is_closed;             /* takes no discussions and pull requests */
 } clo_access_repo;
 
 /* *no is set when the answer is false, and may be NULL: for lists, which leave out what may not be seen. */

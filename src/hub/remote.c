@@ -145,6 +145,31 @@ bool clo_remote_create(const clo_remote *r, clo_net *n, bool is_private, clo_err
     return ok;
 }
 
+/* A list of main's; the caller owns it. */
+static bool list_of_main(json_t **out, const clo_remote *r, clo_net *n, const char *what, clo_err *err)
+{
+    char url[CLO_REMOTE_URL_MAX], list[CLO_REMOTE_URL_MAX + 32];
+    clo_buf text = {.max = INFO_BYTES_MAX};
+    api_url(url, r);
+    snprintf(list, sizeof list, "%s/%s/main?limit=2", url, what);
+    clo_net_request q = {.url = list, .auth = CLO_NET_BEARER};
+    bool ok = ask(&text, r, n, &q, err) && clo_json_parse(out, clo_buf_str(&text), INFO_BYTES_MAX, err);
+    clo_buf_free(&text);
+    return ok;
+}
+
+bool clo_remote_is_bare(bool *out, const clo_remote *r, clo_net *n, clo_err *err)
+{
+    json_t *commits = NULL, *files = NULL;
+    bool ok = list_of_main(&commits, r, n, "commits", err) && list_of_main(&files, r, n, "tree", err);
+    size_t n_files = json_array_size(files);
+    *out = ok && json_array_size(commits) == 1 && json_is_array(files) &&
+           (n_files == 0 || (n_files == 1 && clo_str_eq(clo_json_str(json_array_get(files, 0), "path", CLO_STR("")), CLO_STR(".gitattributes"))));
+    json_decref(commits);
+    json_decref(files);
+    return ok;
+}
+
 /* --- git ----------------------------------------------------------------------------------------------------------*/
 
 static bool get_git(clo_buf *reply, const clo_remote *r, clo_net *n, const char *service, clo_err *err)

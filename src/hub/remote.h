@@ -57,6 +57,8 @@ void clo_remote_git_url(char out[CLO_REMOTE_URL_MAX], const clo_remote *r, const
 CLO_CHECK bool clo_remote_look(clo_remote_info *out, clo_remote *r, clo_net *n, clo_err *err);
 /* Makes it; `initial commit` is then all that it has. */
 CLO_CHECK bool clo_remote_create(const clo_remote *r, clo_net *n, bool is_private, clo_err *err);
+/* Whether its main is as a hub makes it: one commit, with .gitattributes or nothing. */
+CLO_CHECK bool clo_remote_is_bare(bool *out, const clo_remote *r, clo_net *n, clo_err *err);
 
 /* Branches and tags. */
 CLO_CHECK bool clo_remote_refs_get(clo_remote_refs *out, const clo_remote *r, clo_net *n, clo_err *err);

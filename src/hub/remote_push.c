@@ -37,6 +37,14 @@ static bool other_way(const clo_ref *ref, clo_err *err)
     return clo_fail(err, CLO_ERR_DENIED, "%s went another way there than here: nothing was sent", ref->name);
 }
 
+/* What is there is not known here: it may be the commit that the hub itself made for a push that ended right after. */
+static bool may_replace_unknown(sending *s, const clo_ref *ref, clo_err *err)
+{
+    bool bare = false;
+    if (s->o->create && strcmp(ref->name, "refs/heads/main") == 0 && !clo_remote_is_bare(&bare, &s->remote, s->net, err)) return false;
+    return bare || other_way(ref, err);
+}
+
 /* Whether a ref is to be sent over what it is there. */
 static bool may_replace(bool *yes, sending *s, const clo_ref *ref, const clo_oid *commit, const clo_oid *there, clo_err *err)
 {
@@ -44,7 +52,8 @@ static bool may_replace(bool *yes, sending *s, const clo_ref *ref, const clo_oid
     clo_oid far;
     *yes = true;
     if (s->o->force || s->out->created) return true; /* all that a new one has is the hub's own first commit */
-    if (clo_str_starts_with(clo_str_from(ref->name), CLO_STR("refs/tags/")) || !clo_git_has(s->g, there)) return other_way(ref, err);
+    if (clo_str_starts_with(clo_str_from(ref->name), CLO_STR("refs/tags/"))) return other_way(ref, err);
+    if (!clo_git_has(s->g, there)) return may_replace_unknown(s, ref, err);
     if (!clo_revision_peel(&far, s->g, there, err) || !clo_revision_has(&forward, s->g, commit, &far, err) ||
         !clo_revision_has(&behind, s->g, &far, commit, err))
         return false;

@@ -39,6 +39,11 @@ const char *clo_gated_name(clo_gated g)
     return gated_names[g];
 }
 
+void clo_repo_words(char out[CLO_REPO_WORDS_MAX], const clo_repo *r, const char *before)
+{
+    snprintf(out, CLO_REPO_WORDS_MAX, "%s %s%s%.*s", type_names[r->type], r->full, before ? ", before " : "", CLO_REPO_ID_MAX, before ? before : "");
+}
+
 /* --- reading ------------------------------------------------------------------------------------------------------*/
 
 #define COLUMNS CLO_REPO_COLUMNS "FROM repos r JOIN accounts a ON a.id = r.namespace "
@@ -66,6 +71,7 @@ bool clo_repo_read_row(clo_repo *out, clo_stmt *q, clo_err *err)
     r.downloads = clo_stmt_get_int(q, 8);
     r.likes = clo_stmt_get_int(q, 9);
     r.maker = clo_stmt_get_int(q, 13);
+    r.no_discussions = clo_stmt_get_int(q, 14) != 0;
     if (!copy_text(r.oid, sizeof r.oid, clo_stmt_get_str(q, 10), err) ||
         !copy_text(r.ns, sizeof r.ns, clo_stmt_get_str(q, 11), err) ||
         !copy_text(r.name, sizeof r.name, clo_stmt_get_str(q, 12), err))
@@ -390,9 +396,10 @@ bool clo_repo_set(clo_db *db, const clo_repo *r, clo_err *err)
     clo_stmt q = {0};
     bool row = false;
     bool ok = clo_stmt_open(
-                  &q, db, "UPDATE repos SET private = ?2, gated = ?3, disabled = ?4 WHERE id = ?1 RETURNING id", err) &&
+                  &q, db, "UPDATE repos SET private = ?2, gated = ?3, disabled = ?4, no_discussions = ?5 WHERE id = ?1 RETURNING id", err) &&
               clo_stmt_int(&q, 1, r->id, err) && clo_stmt_int(&q, 2, r->is_private, err) &&
               clo_stmt_text(&q, 3, clo_str_from(gated_names[r->gated]), err) && clo_stmt_int(&q, 4, r->disabled, err) &&
+              clo_stmt_int(&q, 5, r->no_discussions, err) &&
               clo_stmt_step(&q, &row, err) && (row || clo_fail(err, CLO_ERR_NOT_FOUND, "no such repository"));
     clo_stmt_close(&q);
     return ok;

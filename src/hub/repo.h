@@ -41,6 +41,7 @@ typedef struct {
     clo_repo_type type;
     clo_gated gated;
     bool is_private, disabled;
+    bool no_discussions; /* new discussions and pull requests are refused */
     int64_t created_s, modified_s, downloads, likes;
     char oid[25]; /* 24 hex digits: what the API calls _id */
     char ns[CLO_REPO_NAME_MAX], name[CLO_REPO_NAME_MAX];
@@ -51,6 +52,9 @@ typedef struct {
 const char *clo_repo_type_name(clo_repo_type t);
 bool clo_repo_type_parse(clo_repo_type *out, clo_str s);
 const char *clo_gated_name(clo_gated g); /* "no", "auto", "manual" */
+/* For the audit log: "model lab/m", or "model lab/m, before lab/old". */
+#define CLO_REPO_WORDS_MAX (2 * CLO_REPO_ID_MAX + 32)
+void clo_repo_words(char out[CLO_REPO_WORDS_MAX], const clo_repo *r, const char *before);
 
 /* One half of an id: 1 to 96 letters, digits, - _ . of ASCII; begins and ends with a letter, a digit or _; no "--", no
  * "..", no ".git" at its end. CLO_ERR_USAGE says which rule. */
@@ -96,7 +100,7 @@ CLO_CHECK bool clo_repo_move(clo_repo *r, clo_db *db, int64_t new_owner, clo_str
 CLO_CHECK bool clo_repo_find(clo_repo *out, bool *moved, clo_db *db, clo_repo_type type, clo_str id, clo_err *err);
 CLO_CHECK bool clo_repo_get(clo_repo *out, clo_db *db, int64_t repo, clo_err *err);
 
-/* Writes is_private, gated and disabled of r. */
+/* Writes is_private, gated, disabled and no_discussions of r. */
 CLO_CHECK bool clo_repo_set(clo_db *db, const clo_repo *r, clo_err *err);
 /* Something in it changed at this time. */
 CLO_CHECK bool clo_repo_touch(clo_db *db, int64_t repo, int64_t now_s, clo_err *err);

@@ -7,7 +7,7 @@
 /* Of repos r and accounts a, its namespace. */
 #define CLO_REPO_COLUMNS                                                                                                    \
     "SELECT r.id, r.namespace, r.type, r.gated, r.private, r.disabled, r.created, r.modified, r.downloads, r.likes, r.oid," \
-    " a.name, r.name, r.maker "
+    " a.name, r.name, r.maker, r.no_discussions "
 
 CLO_CHECK bool clo_repo_read_row(clo_repo *out, clo_stmt *q, clo_err *err);
 

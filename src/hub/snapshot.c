@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -14,6 +15,7 @@
 #include "hub/snapshot_impl.h"
 
 #define FILES_MAX 4096
+#define SPARE_BYTES ((uint64_t)1 << 30)
 #define TRIES 3 /* a sweep may take the whole form of a Xet file right after it was made sure of */
 
 bool clo_snapshot_place(clo_snapshot *s, const char *data_dir, const clo_repo *repo, clo_err *err)
@@ -58,11 +60,11 @@ bool clo_snapshot_add(clo_snapshot *s, const clo_entry *e, clo_err *err)
         s->files = more;
         s->cap = cap;
     }
+    if (__builtin_add_overflow(s->bytes, e->size, &s->bytes)) return clo_fail(err, CLO_ERR_LIMIT, "files of too many bytes");
     char *path = strdup(e->path);
     if (!path) return clo_fail(err, CLO_ERR_MEMORY, "list of files");
     s->files[s->n_files++] =
         (clo_snapshot_file){.path = path, .is_lfs = e->is_lfs, .oid = e->oid, .sha256 = e->sha256, .size = e->size};
-    s->bytes += e->size;
     return true;
 }
 
@@ -79,9 +81,20 @@ static bool tell(void *ctx, uint64_t done, uint64_t total)
     return !t->o->progress || t->o->progress(t->o->progress_ctx, t->path, done, total);
 }
 
-/* What the repository may name comes to lie whole. *bytes: its size, which the pointer may not say truly. */
-static bool make_whole(uint64_t *bytes, const clo_snapshot_file *file, const clo_files *f, int64_t repo, const clo_snapshot_opts *o,
-                       clo_err *err)
+/* A few chunks may stand for terabytes: what is put together leaves room for what others write. */
+static bool has_room(const clo_files *f, const clo_snapshot_file *file, clo_err *err)
+{
+    struct statvfs fs;
+    if (statvfs(f->data_dir, &fs) != 0) return clo_fail_sys(err, errno, "'%s'", f->data_dir);
+    uint64_t free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize, all = (uint64_t)fs.f_blocks * fs.f_frsize;
+    uint64_t spare = all / 20 < SPARE_BYTES ? all / 20 : SPARE_BYTES;
+    if (free_bytes > spare && file->size <= free_bytes - spare) return true;
+    return clo_fail(err, CLO_ERR_LIMIT, "no room for '%.100s': %llu bytes, %llu are free", file->path, (unsigned long long)file->size,
+                    (unsigned long long)free_bytes);
+}
+
+/* What the repository may name comes to lie whole. */
+static bool make_whole(const clo_snapshot_file *file, const clo_files *f, int64_t repo, const clo_snapshot_opts *o, clo_err *err)
 {
     clo_file_info info;
     bool found = false;
@@ -90,17 +103,19 @@ static bool make_whole(uint64_t *bytes, const clo_snapshot_file *file, const clo
     if (!found)
         return clo_fail(err, CLO_ERR_NOT_FOUND, "the bytes of '%.150s' are not here ('cloche pull --history' brings those of older commits)",
                         file->path);
-    *bytes = info.size;
-    return info.whole || clo_files_make_whole(f, &file->sha256, o->now_s, tell, &t, err);
+    if (info.size != file->size)
+        return clo_fail(err, CLO_ERR_FORMAT, "the pointer of '%.100s' says %llu bytes, the file has %llu", file->path,
+                        (unsigned long long)file->size, (unsigned long long)info.size);
+    return info.whole || (has_room(f, file, err) && clo_files_make_whole(f, &file->sha256, o->now_s, tell, &t, err));
 }
 
 /* *missing: the file is not whole any more. */
-static bool link_large(bool *missing, const char *to, const clo_snapshot_file *file, const clo_files *f, uint64_t bytes, clo_err *err)
+static bool link_large(bool *missing, const char *to, const clo_snapshot_file *file, const clo_files *f, clo_err *err)
 {
     char from[4096], hex[65];
     struct stat st;
     *missing = false;
-    if (stat(to, &st) == 0 && (uint64_t)st.st_size == bytes) return true;
+    if (stat(to, &st) == 0 && (uint64_t)st.st_size == file->size) return true;
     if (unlink(to) != 0 && errno != ENOENT) return clo_fail_sys(err, errno, "remove '%s'", to);
     clo_sha256_hex(hex, &file->sha256);
     if (!clo_files_path(from, f, "lfs", hex, err)) return false;
@@ -108,8 +123,9 @@ static bool link_large(bool *missing, const char *to, const clo_snapshot_file *f
         *missing = errno == ENOENT;
         return clo_fail_sys(err, errno, "link '%s'", to);
     }
-    if (stat(to, &st) == 0 && (uint64_t)st.st_size == bytes) return true;
-    return clo_fail(err, CLO_ERR_DAMAGED, "'%s' is damaged: %llu bytes came in ('cloche fsck' tells more)", from, (unsigned long long)bytes);
+    if (stat(to, &st) == 0 && (uint64_t)st.st_size == file->size) return true;
+    return clo_fail(err, CLO_ERR_DAMAGED, "'%s' is damaged: %llu bytes came in ('cloche fsck' tells more)", from,
+                    (unsigned long long)file->size);
 }
 
 /* --- small files --------------------------------------------------------------------------------------------------*/
@@ -148,41 +164,37 @@ static bool note_use(const char *folder, clo_err *err)
 }
 
 /* With the lock held: notes the use, then puts the files in the folder. */
-static bool fill(bool *missing, const clo_snapshot *s, const uint64_t *bytes, const clo_files *f, clo_git *g, clo_err *err)
+static bool fill(bool *missing, const clo_snapshot *s, const clo_files *f, clo_git *g, clo_err *err)
 {
     char to[4096];
     if (!clo_mkdir_p(s->folder, err) || !note_use(s->folder, err)) return false;
     for (size_t i = 0; i < s->n_files; i++) {
         const clo_snapshot_file *file = &s->files[i];
         if (!clo_path_join(to, err, "%s/%s", s->folder, file->path) || !make_folder_of(to, err)) return false;
-        if (!(file->is_lfs ? link_large(missing, to, file, f, bytes[i], err) : write_small(to, file, g, err))) return false;
+        if (!(file->is_lfs ? link_large(missing, to, file, f, err) : write_small(to, file, g, err))) return false;
     }
     return true;
 }
 
 /* *missing: what was whole is not any more; to be tried again. */
-static bool make(bool *missing, const clo_snapshot *s, uint64_t *bytes, const clo_files *f, clo_git *g, const clo_snapshot_opts *o,
-                 clo_err *err)
+static bool make(bool *missing, const clo_snapshot *s, const clo_files *f, clo_git *g, const clo_snapshot_opts *o, clo_err *err)
 {
     int lock = -1;
     *missing = false;
     for (size_t i = 0; i < s->n_files; i++)
-        if (s->files[i].is_lfs && !make_whole(&bytes[i], &s->files[i], f, clo_git_repo(g), o, err)) return false;
+        if (s->files[i].is_lfs && !make_whole(&s->files[i], f, clo_git_repo(g), o, err)) return false;
     if (!clo_snapshots_lock(&lock, f->data_dir, false, err)) return false;
-    bool ok = fill(missing, s, bytes, f, g, err);
+    bool ok = fill(missing, s, f, g, err);
     close(lock);
     return ok;
 }
 
 bool clo_snapshot_make(const clo_snapshot *s, const clo_files *f, clo_git *g, const clo_snapshot_opts *o, clo_err *err)
 {
-    uint64_t *bytes = (uint64_t *)calloc(s->n_files + 1, sizeof *bytes);
-    if (!bytes) return clo_fail(err, CLO_ERR_MEMORY, "list of files");
     bool ok = false, missing = true;
     for (int i = 0; !ok && missing && i < TRIES; i++) {
         if (err) *err = (clo_err){0};
-        ok = make(&missing, s, bytes, f, g, o, err);
+        ok = make(&missing, s, f, g, o, err);
     }
-    free(bytes);
     return ok;
 }

@@ -36,7 +36,7 @@
 typedef struct {
     int64_t at_ms;              /* milliseconds since 1970 */
     const char *event;          /* "answer", "refused", "start", "stop", "key-added", "key-revoked", "model-...",
-                                 * "user-...", "org-...", "member-...", "token-...", "password-set" */
+                                 * "user-...", "org-...", "member-...", "token-...", "repo-...", "password-set" */
     clo_str key, user;          /* name of the key, or of the account; the sub-user that the client named */
     clo_str request, route;     /* X-Request-Id; "/v1/chat/completions" */
     clo_str model;              /* as asked for */

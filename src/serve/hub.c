@@ -167,7 +167,8 @@ bool clo_hub_look_at(clo_hub_call *c, bool *moved, clo_repo_type type, clo_str i
                                 .exists = true,
                                 .is_private = c->repo.is_private,
                                 .is_gated = c->repo.gated != CLO_GATED_NO,
-                                .is_disabled = c->repo.disabled};
+                                .is_disabled = c->repo.disabled,
+                                .is_closed = c->repo.no_discussions};
     c->caller.is_maker = c->caller.known && c->repo.maker == c->who.account;
     c->caller.in_scope = clo_token_in_scope(&c->who, c->repo.id);
     return !c->caller.known ||
@@ -191,21 +192,10 @@ static void redirect(clo_hub_call *c)
 {
     clo_buf to = {0};
     clo_str target = clo_request_target(c->r), query = clo_request_query(c->r);
-    size_t at = 0;
-    /* The old id is in the path as it came: its two parts are the ones that the pattern found. */
-    for (size_t i = 0; i + 1 < target.len && at == 0; i++) {
-        if (target.ptr[i] != '/') continue;
-        clo_str rest = clo_str_from_off(target, i + 1);
-        size_t slash = clo_str_find(rest, 0, '/');
-        if (slash == rest.len) break;
-        clo_str after = clo_str_from_off(rest, slash + 1);
-        size_t end = clo_str_find(after, 0, '/');
-        if (slash == c->a.ns.len && memcmp(rest.ptr, c->a.ns.ptr, slash) == 0 && end >= c->a.name.len &&
-            memcmp(after.ptr, c->a.name.ptr, c->a.name.len) == 0)
-            at = i + 1;
-    }
-    clo_str tail = clo_str_from_off(target, at + c->a.ns.len + 1 + c->a.name.len);
-    clo_buf_addf(&to, "%.*s%s%.*s", (int)at, target.ptr, c->repo.full, (int)tail.len, tail.ptr);
+    size_t at = (size_t)(c->a.id.ptr - target.ptr);
+    clo_buf_add(&to, (clo_str){target.ptr, at});
+    clo_buf_add(&to, clo_str_from(c->repo.full));
+    clo_buf_add(&to, clo_str_from_off(target, at + c->a.id.len));
     if (query.len > 0) clo_buf_addf(&to, "?%.*s", (int)query.len, query.ptr);
     clo_buf_add_char(&to, '\0');
     if (!to.failed) clo_reply_header(c->r, "Location", to.ptr);

@@ -41,6 +41,7 @@ typedef struct {
     clo_repo_type type;
     bool has_repo;               /* the pattern names a repository */
     clo_str ns, name, rev, x, rest;
+    clo_str id;                  /* "ns/name" as it stands in the path, not decoded */
 } clo_hub_args;
 
 typedef struct clo_hub_call clo_hub_call;
@@ -124,6 +125,8 @@ bool clo_hub_has_session(const clo_hub_call *c);
 struct clo_weights_cache *clo_hub_weights_cache(const clo_hub_call *c); /* hub_weights.h */
 const clo_sign_key *clo_hub_sign_key(const clo_hub_call *c);
 int64_t clo_hub_now(void); /* seconds since 1970 */
+/* The line of the audit log of a change that is done, by who asks. Waits for the disk. */
+CLO_CHECK bool clo_hub_note(clo_hub_call *c, const char *event, const char *text, clo_err *err);
 clo_author clo_hub_author(const clo_hub_call *c);
 
 /* BASE/[datasets/]ns/name */

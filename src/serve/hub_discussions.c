@@ -140,12 +140,17 @@ static void reply_made(clo_hub_call *c, const clo_discussion *d)
     clo_buf_free(&url);
 }
 
+bool clo_hub_takes_discussions(clo_hub_call *c)
+{
+    return !c->repo.no_discussions || clo_hub_fail(c, 403, NULL, "Discussions are disabled for this repository");
+}
+
 void clo_hub_discussion_create(clo_hub_call *c)
 {
     clo_discussion d;
     clo_err err = {0};
     json_t *body;
-    if (!clo_hub_git(c) || !clo_hub_body(&body, c)) return;
+    if (!clo_hub_takes_discussions(c) || !clo_hub_git(c) || !clo_hub_body(&body, c)) return;
     clo_discussion_opts o = {.title = clo_json_str(body, "title", CLO_STR("")),
                              .text = clo_json_str(body, "description", CLO_STR("")),
                              .by = c->who.account,

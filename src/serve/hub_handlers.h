@@ -115,6 +115,8 @@ void clo_hub_discussion_revise(clo_hub_call *c);
 /* Whether who asks may change refs/pr/N: its author, writers, until it is merged. CLO_ERR_NOT_FOUND, CLO_ERR_DENIED,
  * CLO_ERR_USAGE. */
 CLO_CHECK bool clo_hub_may_pull(const clo_hub_call *c, clo_str ref, clo_err *err);
+/* Whether the repository takes new discussions and pull requests; false: replied. */
+bool clo_hub_takes_discussions(clo_hub_call *c);
 /* BASE/[datasets/]ns/name/discussions/N */
 void clo_hub_discussion_url(clo_buf *out, const clo_hub_call *c, int64_t num);
 

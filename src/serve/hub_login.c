@@ -15,11 +15,6 @@
 
 static clo_attempts attempts = CLO_ATTEMPTS_INIT;
 
-static bool note(clo_hub_call *c, const char *event, const char *text, clo_err *err)
-{
-    return clo_account_changed(c->s, c->r, c->who.user, event, "", text, err);
-}
-
 /* --- in -----------------------------------------------------------------------------------------------------------*/
 
 /* Whoever signs in is told who it is. */
@@ -75,7 +70,7 @@ static void by_password(clo_hub_call *c, clo_str name, clo_str password)
     }
     snprintf(bearer, sizeof bearer, "Bearer %s", text);
     if (!clo_token_who(&c->who, c->s->keys, bearer, clo_hub_now(), &no)) clo_hub_deny(c, &no);
-    else if (!note(c, "session-opened", c->who.id, &err)) clo_hub_fail_err(c, &err);
+    else if (!clo_hub_note(c, "session-opened", c->who.id, &err)) clo_hub_fail_err(c, &err);
     else reply_who(c, text, CLO_SESSION_LIFE_S);
 }
 
@@ -121,7 +116,7 @@ void clo_hub_logout(clo_hub_call *c)
             return;
         }
         if (!ok) clo_db_rollback(c->db);
-        if (ok && !note(c, "session-closed", c->who.id, &err)) {
+        if (ok && !clo_hub_note(c, "session-closed", c->who.id, &err)) {
             clo_hub_fail_err(c, &err);
             return;
         }
@@ -175,7 +170,7 @@ void clo_hub_token_create(clo_hub_call *c)
     else if (!clo_token_add(text, c->db, &o, clo_hub_now(), &err) || !clo_db_commit(c->db, &err)) clo_hub_undo(c, &err);
     else {
         snprintf(id, sizeof id, "%.*s", CLO_KEY_ID_LEN, text + 3);
-        if (note(c, "token-added", id, &err)) clo_hub_json(c, 200, json_pack("{s:s, s:s}", "token", text, "id", id));
+        if (clo_hub_note(c, "token-added", id, &err)) clo_hub_json(c, 200, json_pack("{s:s, s:s}", "token", text, "id", id));
         else clo_hub_fail_err(c, &err);
     }
     json_decref(body);
@@ -210,6 +205,6 @@ void clo_hub_token_revoke(clo_hub_call *c)
     snprintf(id, sizeof id, "%.*s", CLO_KEY_ID_LEN, c->a.x.ptr);
     if (!clo_db_begin(c->db, &err)) clo_hub_fail_err(c, &err);
     else if (!clo_token_revoke(NULL, c->db, c->a.x, clo_hub_now(), &err) || !clo_db_commit(c->db, &err)) clo_hub_undo(c, &err);
-    else if (!note(c, "token-revoked", id, &err)) clo_hub_fail_err(c, &err);
+    else if (!clo_hub_note(c, "token-revoked", id, &err)) clo_hub_fail_err(c, &err);
     else clo_reply(c->r, 200, CLO_TYPE_TEXT, CLO_STR("OK"));
 }

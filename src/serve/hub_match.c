@@ -34,13 +34,20 @@ static bool take(clo_hub_args *out, clo_request *r, clo_str want, clo_str part)
 {
     if (clo_str_eq(want, CLO_STR("{T}"))) return take_type(out, part);
     if (part.len == 0) return false;
-    if (clo_str_eq(want, CLO_STR("{ns}"))) return decode(&out->ns, r, part);
+    if (clo_str_eq(want, CLO_STR("{ns}"))) {
+        out->id = part;
+        return decode(&out->ns, r, part);
+    }
     if (clo_str_eq(want, CLO_STR("{rev}"))) return decode(&out->rev, r, part);
     if (clo_str_eq(want, CLO_STR("{x}"))) return decode(&out->x, r, part);
     if (clo_str_eq(want, CLO_STR("{name}")) || clo_str_eq(want, CLO_STR("{git}"))) {
         out->has_repo = true;
         if (!decode(&out->name, r, part)) return false;
-        if (want.ptr[1] == 'g' && clo_str_ends_with(out->name, CLO_STR(".git"))) out->name.len -= 4;
+        if (want.ptr[1] == 'g' && clo_str_ends_with(part, CLO_STR(".git"))) {
+            out->name.len -= 4;
+            part.len -= 4;
+        }
+        out->id.len = (size_t)(part.ptr + part.len - out->id.ptr);
         return out->name.len > 0;
     }
     return clo_str_eq(want, part);

@@ -55,6 +55,7 @@ static void created(source *s, clo_buf *out) { add_stamp(out, s->r->created_s); 
 static void modified(source *s, clo_buf *out) { add_stamp(out, s->r->modified_s); }
 static void is_private(source *s, clo_buf *out) { add_bool(out, s->r->is_private); }
 static void disabled(source *s, clo_buf *out) { add_bool(out, s->r->disabled); }
+static void no_discussions(source *s, clo_buf *out) { add_bool(out, s->r->no_discussions); }
 static void downloads(source *s, clo_buf *out) { clo_json_add_int(out, s->r->downloads); }
 static void likes(source *s, clo_buf *out) { clo_json_add_int(out, s->r->likes); }
 static void card(source *s, clo_buf *out) { add_json(out, s->f.card, "{}"); }
@@ -194,6 +195,7 @@ static const struct {
     {"private", ALL, EVERYWHERE | ITEM, 0, is_private},
     {"gated", M | D, EVERYWHERE | ITEM, 0, gated},
     {"disabled", ALL, FULL | INFO, 0, disabled},
+    {"discussionsDisabled", ALL, INFO, 0, no_discussions},
     {"downloads", M | D, EVERYWHERE | ITEM, 0, downloads},
     {"downloadsAllTime", M | D, 0, 0, downloads},
     {"likes", ALL, EVERYWHERE | ITEM, 0, likes},

@@ -6,6 +6,7 @@
 
 #include "base/utf8.h"
 #include "hub/revision.h"
+#include "serve/account.h"
 #include "serve/api_error.h"
 #include "serve/hub.h"
 #include "serve/json_out.h"
@@ -46,6 +47,11 @@ bool clo_hub_body(json_t **out, clo_hub_call *c)
     json_decref(*out);
     *out = NULL;
     return clo_hub_fail(c, 400, NULL, "body: a JSON object is expected");
+}
+
+bool clo_hub_note(clo_hub_call *c, const char *event, const char *text, clo_err *err)
+{
+    return clo_account_changed(c->s, c->r, c->who.user, event, "", text, err);
 }
 
 clo_str clo_hub_param(clo_hub_call *c, const char *name)

@@ -56,6 +56,15 @@ static json_t *repo_answer(const clo_hub_call *c, const clo_repo *r, const char 
     return out;
 }
 
+/* What happened to a repository, in the audit log. False: replied. */
+static bool note(clo_hub_call *c, const char *event, const clo_repo *r, const char *from)
+{
+    clo_err err = {0};
+    char text[CLO_REPO_WORDS_MAX];
+    clo_repo_words(text, r, from);
+    return clo_hub_note(c, event, text, &err) || clo_hub_fail_err(c, &err);
+}
+
 /* --- the first commit's files -------------------------------------------------------------------------------------*/
 
 #define FIRST_FILES_MAX 100
@@ -160,7 +169,7 @@ void clo_hub_repo_create(clo_hub_call *c)
     }
     clo_repo made;
     if (clo_repo_create(&made, c->db, &o, clo_hub_now(), &err) && clo_db_commit(c->db, &err)) {
-        clo_hub_json(c, 200, repo_answer(c, &made, NULL));
+        if (note(c, "repo-created", &made, NULL)) clo_hub_json(c, 200, repo_answer(c, &made, NULL));
     } else if (err.code == CLO_ERR_DENIED) {
         bool moved;
         char id[CLO_REPO_ID_MAX];
@@ -205,9 +214,8 @@ void clo_hub_repo_remove(clo_hub_call *c)
     else snprintf(id, sizeof id, "%.*s/%.*s", (int)(org.len ? org.len > 96 ? 96 : org.len : strlen(c->who.user)),
                   org.len ? org.ptr : c->who.user, (int)(name.len > 96 ? 96 : name.len), name.ptr);
     if (find_named(c, body, clo_str_from(id), CLO_MAY_ADMINISTER)) {
-        if (clo_db_begin(c->db, &err) && clo_repo_delete(c->db, c->repo.id, &err) && clo_db_commit(c->db, &err))
-            clo_reply(c->r, 200, CLO_TYPE_TEXT, CLO_STR("OK"));
-        else clo_hub_undo(c, &err);
+        if (!clo_db_begin(c->db, &err) || !clo_repo_delete(c->db, c->repo.id, &err) || !clo_db_commit(c->db, &err)) clo_hub_undo(c, &err);
+        else if (note(c, "repo-removed", &c->repo, NULL)) clo_reply(c->r, 200, CLO_TYPE_TEXT, CLO_STR("OK"));
     }
     json_decref(body);
 }
@@ -231,9 +239,9 @@ void clo_hub_repo_move(clo_hub_call *c)
     const char *type = clo_repo_type_name(moved.type);
     if (!clo_hub_take_owner(&owner, c, type, ns) || (owner.id != c->repo.owner && !clo_hub_may_create(c, &owner, type, to_name)))
         goto done;
-    if (clo_db_begin(c->db, &err) && clo_repo_move(&moved, c->db, owner.id, name, clo_hub_now(), &err) && clo_db_commit(c->db, &err))
-        clo_hub_json(c, 200, repo_answer(c, &moved, NULL));
-    else clo_hub_undo(c, &err);
+    if (!clo_db_begin(c->db, &err) || !clo_repo_move(&moved, c->db, owner.id, name, clo_hub_now(), &err) || !clo_db_commit(c->db, &err))
+        clo_hub_undo(c, &err);
+    else if (note(c, "repo-moved", &moved, c->repo.full)) clo_hub_json(c, 200, repo_answer(c, &moved, NULL));
 done:
     json_decref(body);
 }
@@ -246,6 +254,7 @@ void clo_hub_repo_settings(clo_hub_call *c)
     clo_repo r = c->repo;
     const json_t *gated = json_object_get(body, "gated");
     r.is_private = take_private(body, r.is_private);
+    r.no_discussions = clo_json_bool(body, "discussionsDisabled", r.no_discussions);
     if (json_is_false(gated)) r.gated = CLO_GATED_NO;
     else if (json_is_string(gated) && strcmp(json_string_value(gated), "auto") == 0) r.gated = CLO_GATED_AUTO;
     else if (json_is_string(gated) && strcmp(json_string_value(gated), "manual") == 0) r.gated = CLO_GATED_MANUAL;
@@ -255,7 +264,7 @@ void clo_hub_repo_settings(clo_hub_call *c)
         return;
     }
     if (clo_db_begin(c->db, &err) && clo_repo_set(c->db, &r, &err) && clo_db_commit(c->db, &err))
-        clo_hub_json(c, 200, json_pack("{s:b, s:o}", "private", r.is_private, "gated",
+        clo_hub_json(c, 200, json_pack("{s:b, s:b, s:o}", "private", r.is_private, "discussionsDisabled", r.no_discussions, "gated",
                                        r.gated == CLO_GATED_NO ? json_false() : json_string(clo_gated_name(r.gated))));
     else clo_hub_undo(c, &err);
     json_decref(body);

@@ -88,7 +88,7 @@ static bool fail_pull(clo_hub_call *c, const clo_err *err)
 bool clo_hub_may_upload(clo_hub_call *c)
 {
     clo_err err = {0};
-    if (clo_hub_flag(c, "create_pr")) return clo_hub_may(c, CLO_MAY_PROPOSE);
+    if (clo_hub_flag(c, "create_pr")) return clo_hub_may(c, CLO_MAY_PROPOSE) && clo_hub_takes_discussions(c);
     if (!clo_str_starts_with(c->a.rev, CLO_STR("refs/pr/"))) return clo_hub_may(c, CLO_MAY_WRITE);
     return clo_hub_may(c, CLO_MAY_PROPOSE) && (clo_hub_may_pull(c, c->a.rev, &err) || fail_pull(c, &err));
 }

@@ -165,11 +165,17 @@ bool clo_begins_digest(clo_str name, const char *digest)
     return strncasecmp(name.ptr, digest, name.len) == 0;
 }
 
-static const clo_model_info *pick_name(const info_list *l, clo_str name)
+static const clo_model_info *pick_exact(const info_list *l, clo_str name)
 {
-    const clo_model_info *found = NULL;
     for (size_t i = 0; i < l->n; i++)
         if (clo_str_eq(name, clo_str_from(l->rows[i].name))) return &l->rows[i];
+    return NULL;
+}
+
+static const clo_model_info *pick_name(const info_list *l, clo_str name)
+{
+    const clo_model_info *found = pick_exact(l, name);
+    if (found) return found;
     for (size_t i = 0; i < l->n; i++)
         if (strlen(l->rows[i].name) == name.len && strncasecmp(name.ptr, l->rows[i].name, name.len) == 0)
             return &l->rows[i];
@@ -199,19 +205,40 @@ static bool is_digest(clo_str name)
     return name.len >= DIGEST_DIGITS_MIN && name.len <= 64;
 }
 
-/* Of the library, of --model, of the hub, in this order. */
+static bool is_stored(const clo_models *m, clo_str name)
+{
+    char text[CLO_MODEL_NAME_MAX], path[4096];
+    if (!m->data_dir[0] || name.len >= sizeof text) return false;
+    copy_str(text, sizeof text, name);
+    return clo_library_path(path, m->data_dir, text, NULL);
+}
+
+/* A name as it is written is one of --model, of the library, or of the hub, in this order; what is none of these may be another
+ * spelling of the first two, or a digest. *held: out has one of the hub's; else *found, in the list. */
+static bool search(clo_model_info *out, bool *held, const clo_model_info **found, info_list *l, clo_models *m, clo_str name,
+                   const clo_request *r, clo_err *err)
+{
+    clo_str plain = without_latest(name);
+    *held = false;
+    if (!add_given(l, m, err)) return false;
+    *found = pick_exact(l, plain);
+    if (*found) return true;
+    if (!is_stored(m, plain) && !clo_models_find_held(out, held, m, name, r, err)) return false;
+    if (*held) return true;
+    l->n = 0;
+    if (!list_all(l, m, err) || (is_digest(name) && !add_held(l, m, r, err))) return false;
+    *found = pick_name(l, plain);
+    return *found || !is_digest(name) || clo_models_find_digest(out, held, m, name, r, err);
+}
+
 static bool find_info(clo_model_info *out, clo_models *m, clo_str name, const clo_request *r, clo_api_error *e)
 {
     info_list l = {0};
     clo_err err = {0};
     const clo_model_info *found = NULL;
-    bool ok = list_all(&l, m, &err), held = false;
-    if (ok && is_digest(name)) ok = add_held(&l, m, r, &err);
-    if (ok) found = pick_name(&l, without_latest(name));
-    if (found) *out = *found;
+    bool held, ok = search(out, &held, &found, &l, m, name, r, &err);
+    if (ok && found) *out = *found;
     free(l.rows);
-    if (ok && !found && is_digest(name)) ok = clo_models_find_digest(out, &held, m, name, r, &err);
-    else if (ok && !found) ok = clo_models_find_held(out, &held, m, name, r, &err);
     if (!ok && err.code == CLO_ERR_NOT_FOUND) /* the repository is there */
         return clo_api_fail(e, CLO_API_NO_MODEL, "model", "model '%.*s' not found: %s", (int)(name.len > 200 ? 200 : name.len), name.ptr,
                             err.text);

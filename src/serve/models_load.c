@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/memory.h"
@@ -150,13 +151,22 @@ static void note_file(clo_model_entry *e)
     pthread_mutex_unlock(&e->models->lock);
 }
 
-/* What can be known without the weights; files of the hub's come to lie where it says. */
+/* Files of the hub's models come to lie where the entry says. For one that could never be opened nothing is put together. */
+static bool make_files(clo_model_entry *e, clo_err *err)
+{
+    uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    if (!e->info.held.repo) return true;
+    if (e->info.bytes > memory) return clo_fail(err, CLO_ERR_MEMORY, "the model is larger than this machine's memory");
+    return clo_models_make_held(e->models, &e->info, err);
+}
+
+/* What can be known without the weights. */
 static bool look_into(clo_model_entry *e, clo_err *err)
 {
     clo_models *m = e->models;
     note_file(e);
     clo_facts facts;
-    bool ok = (!e->info.held.repo || clo_models_make_held(m, &e->info, err)) && clo_models_facts(&facts, m, &e->info, err);
+    bool ok = make_files(e, err) && clo_models_facts(&facts, m, &e->info, err);
     pthread_mutex_lock(&m->lock);
     if (ok) e->info.facts = facts;
     e->looked_into = e->looked_into || ok;

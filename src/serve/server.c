@@ -13,7 +13,8 @@
 #include "serve/server_impl.h"
 #include "tensor/kernel.h"
 
-#define SWEEP_S 600 /* between two looks at the stored receipts */
+#define SWEEP_S 600      /* between two looks at the stored receipts, and at what keys were used */
+#define USED_STEP_S 3600 /* a key's last use on disk is no older than this, while it is used */
 
 /* --- opening ------------------------------------------------------------------------------------------------------*/
 
@@ -72,9 +73,19 @@ static void sweep_receipts(clo_server *s)
 {
     uint64_t n = 0;
     clo_err err = {0};
+    if (s->o.receipts.n_max == 0 && s->o.receipts.age_max_s <= 0) return;
     bool ok = clo_receipt_files_sweep(s->o.data_dir, s->o.receipts, &n, &err);
     if (!ok) log_line(s, "stored receipts were not swept: %s", err.text);
     else if (n) log_line(s, "%llu stored receipts were beyond the limits and removed", (unsigned long long)n);
+}
+
+static void write_used(clo_server *s)
+{
+    clo_db *db = NULL;
+    clo_err err = {0};
+    bool ok = clo_db_open(&db, s->o.data_dir, &err) && clo_keys_write_used(s->keys, db, USED_STEP_S, &err);
+    clo_db_close(db);
+    if (!ok) log_line(s, "when keys were last used was not written: %s", err.text);
 }
 
 static void *sweep(void *ctx)
@@ -85,6 +96,7 @@ static void *sweep(void *ctx)
     while (!w->stopping) {
         pthread_mutex_unlock(&w->lock);
         sweep_receipts(s);
+        write_used(s);
         struct timespec until;
         clock_gettime(CLOCK_REALTIME, &until);
         until.tv_sec += SWEEP_S;
@@ -98,7 +110,7 @@ static void *sweep(void *ctx)
 static bool start_sweeper(clo_server *s, clo_err *err)
 {
     clo_sweeper *w = &s->sweeper;
-    if (!s->o.data_dir || (s->o.receipts.n_max == 0 && s->o.receipts.age_max_s <= 0)) return true;
+    if (!s->o.data_dir) return true;
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->stop, NULL);
     int rc = pthread_create(&w->thread, NULL, sweep, s);

@@ -15,7 +15,8 @@
 #include "serve/router.h"
 #include "serve/server.h"
 
-/* The thread that keeps stored receipts within their limits; none runs without limits. */
+/* The thread that keeps stored receipts within their limits and brings to disk when keys were last used; none runs without a data
+ * folder. */
 typedef struct {
     pthread_t thread;
     pthread_mutex_t lock;  /* guards stopping */

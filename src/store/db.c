@@ -174,6 +174,7 @@ static const char *const migrations[] = {
     " WHEN NOT (old.private OR old.disabled) AND (new.private OR new.disabled) BEGIN"
     " UPDATE tags SET n = n - 1 WHERE (type, tag) IN (SELECT type, tag FROM repo_tags WHERE repo = new.id);"
     " DELETE FROM tags WHERE n <= 0 AND (type, tag) IN (SELECT type, tag FROM repo_tags WHERE repo = new.id); END;",
+    "ALTER TABLE repos ADD COLUMN no_discussions INTEGER NOT NULL DEFAULT 0;",
 };
 #define N_MIGRATIONS (int)(sizeof migrations / sizeof migrations[0])
 

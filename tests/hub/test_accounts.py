@@ -3,6 +3,7 @@ import json
 
 import pytest
 from conftest import PASSWORD
+from serving import Server
 
 
 def add(hub, name, role):
@@ -75,3 +76,63 @@ def test_a_token_for_a_repository_that_is_not_there_yet_makes_it(own_hub):
     hub.api("alice").move_repo("lab/later", "lab/sooner", repo_type="dataset")
     assert http.get("/api/datasets/lab/sooner").status_code == 200
     assert http.post("/api/repos/create", json=body).status_code == 403, "it has its repository"
+
+
+def audit(hub):
+    lines = [json.loads(x) for f in sorted(hub.data.glob("audit*.log")) for x in f.read_text().splitlines()]
+    return [(x["event"], x.get("key"), x.get("note")) for x in lines]
+
+
+def test_what_happens_to_repositories_is_in_the_audit_log(own_hub):
+    hub = own_hub
+    api = hub.api("wendy")
+    api.create_repo("lab/noted", repo_type="dataset")
+    api.move_repo("lab/noted", "wendy/noted", repo_type="dataset")
+    api.delete_repo("wendy/noted", repo_type="dataset")
+    assert audit(hub)[-3:] == [("repo-created", "wendy", "dataset lab/noted"), ("repo-moved", "wendy", "dataset wendy/noted, before lab/noted"),
+                               ("repo-removed", "wendy", "dataset wendy/noted")]
+    hub.cli("repo", "create", "lab/noted")
+    hub.cli("repo", "move", "lab/noted", "bob/noted")
+    hub.cli("repo", "delete", "bob/noted")
+    assert audit(hub)[-3:] == [("repo-created", "lab", "model lab/noted"), ("repo-moved", "bob", "model bob/noted, before lab/noted"),
+                               ("repo-removed", "bob", "model bob/noted")]
+    before = len(audit(hub))
+    assert hub.http("bob").post("/api/repos/create", json={"name": "x", "organization": "lab"}).status_code == 403
+    with pytest.raises(AssertionError):
+        hub.cli("repo", "delete", "bob/noted")
+    assert len(audit(hub)) == before
+    hub.cli("audit")
+
+
+def test_the_last_use_of_a_token_is_kept(own_hub):
+    hub = own_hub
+
+    def used(name):
+        return {t["name"]: t["used"] for t in json.loads(hub.cli("token", "list", "--json"))}[name]
+    http = hub.http(token=hub.token("bob", "--read", "--name", "seldom"))
+    assert used("seldom") is None and http.get("/api/whoami-v2").status_code == 200
+    assert used("seldom") is None, "a request writes nothing"
+    assert hub.server.stop() == 0
+    assert used("seldom") > 1_700_000_000
+    hub.server = Server(hub.data)
+    hub.url = hub.server.url
+
+
+def test_discussions_can_be_turned_off(own_hub):
+    hub = own_hub
+    api, bob = hub.api("alice"), hub.http("bob")
+    api.create_repo("lab/quiet")
+    api.create_discussion("lab/quiet", "before")
+    http, talk = hub.http("alice"), {"title": "t", "description": "d"}
+    assert http.put("/api/models/lab/quiet/settings", json={"discussionsDisabled": True}).json()["discussionsDisabled"] is True
+    assert http.get("/api/models/lab/quiet").json()["discussionsDisabled"] is True
+    for who in (http, bob):
+        assert who.post("/api/models/lab/quiet/discussions", json=talk).status_code == 403
+        assert who.post("/api/models/lab/quiet/preupload/main?create_pr=1", json={"files": []}).status_code == 403
+        assert len(who.get("/api/models/lab/quiet/discussions").json()["discussions"]) == 1
+    assert bob.post("/api/models/lab/quiet/discussions/1/comment", json={"comment": "c"}).status_code == 403
+    assert bob.get("/lab/quiet.git/info/refs?service=git-receive-pack").status_code == 403
+    assert change(http, "lab/quiet")[0] == 200
+    assert http.put("/api/models/lab/quiet/settings", json={"private": False}).json()["discussionsDisabled"] is True
+    assert http.put("/api/models/lab/quiet/settings", json={"discussionsDisabled": False}).status_code == 200
+    assert bob.post("/api/models/lab/quiet/discussions", json=talk).status_code == 200

@@ -1,6 +1,7 @@
-"""kill -9 of the server while clients commit, push and upload: what was acknowledged is there, nothing is half there.
+"""kill -9 of the server while clients commit, push and upload, and of `cloche import`, `push` and `pull` while they work on its data
+folder, on one that is pushed from and on one that is pulled into: what was acknowledged is there, nothing is half there.
 
-CLOCHE_HUB_KILLS (10) is how often."""
+CLOCHE_HUB_KILLS (10) is how often the server dies; commands die oftener."""
 import hashlib
 import json
 import os
@@ -12,10 +13,13 @@ import threading
 import time
 from collections import Counter
 
+import httpx2 as httpx
+
 from serving import BIN, Server
 from test_git import ENV
 
 KILLS = int(os.environ.get("CLOCHE_HUB_KILLS", "10"))
+KINDS = ("commits", "pushes", "files", "xets", "imports", "sent", "pulled")
 
 # The stock client, which needs seconds to start: it waits for an address, then uploads by Xet and says what is done.
 XET = """
@@ -44,11 +48,16 @@ def xet_client(home):
 
 
 class Writers:
-    """Threads that write until the server dies; what each was told is done."""
+    """Threads that write until the server dies; what each was told is done. Two data folders beside the hub's: `near` is pushed
+    from, `far` is pulled into."""
 
-    def __init__(self, hub, folder, round_):
-        self.hub, self.folder, self.round = hub, folder, round_
+    def __init__(self, hub, folder, round_, before):
+        self.hub, self.folder, self.round, self.before = hub, folder, round_, before
+        self.near, self.far = folder / "near", folder / "far"
         self.commits, self.pushes, self.files, self.xets = [], [], [], []  # (repository, commit id, path, text or bytes)
+        self.imports, self.sent, self.pulled = [], [], []                   # as these, by our commands
+        self.running, self.over, self.killed = {}, False, 0
+        self.rng = random.Random(f"commands {round_}")
 
     def commit(self, i):
         repo = f"alice/kill-{i}"
@@ -95,6 +104,56 @@ class Writers:
             n, oid = json.loads(line)
             self.xets.append((repo, oid, f"r{self.round}/x{n}.bin", xet_bytes(self.round, n)))
 
+    def command(self, who, *args, **env):
+        """What it said, or None: it was killed, a moment after it began or with the server, or the server was."""
+        p = self.running[who] = subprocess.Popen([BIN, *map(str, args), "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **env})
+        patience = self.rng.choice([60, 60, self.rng.uniform(0.005, 0.3)])
+        try:
+            out, errors = p.communicate(timeout=patience)
+        except subprocess.TimeoutExpired:
+            p.kill()
+            out, errors = p.communicate()
+        self.killed += p.returncode == -9
+        alone = args[0] == "import"  # the others may find that the server is gone
+        assert p.returncode in (0, -9, *([] if alone else [1])), (args, p.returncode, errors)
+        return json.loads(out) if p.returncode == 0 else None
+
+    def bring(self, who, data, repo, n):
+        """A folder becomes a commit of a repository in a data folder."""
+        rng, source = random.Random(f"{who} {self.round} {n}"), self.folder / f"in-{who}"
+        source.mkdir(exist_ok=True)
+        text, large = f"{who} {self.round} {n}\n", rng.randbytes(rng.randrange(1, 200000))
+        (source / "a.txt").write_text(text)
+        (source / "w.bin").write_bytes(large)
+        said = self.command(who, "import", source, "--repo", repo, "--data", data)
+        return [(repo, said["main"], "a.txt", text), (repo, said["main"], "w.bin", large)] if said else []
+
+    def import_(self, i):
+        for n in range(10000):
+            if self.over:
+                break
+            self.imports += self.bring("import", self.hub.data, f"lab/kill-import-{i}", n)
+
+    def send(self, i):
+        repo = f"lab/kill-sent-{i}"
+        for n in range(10000):
+            made = self.bring("send", self.near, repo, n)
+            if made and self.command("send", "push", repo, "--to", self.hub.url, "--create", "--data", self.near, HF_TOKEN=self.hub.tokens["alice"]):
+                self.sent += made
+            if self.over:
+                break
+
+    def pull(self, i):
+        repo = f"alice/kill-{i}"
+        while not self.over:
+            known = self.last(repo)
+            if self.command("pull", "pull", repo, "--from", self.hub.url, "--data", self.far, HF_TOKEN=self.hub.tokens["alice"]):
+                self.pulled = known
+
+    def last(self, repo):
+        """Some of what was acknowledged last, in the round before when nothing was yet."""
+        return [x for done in (self.commits, self.files) for x in [y for y in done if y[0] == repo][-2:]] or self.before
+
     def run(self, kinds, seconds, client):
         faults = []
 
@@ -106,15 +165,21 @@ class Writers:
             except Exception as e:  # of the client: the connection broke; an answer that is no 200 is a fault
                 if isinstance(e, AssertionError):
                     faults.append(e)
-        threads = [threading.Thread(target=guarded, args=(getattr(self, k), i)) for k, i in [("xet", client), *kinds]]
-        threads[0].start()
-        for _ in range(200):  # its first upload takes a second or two; the kill comes during the next ones
+        first = [("xet", client), ("import_", 0), ("send", 0), ("pull", 1)]  # which need a second or two before something is done
+        threads = [threading.Thread(target=guarded, args=(getattr(self, k), i)) for k, i in [*first, *kinds]]
+        for t in threads[:len(first)]:
+            t.start()
+        for _ in range(200):
             if not self.xets:
                 time.sleep(0.05)
-        for t in threads[1:]:
+        for t in threads[len(first):]:
             t.start()
         time.sleep(seconds)
         self.hub.server.process.kill()
+        self.over = True
+        for p in list(self.running.values()):
+            if self.rng.random() < 0.5:
+                p.kill()
         self.hub.server.process.wait()
         time.sleep(0.05)
         client.kill()
@@ -124,14 +189,29 @@ class Writers:
         assert not faults, faults
 
 
+def is_whole(data):
+    done = subprocess.run([BIN, "fsck", "--json", "--data", str(data)], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0 and json.loads(done.stdout)["faults"] == 0, (data, done.stdout, done.stderr)
+
+
+def are_there(client, all_):
+    for repo, oid, path, want in all_:
+        r = client.get(f"/{repo}/resolve/{oid}/{path}")
+        assert r.status_code == 200 and r.content == (want if isinstance(want, bytes) else want.encode()), (repo, oid, path, r.status_code)
+
+
 def check(hub, w):
-    fsck = json.loads(subprocess.run([BIN, "fsck", "--json", "--data", str(hub.data)], capture_output=True, text=True, timeout=300).stdout)
-    assert fsck["faults"] == 0, fsck
-    all_ = w.commits + w.pushes + w.files + w.xets
+    for data in (hub.data, w.near, w.far):
+        if (data / "cloche.db").exists():
+            is_whole(data)
+    if w.pulled:
+        far = Server(w.far)
+        with httpx.Client(base_url=far.url, timeout=60) as c:
+            are_there(c, w.pulled)
+        assert far.stop() == 0, far.errors
+    all_ = w.commits + w.pushes + w.files + w.xets + w.imports + w.sent
     with hub.http("alice") as c:
-        for repo, oid, path, want in all_:
-            r = c.get(f"/{repo}/resolve/{oid}/{path}")
-            assert r.status_code == 200 and r.content == (want if isinstance(want, bytes) else want.encode()), (repo, oid, path, r.status_code)
+        are_there(c, all_)
         for repo in {x[0] for x in all_}:
             done = [x[1] for x in all_ if x[0] == repo]
             history = [k["id"] for k in c.get(f"/api/models/{repo}/commits/main", params={"limit": 1000}).json()]
@@ -143,18 +223,20 @@ def test_what_was_acknowledged_survives_a_kill(own_hub, tmp_path):
     kinds = [("commit", 0), ("commit", 0), ("commit", 1), ("large", 0), ("large", 1), ("push", 0)]
     for repo in ("alice/kill-0", "alice/kill-1", "alice/kill-git-0", "alice/kill-xet"):
         hub.api("alice").create_repo(repo)
-    counts, client = Counter(), xet_client(tmp_path / "home")
+    counts, commands, before, client = Counter(), 0, [], xet_client(tmp_path / "home")
     for i in range(KILLS):
-        w, ready, client = Writers(hub, tmp_path, i), client, xet_client(tmp_path / "home")
+        w, ready, client = Writers(hub, tmp_path, i, before), client, xet_client(tmp_path / "home")
         assert ready.stdout.readline() == "ready\n"
         w.run(kinds, rng.uniform(0.3, 2.5), ready)
         hub.server = Server(hub.data)
         hub.url = hub.server.url
         check(hub, w)
-        for what in ("commits", "pushes", "files", "xets"):
+        for what in KINDS:
             counts[what] += len(getattr(w, what))
+        commands, before = commands + w.killed, w.last("alice/kill-1")
         shutil.rmtree(tmp_path / f"clone-{i}-0", ignore_errors=True)
     client.kill()
     client.wait()
-    print(f"{KILLS} kills; acknowledged: {dict(counts)}")
-    assert counts.total() > KILLS and all(counts[k] for k in ("commits", "files", "xets")), "too little was acknowledged to say anything"
+    print(f"{KILLS} kills of the server, {commands} of commands; acknowledged: {dict(counts)}")
+    needed = KINDS if KILLS >= 50 else ("commits", "files", "xets", "imports")
+    assert counts.total() > KILLS and all(counts[k] for k in needed), "too little was acknowledged to say anything"

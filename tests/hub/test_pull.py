@@ -448,6 +448,18 @@ def test_push_makes_it_there(hub, source, tmp_path):
     assert "may not do that" in push(data, hub.url, source, "--as", "alice/pushed2", "--create", code=5, token=hub.read_tokens["alice"])
 
 
+def test_push_goes_on_where_it_was_killed_after_it_made_the_repository(hub, source, tmp_path):
+    data, token = tmp_path / "b", hub.tokens["alice"]
+    pull(data, hub.url, source, "--history")
+    hub.api("alice").create_repo("alice/made")  # as far as it came
+    assert "another way" in push(data, hub.url, source, "--as", "alice/made", code=5, token=token)
+    r = push(data, hub.url, source, "--as", "alice/made", "--create", token=token)
+    assert not r["created"] and history(hub.url, tmp_path, "alice/made") == history(hub.url, tmp_path, source)
+    hub.api("alice").create_repo("alice/kept")  # but what has files stays
+    hub.api("alice").upload_file(path_or_fileobj=b"x", path_in_repo="x.txt", repo_id="alice/kept")
+    assert "another way" in push(data, hub.url, source, "--as", "alice/kept", "--create", code=5, token=token)
+
+
 def test_push_to_another_folder_that_is_empty(hub, source, tmp_path):
     """Into a hub that has none of the bytes."""
     data, other = tmp_path / "b", tmp_path / "c"

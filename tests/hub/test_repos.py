@@ -207,3 +207,18 @@ def test_bodies_that_are_no_commit(hub, name):
     assert hub.api().list_repo_files(name) == [".gitattributes"]
     with pytest.raises(BadRequestError):
         hub.api("alice").model_info(name, expand=["nonsense"])
+
+
+def test_an_old_address_leads_to_the_same_place(hub, request):
+    old = repo_name(request)
+    new, api = old + "-new", hub.api("alice")
+    for kind in ("model", "dataset"):
+        api.create_repo(old, repo_type=kind)
+        api.move_repo(old, new, repo_type=kind)
+    http, name = hub.http(follow_redirects=False), old.split("/")[1]
+    for path, want in [(f"/api/models/{old}", f"/api/models/{new}"), (f"/api/datasets/{old}/tree/main/a%2Fb?recursive=1", f"/api/datasets/{new}/tree/main/a%2Fb?recursive=1"),
+                       (f"/{old}.git/info/refs?service=git-upload-pack", f"/{new}.git/info/refs?service=git-upload-pack"),
+                       (f"/{old}/resolve/main/{old}/x", f"/{new}/resolve/main/{old}/x"), (f"/datasets/{old}/resolve/main/x", f"/datasets/{new}/resolve/main/x"),
+                       (f"/api/models/%61lice/{name}/refs", f"/api/models/{new}/refs"), (f"/ALICE/{name}/raw/main/x", f"/{new}/raw/main/x")]:
+        r = http.get(path)
+        assert (r.status_code, r.headers.get("Location")) == (307, want), path

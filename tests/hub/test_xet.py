@@ -111,8 +111,8 @@ def test_a_folder(hub, folder, by_xet, monkeypatch, tmp_path, kind):
     assert files_of(got) == files_of(folder) and len(by_xet) == 5
 
 
-def run_hf(hub, home, *args):
-    env = {**os.environ, "HF_ENDPOINT": hub.url, "HF_TOKEN": hub.tokens["alice"], "HF_HOME": str(home)}
+def run_hf(hub, home, *args, **env):
+    env = {**os.environ, "HF_ENDPOINT": hub.url, "HF_TOKEN": hub.tokens["alice"], "HF_HOME": str(home), **env}
     done = subprocess.run([HF, *map(str, args)], env=env, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -380,6 +380,31 @@ test("a repository is made, set, liked, renamed, gated, and deleted by its name"
   assert.equal((await fetch(`${server.url}/api/models/alice/renamed`)).status, 401);
 });
 
+test("collections: those of an owner, what is in one, what is hidden is not there", async () => {
+  const {slug} = await alice.ask("POST", "/api/collections", {title: "For the ward", namespace: "lab", description: "What we read"});
+  const inner = await alice.ask("POST", "/api/collections", {title: "Inner", namespace: "lab", private: true});
+  for (const [type, id, note] of [["model", "lab/flowers", "the small one"], ["dataset", "lab/rows"], ["model", "lab/secret"], ["collection", inner.slug]])
+    await alice.ask("POST", `/api/collections/${slug}/items`, {item: {type, id}, note});
+  await open("/lab");
+  await follow(main().getByRole("link", {name: "For the ward"}));
+  assert.equal(at(), `/collections/${slug}`);
+  assert.equal(await page.title(), "For the ward – Cloche");
+  assert.deepEqual(await axe(page), []);
+  assert.deepEqual(await main().locator(".repos a").allInnerTexts(), ["lab/flowers", "lab/rows"]);
+  assert.match(await main().innerText(), /What we read[^]*the small one/);
+  await follow(main().getByRole("link", {name: "lab/rows"}));
+  assert.equal(at(), "/datasets/lab/rows");
+  await signIn("alice", `/collections/${slug}`);
+  assert.deepEqual(await main().locator(".repos a").allInnerTexts(), ["lab/flowers", "lab/rows", "lab/secret", "Inner"]);
+  await follow(main().getByRole("link", {name: "Inner"}));
+  assert.match(await main().innerText(), /Nothing is in it/);
+  await fresh();
+  await open(`/collections/${inner.slug}`);
+  assert.match(await main().innerText(), /Not shown/);
+  faults = faults.filter((f) => !f.includes("401"));
+  assert.equal((await fetch(`${server.url}/collections/lab/x/y`, {headers: {Accept: "text/html"}})).headers.get("content-type"), "application/json");
+});
+
 test("a branch and a tag are made in the menu, a discussion is begun and closed", async () => {
   await signIn("alice", "/lab/flowers/tree/main");
   await page.locator("details.refs > summary").click();

@@ -93,6 +93,18 @@ static char letter_of(bool may, const clo_denial *no)
     return no->status == 401 ? 'l' : '?';
 }
 
+static void a_closed_repository_takes_proposals_of_writers_alone(void **state)
+{
+    (void)state;
+    clo_access_repo r = {.type = "model", .namespace_name = "lab", .name = "m", .exists = true, .is_closed = true};
+    clo_access_caller stranger = {WRITES}, reader = {WRITES, .role = CLO_MEMBER_READ}, writer = {WRITES, .role = CLO_MEMBER_WRITE};
+    clo_denial no = {0};
+    assert_false(clo_access(&no, &stranger, &r, CLO_MAY_PROPOSE));
+    assert_string_equal(no.message, "Discussions are disabled for this repository");
+    assert_false(clo_access(&no, &reader, &r, CLO_MAY_PROPOSE));
+    assert_true(clo_access(&no, &writer, &r, CLO_MAY_PROPOSE) && clo_access(&no, &stranger, &r, CLO_MAY_READ));
+}
+
 static void every_cell_says_what_the_contract_says(void **state)
 {
     (void)state;
@@ -164,6 +176,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_cell_says_what_the_contract_says),
+        cmocka_unit_test(a_closed_repository_takes_proposals_of_writers_alone),
         cmocka_unit_test(namespaces_are_for_their_members),
         cmocka_unit_test(a_private_one_cannot_be_told_from_a_missing_one),
         cmocka_unit_test(messages_have_the_words_that_clients_match),

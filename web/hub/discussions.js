@@ -12,13 +12,13 @@ const author = (x) => (x.author ? link(`/${x.author.name}`, x.author.name) : mak
 // --- the list -------------------------------------------------------------------------------------------------------
 
 async function list(r) {
-  const {repo, query, signal, user} = r;
+  const {repo, query, signal, user, info} = r;
   const status = query.get("status") ?? "open", p = Number.parseInt(query.get("p") ?? "0", 10) || 0;
   const d = await net.get(`${net.api(repo, "discussions")}?status=${encodeURIComponent(status)}&p=${p}`, {signal});
   const at = (s, page) => `${net.pageOf(repo, "discussions")}?status=${s}${page ? `&p=${page}` : ""}`;
   const choose = make("nav", {class: "row", "aria-label": "Which discussions"}, ...["open", "closed", "all"].map((s) =>
     make("a", {href: at(s), "aria-current": s === status ? "page" : null}, s[0].toUpperCase() + s.slice(1))));
-  if (user) choose.append(make("span", {class: "grow"}), make("a", {class: "button", href: net.pageOf(repo, "discussions", "new")}, "New discussion"));
+  if (user && !info.discussionsDisabled) choose.append(make("span", {class: "grow"}), make("a", {class: "button", href: net.pageOf(repo, "discussions", "new")}, "New discussion"));
   const items = d.discussions.map((x) => make("li", {class: "repo-row"}, make("div", {class: "row"}, link(net.pageOf(repo, "discussions", String(x.num)), x.title),
     x.isPullRequest ? badge("pull request") : "", badge(x.status, x.status)),
     make("div", {class: "facts"}, make("span", {}, `#${x.num}`), make("span", {}, author(x)), ago(x.createdAt), make("span", {}, plural(x.numComments, "comment")))));

@@ -8,9 +8,10 @@ const esc = encodeURIComponent;
 
 function visibility({repo, info, again}) {
   return section("Who sees it", form("Save", [radios("Visibility", "private", [["no", "Public: everyone who reaches this server"], ["yes", "Private: its members alone"]], info.private ? "yes" : "no"),
-    ...(repo.type === "spaces" ? [] : [field("Files", choice("gated", [["", "for everyone who sees it"], ["auto", "for who asks, at once"], ["manual", "for who asks and is let in"]], info.gated || ""))])],
+    ...(repo.type === "spaces" ? [] : [field("Files", choice("gated", [["", "for everyone who sees it"], ["auto", "for who asks, at once"], ["manual", "for who asks and is let in"]], info.gated || ""))]),
+    radios("Discussions and pull requests", "talk", [["yes", "Open to everyone who reads it"], ["no", "Turned off: those that are there can be read"]], info.discussionsDisabled ? "no" : "yes")],
   async (v) => {
-    await net.send("PUT", net.api(repo, "settings"), {private: v.private === "yes", ...(v.gated === undefined ? {} : {gated: v.gated || false})});
+    await net.send("PUT", net.api(repo, "settings"), {private: v.private === "yes", discussionsDisabled: v.talk === "no", ...(v.gated === undefined ? {} : {gated: v.gated || false})});
     again();
   }));
 }

@@ -6,15 +6,16 @@ import {copyButton} from "../dom.js";
 const TASK_CLASSES = {"text-generation": "AutoModelForCausalLM", "fill-mask": "AutoModelForMaskedLM",
   "text-classification": "AutoModelForSequenceClassification", "text2text-generation": "AutoModelForSeq2SeqLM"};
 
+const WEIGHTS = ["model.safetensors", "model.safetensors.index.json"];
+
 function python(lines) {
   return [`import os`, `os.environ["HF_ENDPOINT"] = "${location.origin}"  # before the libraries are loaded`, "", ...lines].join("\n");
 }
 
 // [[label, language, text]]
 function all({repo, info}) {
-  const id = info.id, host = location.host, web = (repo.type === "models" ? "" : `${repo.type}/`) + id;
+  const id = info.id, web = (repo.type === "models" ? "" : `${repo.type}/`) + id;
   const files = (info.siblings ?? []).map((s) => s.rfilename);
-  const gguf = files.find((f) => f.endsWith(".gguf"));
   const kind = repo.type === "models" ? "" : `, repo_type="${repo.type.slice(0, -1)}"`;
   const out = [];
   if (repo.type === "models" && info.library_name === "transformers") {
@@ -27,9 +28,10 @@ function all({repo, info}) {
     `snapshot_download("${id}"${kind}, endpoint="${location.origin}")`].join("\n")]);
   out.push(["hf", "shell", `HF_ENDPOINT=${location.origin} hf download ${id}${repo.type === "models" ? "" : ` --repo-type ${repo.type.slice(0, -1)}`}`]);
   out.push(["git", "shell", `git lfs install\ngit clone ${location.origin}/${web}`]);
-  if (gguf) {
-    out.push(["cloche run", "shell", `curl -LO "${location.origin}/${web}/resolve/main/${encodeURI(gguf)}"\ncloche run "${gguf.split("/").pop()}"`]);
-    out.push(["ollama", "shell", `ollama run ${host}/${id}`]);
+  if (repo.type === "models" && (files.some((f) => f.endsWith(".gguf")) || (files.includes("config.json") && files.some((f) => WEIGHTS.includes(f))))) {
+    out.push(["cloche", "shell", `cloche pull ${id} --from ${location.origin}\ncloche run ${id} "Why is the sky blue?"`]);
+    const body = JSON.stringify({model: id, messages: [{role: "user", content: "Why is the sky blue?"}]});
+    out.push(["this server", "shell", `curl ${location.origin}/v1/chat/completions -H "Authorization: Bearer $HF_TOKEN" -d '${body}'`]);
   }
   return out;
 }
