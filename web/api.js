@@ -37,6 +37,11 @@ export async function listModels() {
   return data.filter((m) => m.capabilities.includes("completion")).map((m) => m.id);
 }
 
+// Whether a model that is in no list yet, of a repository, is one that answers.
+export async function hasModel(name) {
+  try { return (await (await ask(`/v1/models/${name.split("/").map(encodeURIComponent).join("/")}`)).json()).capabilities.includes("completion"); } catch { return false; }
+}
+
 // Whether the server holds repositories too, which others' pages show.
 export async function hasHub() {
   try { return (await fetch("/api/models?limit=1", {headers: {"X-Requested-With": "cloche"}})).ok; } catch { return false; }

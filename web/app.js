@@ -233,11 +233,13 @@ async function loadModels() {
   const select = byId("model");
   try {
     const names = await api.listModels();
-    select.replaceChildren(...names.map((n) => make("option", {value: n}, n)));
     const linked = new URLSearchParams(location.search).get("model"); // from a page of the hub
+    if (linked && !names.includes(linked) && await api.hasModel(linked)) names.push(linked);
+    select.replaceChildren(...names.map((n) => make("option", {value: n}, n)));
     const wanted = [linked, current.model, settings.lastModel()].find((n) => names.includes(n));
     if (wanted) select.value = wanted;
-    notice(names.length ? "" : "This server has no model yet: cloche import brings one.");
+    if (linked && !names.includes(linked)) notice(`${linked} is no model that answers here.`);
+    else notice(names.length ? "" : "This server has no model yet: cloche import brings one.");
   } catch (e) {
     if (e.status === 401) askForKey();
     else notice(e.message);

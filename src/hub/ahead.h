@@ -1,11 +1,10 @@
 /* The SHA-256 of a file that comes by Xet, computed while it comes.
  *
- * A shard is answered once the bytes of its files, put together, have the SHA-256 that it names. To begin with that when the shard is here makes
- * the client wait, most of a second for each GiB, and for a file of hundreds of GiB longer than it is willing to. So a
- * repository's xorbs are hashed in the order in which their uploads began, on the guess that they are one file, as they are where a large file is
- * uploaded. The guess is believed only as far as a file's terms name the same xorbs, whole and in the same order: what SHA-256 has
- * seen then are the file's first bytes, and the rest is hashed when the shard comes. Where nothing came of a guess, the repository's next
- * uploads are not guessed at for a while.
+ * A shard is answered once the bytes of its files, put together, have the SHA-256 that it names. To begin with that when the shard is here
+ * makes the client wait, about a second for each GiB. So a repository's xorbs are hashed in the order in which their uploads began,
+ * on the guess that they are one file, as they are where a large file is uploaded. The guess is believed only as far as a file's terms
+ * name the same xorbs, whole and in the same order: what SHA-256 has seen then are the file's first bytes, and the rest is hashed
+ * when the shard comes. Where nothing came of a guess, the repository's next uploads are not guessed at for a while.
  *
  *   clo_ahead_begins(a, repo, &xorb);                       // an upload of a xorb begins
  *   clo_ahead_is_here(a, repo, &xorb, raw_bytes);           // it is on disk

@@ -208,7 +208,7 @@ static bool open_all(pulling *p, clo_err *err)
     if (!clo_remote_init(&p->remote, &o->remote, err) || !clo_remote_net(&p->net, &p->remote, err) ||
         !clo_remote_look(&p->info, &p->remote, p->net, err) || !clo_db_open(&p->db, o->data_dir, err))
         return false;
-    clo_intake_opts in = {.files = {p->db, o->data_dir},
+    clo_intake_opts in = {.files = {.db = p->db, .data_dir = o->data_dir},
                           .home = {.type = o->remote.type, .id = o->remote.id, .is_private = p->info.is_private && !o->make_public,
                                    .gated = p->info.gated, .note = o->note, .note_ctx = o->note_ctx},
                           .force = o->force, .now_s = o->now_s};

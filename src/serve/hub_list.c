@@ -1,7 +1,5 @@
 /* Lists of repositories, and the tags that they can be asked by. */
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "hub/index.h"
 #include "hub/list.h"
@@ -59,23 +57,6 @@ static bool take_author(int64_t *out, bool *nobody, clo_hub_call *c)
     return err.code == CLO_ERR_NOT_FOUND || err.code == CLO_ERR_USAGE || clo_hub_fail_err(c, &err);
 }
 
-/* "key:id" of the last repository of the page before. */
-static bool take_place(clo_list_place *out, clo_hub_call *c)
-{
-    char text[48] = "", *end = NULL;
-    clo_str v = clo_hub_cursor(c);
-    if (clo_hub_param(c, "cursor").len == 0) return true;
-    if (v.len > 0 && v.len < sizeof text) memcpy(text, v.ptr, v.len);
-    out->key = strtoll(text, &end, 10);
-    out->set = end > text && *end == ':';
-    if (out->set) {
-        const char *id = end + 1;
-        out->id = strtoll(id, &end, 10);
-        out->set = end > id && *end == '\0';
-    }
-    return out->set || clo_hub_fail(c, 400, NULL, "cursor: none of this hub");
-}
-
 static bool take_task(clo_list_opts *o, clo_hub_call *c)
 {
     clo_str task = clo_hub_param(c, "pipeline_tag");
@@ -96,7 +77,7 @@ static bool take_opts(clo_list_opts *o, bool *nobody, clo_hub_call *c)
     for (size_t i = 0; i < 2; i++)
         if (clo_hub_param(c, unknown[i]).len) return clo_hub_fail(c, 501, "NotImplemented", "This hub cannot list by '%s'", unknown[i]);
     if (!take_terms(o->search, &o->n_search, c, "search") || !take_terms(o->tags, &o->n_tags, c, "filter") || !take_task(o, c) ||
-        !take_order(&o->order, c) || !take_author(&o->owner, nobody, c) || !take_place(&o->after, c))
+        !take_order(&o->order, c) || !take_author(&o->owner, nobody, c) || !clo_hub_take_place(&o->after, c))
         return false;
     if (clo_hub_param(c, "gated").len) o->gate = clo_hub_flag(c, "gated") ? CLO_LIST_GATED : CLO_LIST_NOT_GATED;
     /* No model of the hub is served by anybody else. */
@@ -139,7 +120,6 @@ static void list(clo_hub_call *c, clo_repo_type type)
     clo_buf out = {0};
     clo_err err = {0};
     uint64_t want;
-    char place[48];
     bool nobody, more = false;
     int places = CLO_PROPS_LIST | (clo_hub_flag(c, "full") ? CLO_PROPS_FULL | CLO_PROPS_CARD : 0) |
                  (clo_hub_flag(c, "cardData") ? CLO_PROPS_CARD : 0) | (clo_hub_flag(c, "config") ? CLO_PROPS_CONFIG : 0);
@@ -157,8 +137,7 @@ static void list(clo_hub_call *c, clo_repo_type type)
     clo_db_rollback(c->db);
     if (ok && more && p.n > 0) {
         const clo_repo *last = &p.repos[p.n - 1];
-        snprintf(place, sizeof place, "%lld:%lld", (long long)clo_list_key(last, o.order), (long long)last->id);
-        clo_hub_link_next(c, clo_str_from(place));
+        clo_hub_link_place(c, clo_list_key(last, o.order), last->id);
     }
     free(p.repos);
     if (ok) clo_hub_json_text(c, 200, &out);

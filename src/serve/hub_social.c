@@ -1,7 +1,5 @@
 /* Likes, and what a namespace's repositories take up. */
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "hub/account.h"
 #include "hub/like.h"

@@ -38,6 +38,7 @@ EMBED(hub_html, "hub.html");
 EMBED(hub_css, "hub.css");
 EMBED(hub_account_js, "hub/account.js");
 EMBED(hub_app_js, "hub/app.js");
+EMBED(hub_collections_js, "hub/collections.js");
 EMBED(hub_commits_js, "hub/commits.js");
 EMBED(hub_discussions_js, "hub/discussions.js");
 EMBED(hub_files_js, "hub/files.js");
@@ -79,6 +80,7 @@ static const struct {
     ROW("hub.css", CSS, hub_css),
     ROW("hub/account.js", SCRIPT, hub_account_js),
     ROW("hub/app.js", SCRIPT, hub_app_js),
+    ROW("hub/collections.js", SCRIPT, hub_collections_js),
     ROW("hub/commits.js", SCRIPT, hub_commits_js),
     ROW("hub/discussions.js", SCRIPT, hub_discussions_js),
     ROW("hub/files.js", SCRIPT, hub_files_js),

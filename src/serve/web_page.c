@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "hub/account.h"
+#include "hub/collection.h"
 #include "hub/repo.h"
 #include "serve/web.h"
 
@@ -30,6 +31,10 @@ bool clo_web_is_page(const clo_request *r)
     path = clo_str_from_off(path, 1);
     clo_str first = next(&path);
     if (path.len == 0) return is_one_of(first, alone) || clo_account_name_check(first, NULL);
+    if (clo_str_eq(first, CLO_STR("collections"))) {
+        clo_str ns = next(&path), slug = next(&path);
+        return clo_account_name_check(ns, NULL) && clo_account_name_fits(slug, CLO_COLLECTION_SLUG_MAX) && path.len == 0;
+    }
     if (is_one_of(first, kinds)) first = next(&path);
     clo_str name = next(&path), view = next(&path);
     if (clo_str_eq(view, CLO_STR("commit")) && clo_str_ends_with(path, CLO_STR(".diff"))) return false; /* the text of what it changed */

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import {createHash, randomBytes} from "node:crypto";
 import {mkdirSync, readFileSync, readdirSync} from "node:fs";
 import {join} from "node:path";
-import {ROOT, startServer, startBrowser, openPage, cleanUp, axe} from "./harness.mjs";
+import {ROOT, startServer, startBrowser, openPage, cleanUp, axe, tinyModel} from "./harness.mjs";
 import {addPeople, client, safetensors, PASSWORD} from "./hub_data.mjs";
 import {Sha256} from "../../web/hub/sha256.js";
 
@@ -211,6 +211,21 @@ test("a safetensors file is looked into", async () => {
   await picture("hub-inspect.png");
 });
 
+test("a model is talked with from its page, whoever may read it", async () => {
+  await alice.create("lab/talks", "model", {private: true});
+  await alice.large("models", "lab/talks", "tiny-Q8_0.gguf", readFileSync(tinyModel()), "A model");
+  await signIn("alice", "/lab/talks");
+  await page.getByRole("link", {name: "Chat with this model"}).click();
+  await page.waitForFunction(() => document.querySelector("#model")?.value === "lab/talks");
+  await page.fill("#input", "Hello");
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => document.querySelector("#messages")?.innerText.length > 20, null, {timeout: 60000});
+  const answer = await page.evaluate(async () => (await (await fetch("/v1/models")).json()).data.map((m) => m.id));
+  assert.deepEqual(answer, ["lab/talks"]);
+  await context.close();
+  context = undefined;
+});
+
 test("a dataset's rows are read", async (t) => {
   if ((await fetch(`${server.url}/api/datasets/lab/rows/rows/main/train.jsonl`)).status === 404) { t.skip("this server does not read rows"); return; }
   await open("/datasets/lab/rows/blob/main/train.jsonl");
@@ -378,6 +393,31 @@ test("a repository is made, set, liked, renamed, gated, and deleted by its name"
   await page.getByRole("button", {name: "Delete for ever"}).click();
   await page.waitForURL(`${server.url}/models`);
   assert.equal((await fetch(`${server.url}/api/models/alice/renamed`)).status, 401);
+});
+
+test("collections: those of an owner, what is in one, what is hidden is not there", async () => {
+  const {slug} = await alice.ask("POST", "/api/collections", {title: "For the ward", namespace: "lab", description: "What we read"});
+  const inner = await alice.ask("POST", "/api/collections", {title: "Inner", namespace: "lab", private: true});
+  for (const [type, id, note] of [["model", "lab/flowers", "the small one"], ["dataset", "lab/rows"], ["model", "lab/secret"], ["collection", inner.slug]])
+    await alice.ask("POST", `/api/collections/${slug}/items`, {item: {type, id}, note});
+  await open("/lab");
+  await follow(main().getByRole("link", {name: "For the ward"}));
+  assert.equal(at(), `/collections/${slug}`);
+  assert.equal(await page.title(), "For the ward – Cloche");
+  assert.deepEqual(await axe(page), []);
+  assert.deepEqual(await main().locator(".repos a").allInnerTexts(), ["lab/flowers", "lab/rows"]);
+  assert.match(await main().innerText(), /What we read[^]*the small one/);
+  await follow(main().getByRole("link", {name: "lab/rows"}));
+  assert.equal(at(), "/datasets/lab/rows");
+  await signIn("alice", `/collections/${slug}`);
+  assert.deepEqual(await main().locator(".repos a").allInnerTexts(), ["lab/flowers", "lab/rows", "lab/secret", "Inner"]);
+  await follow(main().getByRole("link", {name: "Inner"}));
+  assert.match(await main().innerText(), /Nothing is in it/);
+  await fresh();
+  await open(`/collections/${inner.slug}`);
+  assert.match(await main().innerText(), /Not shown/);
+  faults = faults.filter((f) => !f.includes("401"));
+  assert.equal((await fetch(`${server.url}/collections/lab/x/y`, {headers: {Accept: "text/html"}})).headers.get("content-type"), "application/json");
 });
 
 test("a branch and a tag are made in the menu, a discussion is begun and closed", async () => {

@@ -67,6 +67,13 @@ async function fill() {
     wanted.add(`/lab/hostile/${f.type === "directory" ? "tree" : "blob"}/main/${path}`);
     if (f.type === "file" && f.path.endsWith("md")) wanted.add(`/lab/hostile/blob/main/${path}?as=text`);
   }
+  for (const [i, c] of CORPUS.entries()) {
+    const line = [...`${i} ${c}`.replace(/[\p{Cc}\u2028]/gu, " ")];
+    const {slug} = await alice.ask("POST", "/api/collections", {title: line.slice(0, 100).join(""), namespace: "lab", description: line.slice(0, 150).join("")});
+    await alice.ask("POST", `/api/collections/${slug}/items`, {item: {type: "model", id: "lab/hostile"}, note: line.slice(0, 500).join("")});
+    if (i < 6) wanted.add(`/collections/${slug}`);
+  }
+  wanted.add("/lab");
   for (const p of ["/lab/hostile", "/lab/hostile/tree/main", "/lab/hostile/commits/main", "/lab/hostile/settings", "/datasets/lab/hostile-rows", "/datasets/lab/hostile-rows/blob/main/a.jsonl", "/datasets/lab/hostile-rows/blob/main/a.csv"]) wanted.add(p);
   for (const c of CORPUS) {
     const x = encodeURIComponent(c);

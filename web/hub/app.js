@@ -7,6 +7,7 @@ import {home, list} from "./list.js";
 import * as repo from "./repo.js";
 import {login, account, newRepo} from "./account.js";
 import {owner} from "./owner.js";
+import {collection} from "./collections.js";
 
 const KINDS = ["models", "datasets", "spaces"];
 const VIEWS = {"": repo.card, tree: repo.tree, blob: repo.blob, commits: repo.commits, commit: repo.commit,
@@ -27,6 +28,7 @@ function read(url) {
   if (rest.length === 0 && first === "login") return {view: login};
   if (rest.length === 0 && first === "new") return {view: newRepo};
   if (rest.length === 0 && first === "settings") return {view: account};
+  if (first === "collections") return rest.length === 2 ? {view: collection, slug: rest.join("/")} : null;
   if (OTHERS.includes(first)) return null;
   if (rest.length === 0) return {view: owner, name: first};
   const type = KINDS.includes(first) ? first : "models";

@@ -2,6 +2,7 @@
 
 import {make, link, section, note} from "./ui.js";
 import * as net from "./net.js";
+import {collectionsOf} from "./collections.js";
 import {listOf, repoRow} from "./list.js";
 
 const orNull = (e) => { if (e.status === 404) return null; throw e; };
@@ -17,6 +18,7 @@ export async function owner({name, signal}) {
     if (!rows.length) return "";
     return section(type[0].toUpperCase() + type.slice(1), make("ul", {class: "repos"}, ...rows.map((r) => repoRow(type, r))), next ? link(`/${type}?author=${esc}`, "All of them") : "");
   }));
+  lists.push(await collectionsOf(name, signal));
   const plain = who.user ?? who.name;
   return {title: plain, node: make("div", {}, make("h1", {}, plain), who.fullname !== plain ? note(who.fullname) : "",
     members.length ? make("p", {}, "Members: ", ...members.flatMap((m, i) => [i ? ", " : "", link(`/${m.user}`, m.user)])) : "",

@@ -4,7 +4,7 @@ import {make, link, badge, count, note, ago} from "./ui.js";
 import {form} from "./forms.js";
 import * as net from "./net.js";
 import {fromServer} from "./html.js";
-import {snippets} from "./snippets.js";
+import {canRun, snippets} from "./snippets.js";
 import * as files from "./files.js";
 import * as history from "./commits.js";
 import * as talk from "./discussions.js";
@@ -113,7 +113,9 @@ async function chatLink(r) {
   try {
     const {data} = await net.get("/v1/models", {signal: r.signal});
     const found = data.find((m) => m.id.toLowerCase() === r.info.id.toLowerCase()) ?? data.find((m) => m.id.toLowerCase() === r.repo.name.toLowerCase());
-    return found ? make("a", {class: "button primary", href: `/chat?model=${encodeURIComponent(found.id)}`}, "Chat with this model") : "";
+    const talks = canRun(r) && (r.info.pipeline_tag ?? "text-generation") === "text-generation";
+    const name = found?.id ?? (talks ? r.info.id : null);
+    return name ? make("a", {class: "button primary", href: `/chat?model=${encodeURIComponent(name)}`}, "Chat with this model") : "";
   } catch { return ""; }
 }
 

@@ -8,14 +8,19 @@ const TASK_CLASSES = {"text-generation": "AutoModelForCausalLM", "fill-mask": "A
 
 const WEIGHTS = ["model.safetensors", "model.safetensors.index.json"];
 
+// Whether the files of a repository of models look like one that this program runs.
+export function canRun({repo, info}) {
+  const files = (info.siblings ?? []).map((s) => s.rfilename);
+  return repo.type === "models" && (files.some((f) => f.endsWith(".gguf")) || (files.includes("config.json") && files.some((f) => WEIGHTS.includes(f))));
+}
+
 function python(lines) {
   return [`import os`, `os.environ["HF_ENDPOINT"] = "${location.origin}"  # before the libraries are loaded`, "", ...lines].join("\n");
 }
 
 // [[label, language, text]]
-function all({repo, info}) {
-  const id = info.id, web = (repo.type === "models" ? "" : `${repo.type}/`) + id;
-  const files = (info.siblings ?? []).map((s) => s.rfilename);
+function all(r) {
+  const {repo, info} = r, id = info.id, web = (repo.type === "models" ? "" : `${repo.type}/`) + id;
   const kind = repo.type === "models" ? "" : `, repo_type="${repo.type.slice(0, -1)}"`;
   const out = [];
   if (repo.type === "models" && info.library_name === "transformers") {
@@ -28,7 +33,7 @@ function all({repo, info}) {
     `snapshot_download("${id}"${kind}, endpoint="${location.origin}")`].join("\n")]);
   out.push(["hf", "shell", `HF_ENDPOINT=${location.origin} hf download ${id}${repo.type === "models" ? "" : ` --repo-type ${repo.type.slice(0, -1)}`}`]);
   out.push(["git", "shell", `git lfs install\ngit clone ${location.origin}/${web}`]);
-  if (repo.type === "models" && (files.some((f) => f.endsWith(".gguf")) || (files.includes("config.json") && files.some((f) => WEIGHTS.includes(f))))) {
+  if (canRun(r)) {
     out.push(["cloche", "shell", `cloche pull ${id} --from ${location.origin}\ncloche run ${id} "Why is the sky blue?"`]);
     const body = JSON.stringify({model: id, messages: [{role: "user", content: "Why is the sky blue?"}]});
     out.push(["this server", "shell", `curl ${location.origin}/v1/chat/completions -H "Authorization: Bearer $HF_TOKEN" -d '${body}'`]);
