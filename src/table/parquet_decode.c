@@ -203,7 +203,7 @@ static bool open_rle_bool(pq_values *v, clo_bytes in, clo_err *err)
 {
     uint32_t n = in.len < 4 ? UINT32_MAX : clo_load_le32(in.ptr);
     if (v->leaf->type != PQ_BOOL) return wrong(v, err);
-    if (n > in.len - 4) return clo_fail(err, CLO_ERR_FORMAT, "runs of %u bytes in %zu", n, in.len);
+    if (in.len < 4 || n > in.len - 4) return clo_fail(err, CLO_ERR_FORMAT, "runs of %u bytes in %zu", n, in.len);
     pq_rle_open(&v->rle, (clo_bytes){in.ptr + 4, n}, 1);
     return true;
 }
