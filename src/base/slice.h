@@ -61,6 +61,14 @@ static inline bool clo_str_ends_with(clo_str s, clo_str tail)
            (tail.len == 0 || memcmp(s.ptr + (s.len - tail.len), tail.ptr, tail.len) == 0);
 }
 
+/* As a C string of at most cap bytes with its end; what does not fit is cut off. */
+static inline void clo_str_copy(char *out, size_t cap, clo_str s)
+{
+    size_t n = s.len < cap - 1 ? s.len : cap - 1;
+    if (n > 0) memcpy(out, s.ptr, n);
+    out[n] = '\0';
+}
+
 /* The part of s from `off` (at most s.len) to its end. */
 static inline clo_str clo_str_from_off(clo_str s, size_t off)
 {

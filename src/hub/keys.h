@@ -99,6 +99,8 @@ bool clo_keys_who(clo_caller *out, clo_keys *k, const char *authorization, const
 
 typedef struct clo_grant clo_grant;
 
+/* The name of a model without Ollama's ":latest", which says nothing. */
+clo_str clo_model_without_latest(clo_str name);
 /* Whether the caller may have this model: for lists. */
 bool clo_keys_may_use(clo_keys *k, const clo_caller *who, const char *model);
 

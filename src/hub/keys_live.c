@@ -147,7 +147,7 @@ bool clo_keys_who(clo_caller *out, clo_keys *k, const char *authorization, const
 
 /* --- what a caller may --------------------------------------------------------------------------------------------*/
 
-static clo_str without_latest(clo_str s)
+clo_str clo_model_without_latest(clo_str s)
 {
     if (clo_str_ends_with(s, CLO_STR(":latest"))) s.len -= strlen(":latest");
     return s;
@@ -164,7 +164,7 @@ static bool in_list(const char *models, clo_str model)
     clo_str list = clo_str_from(models);
     for (size_t at = 0; at < list.len;) {
         size_t end = clo_str_find(list, at, '\n');
-        clo_str one = without_latest((clo_str){list.ptr + at, end - at});
+        clo_str one = clo_model_without_latest((clo_str){list.ptr + at, end - at});
         bool star = clo_str_ends_with(one, CLO_STR("*"));
         if (star) one.len--;
         if (star ? clo_str_starts_with(model, one) : is_one(model, one)) return true;
@@ -175,7 +175,7 @@ static bool in_list(const char *models, clo_str model)
 
 static bool may_use(const clo_key_row *found, const char *model)
 {
-    return !found->models || in_list(found->models, without_latest(clo_str_from(model)));
+    return !found->models || in_list(found->models, clo_model_without_latest(clo_str_from(model)));
 }
 
 bool clo_keys_may_use(clo_keys *k, const clo_caller *who, const char *model)

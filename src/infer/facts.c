@@ -29,13 +29,6 @@ static void count_weights(clo_facts *f, const clo_checkpoint *ck)
     }
 }
 
-static void copy_text(char *out, size_t cap, clo_str s)
-{
-    size_t n = s.len < cap - 1 ? s.len : cap - 1;
-    if (n > 0) memcpy(out, s.ptr, n);
-    out[n] = '\0';
-}
-
 static bool contains(clo_str s, clo_str what)
 {
     return s.len > 0 && memmem(s.ptr, s.len, what.ptr, what.len) != NULL;
@@ -68,8 +61,8 @@ static bool look_at_texts(clo_facts *f, const clo_checkpoint *ck, const char *pa
 {
     if (ck->container != CLO_CONTAINER_GGUF) return look_in_folder(f, path, arena, err);
     look_at_template(f, clo_gguf_str(ck->gguf, "tokenizer.chat_template", CLO_STR("")));
-    copy_text(f->license, sizeof f->license, clo_gguf_str(ck->gguf, "general.license", CLO_STR("")));
-    copy_text(f->basename, sizeof f->basename, clo_gguf_str(ck->gguf, "general.basename", CLO_STR("")));
+    clo_str_copy(f->license, sizeof f->license, clo_gguf_str(ck->gguf, "general.license", CLO_STR("")));
+    clo_str_copy(f->basename, sizeof f->basename, clo_gguf_str(ck->gguf, "general.basename", CLO_STR("")));
     return true;
 }
 

@@ -139,13 +139,6 @@ size_t clo_account_keep_allowed(clo_model_info *list, size_t n, clo_server *s, c
 
 /* --- beginning ----------------------------------------------------------------------------------------------------*/
 
-static void copy_str(char *out, size_t size, clo_str s)
-{
-    size_t n = s.len < size ? s.len : size - 1;
-    memcpy(out, s.ptr ? s.ptr : "", n);
-    out[n] = '\0';
-}
-
 static clo_account *make(clo_server *s, const clo_request *r, const clo_caller *who)
 {
     clo_account *a = (clo_account *)calloc(1, sizeof *a);
@@ -154,8 +147,8 @@ static clo_account *make(clo_server *s, const clo_request *r, const clo_caller *
     a->n_holds = 1;
     pthread_mutex_init(&a->lock, NULL);
     memcpy(a->key, who->name, sizeof a->key);
-    copy_str(a->request, sizeof a->request, clo_str_from(clo_request_id(r)));
-    copy_str(a->route, sizeof a->route, clo_request_path(r));
+    clo_str_copy(a->request, sizeof a->request, clo_str_from(clo_request_id(r)));
+    clo_str_copy(a->route, sizeof a->route, clo_request_path(r));
     return a;
 }
 

@@ -1,9 +1,10 @@
-/* What models.c (names, taking, giving, closing) and models_load.c (opening) share. */
+/* What models.c (taking, giving, closing), models_names.c, models_held.c (of the hub) and models_load.c (opening) share. */
 #ifndef CLO_SERVE_MODELS_IMPL_H
 #define CLO_SERVE_MODELS_IMPL_H
 
 #include <pthread.h>
 
+#include "hub/keys.h"
 #include "serve/models.h"
 
 typedef enum { CLO_ENTRY_CLOSED, CLO_ENTRY_OPENING, CLO_ENTRY_OPEN, CLO_ENTRY_CLOSING } clo_entry_state;
@@ -52,6 +53,8 @@ struct clo_models {
     bool minding, stopping;
 };
 
+/* models_names.c: of --model, of the library, of the hub, whichever r may have. False with e, also where there is none. */
+bool clo_models_find_info(clo_model_info *out, clo_models *m, clo_str name, const clo_request *r, clo_api_error *e);
 /* With the lock held: the entry of this model of a repository, or NULL. */
 clo_model_entry *clo_entry_held(clo_models *m, const clo_held_ref *held);
 /* models_held.c: a model by its name in the hub, for r, or for whoever started the server (NULL). Facts are there when it is known. */
