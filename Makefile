@@ -264,8 +264,9 @@ check-clients: all
 	$(Q)CLOCHE_BIN=$(PROG) $(CLIENTS_PYTHON) -m pytest -q -rs tests/clients
 # `tools/bootstrap.sh hub` makes the Python that has them.
 HUB_PYTHON ?= $(firstword $(wildcard build/hub/bin/python) $(PYTHON))
+HUB_WORKERS = $(shell $(HUB_PYTHON) -c 'import xdist' 2>/dev/null && printf '%s' '-n 2 --dist loadfile')
 check-hub: all
-	$(Q)CLOCHE_BIN=$(PROG) $(HUB_PYTHON) -m pytest -q -rs tests/hub
+	$(Q)CLOCHE_BIN=$(PROG) $(HUB_PYTHON) -m pytest -q -rs $(HUB_WORKERS) tests/hub
 # `tools/bootstrap.sh page` brings the browser and what drives it.
 check-page: all
 	$(Q)CLOCHE_BIN=$(PROG) node --test --test-reporter=spec --test-concurrency=1 tests/page/
