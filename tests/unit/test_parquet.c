@@ -1,5 +1,5 @@
 /* Tables whose bytes are not what they say: refused with a text, whatever they are. What good files say is compared with
- * pyarrow in tests/hub/test_preview.py. The files are the fuzzer's seeds. */
+ * pyarrow in tests/hub/test_preview.py. The files are the fuzzer's seeds; bad-* are what it found. */
 #include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,15 +25,15 @@ static bool read_rows(clo_table_page *p, clo_table_format f, const uint8_t *byte
     return ok;
 }
 
-/* Calls fn with each seed. */
-static size_t each_seed(void (*fn)(uint8_t *bytes, size_t n))
+/* Calls fn with each seed that is good, or bad. */
+static size_t each_seed(bool good, void (*fn)(uint8_t *bytes, size_t n))
 {
     size_t count = 0;
     char path[512];
     DIR *d = opendir(FOLDER);
     assert_non_null(d);
     for (struct dirent *e; (e = readdir(d));) {
-        if (e->d_name[0] == '.') continue;
+        if (e->d_name[0] == '.' || (strncmp(e->d_name, "bad-", 4) != 0) != good) continue;
         snprintf(path, sizeof path, FOLDER "/%s", e->d_name);
         FILE *f = fopen(path, "rb");
         static uint8_t bytes[1 << 20];
@@ -63,7 +63,21 @@ static void cut(uint8_t *bytes, size_t n)
 static void every_prefix_of_a_good_file_is_refused(void **state)
 {
     (void)state;
-    assert_true(each_seed(cut) >= 10);
+    assert_true(each_seed(true, cut) >= 10);
+}
+
+static void refuse(uint8_t *bytes, size_t n)
+{
+    clo_table_page p = {0};
+    clo_err err = {0};
+    assert_false(read_rows(&p, CLO_TABLE_PARQUET, bytes, n, 0, &err));
+    assert_true(err.code != CLO_OK && err.text[0]);
+}
+
+static void what_the_fuzzer_found_is_refused(void **state)
+{
+    (void)state;
+    assert_true(each_seed(false, refuse) >= 1);
 }
 
 static void flip(uint8_t *bytes, size_t n)
@@ -81,7 +95,7 @@ static void flip(uint8_t *bytes, size_t n)
 static void a_flipped_byte_does_no_harm(void **state)
 {
     (void)state;
-    each_seed(flip);
+    each_seed(true, flip);
 }
 
 static void texts_that_are_no_tables_are_refused(void **state)
@@ -116,6 +130,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_prefix_of_a_good_file_is_refused),
+        cmocka_unit_test(what_the_fuzzer_found_is_refused),
         cmocka_unit_test(a_flipped_byte_does_no_harm),
         cmocka_unit_test(texts_that_are_no_tables_are_refused),
     };
