@@ -237,7 +237,7 @@ static void pair(const char *name, void (*n1)(struct job *), void (*fre)(struct 
 
 int main(void)
 {
-    const size_t k = 2048, n_panels = 256; /* 4096 x 2048 (2048 x 2048): 32 (16) MiB of f32 */
+    const size_t k = 2048, n_panels = 8192 / LANES; /* 8192 x 2048: 64 MiB of f32, more than a third-level cache */
     vf *w = aligned_alloc(64, n_panels * k * sizeof *w);
     float *x = aligned_alloc(64, k * TILE * sizeof *x), *y = aligned_alloc(64, n_panels * LANES * TILE * sizeof *y);
     if (!w || !x || !y) return 1;

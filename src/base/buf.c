@@ -66,6 +66,20 @@ void clo_buf_addf(clo_buf *b, const char *fmt, ...)
     va_end(args);
 }
 
+void clo_buf_add_html(clo_buf *b, const char *text)
+{
+    for (const char *p = text; *p; p++) {
+        switch (*p) {
+        case '&': clo_buf_add(b, CLO_STR("&amp;")); break;
+        case '<': clo_buf_add(b, CLO_STR("&lt;")); break;
+        case '>': clo_buf_add(b, CLO_STR("&gt;")); break;
+        case '"': clo_buf_add(b, CLO_STR("&quot;")); break;
+        case '\'': clo_buf_add(b, CLO_STR("&#39;")); break;
+        default: clo_buf_add_char(b, *p);
+        }
+    }
+}
+
 void clo_buf_add_utf8(clo_buf *b, uint32_t cp)
 {
     char c[4];

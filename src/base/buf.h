@@ -22,6 +22,8 @@ void clo_buf_free(clo_buf *b);
 void clo_buf_add(clo_buf *b, clo_str s);
 void clo_buf_add_char(clo_buf *b, char c);
 void clo_buf_addf(clo_buf *b, const char *fmt, ...) CLO_PRINTF(2, 3);
+/* Appends plain text as HTML: its five special characters escaped. */
+void clo_buf_add_html(clo_buf *b, const char *text);
 /* Appends code point cp (<= 0x10FFFF) as UTF-8. */
 void clo_buf_add_utf8(clo_buf *b, uint32_t cp);
 /* Room for n more bytes at ptr+len, or NULL. The caller then adds to len. */

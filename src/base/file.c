@@ -186,7 +186,7 @@ bool clo_writer_patch(clo_writer *w, uint64_t off, const void *bytes, size_t n, 
     return true;
 }
 
-static bool sync_folder_of(const char *path, clo_err *err)
+bool clo_sync_folder_of(const char *path, clo_err *err)
 {
     char dir[4096];
     folder_of(dir, path);
@@ -230,7 +230,7 @@ bool clo_writer_commit(clo_writer *w, clo_err *err)
         clo_writer_abandon(w);
         return false;
     }
-    return clo_writer_name(w, err) && sync_folder_of(w->path, err);
+    return clo_writer_name(w, err) && clo_sync_folder_of(w->path, err);
 }
 
 void clo_writer_abandon(clo_writer *w)
@@ -276,10 +276,17 @@ bool clo_mkdir_p(const char *path, clo_err *err)
         part[i] = 0;
         bool made = mkdir(part, 0777) == 0;
         if (!made && errno != EEXIST) return clo_fail_sys(err, errno, "make folder '%s'", part);
-        if (made && !sync_folder_of(part, err)) return false;
+        if (made && !clo_sync_folder_of(part, err)) return false;
         part[i] = keep;
     }
     return clo_path_is_dir(path) || clo_fail(err, CLO_ERR_USAGE, "'%s' is not a folder", path);
+}
+
+bool clo_mkdir_of(const char *path, clo_err *err)
+{
+    char folder[4096];
+    folder_of(folder, path);
+    return clo_mkdir_p(folder, err);
 }
 
 void clo_file_give_to_owner(int fd, const char *folder)

@@ -56,6 +56,10 @@ bool clo_path_exists(const char *path);
 bool clo_path_is_dir(const char *path);
 /* Makes the folder and its parents; the names of those that it made are on disk when it returns. */
 CLO_CHECK bool clo_mkdir_p(const char *path, clo_err *err);
+/* The same for the folder that the file of this path is to lie in. */
+CLO_CHECK bool clo_mkdir_of(const char *path, clo_err *err);
+/* That folder's names are on disk when it returns. */
+CLO_CHECK bool clo_sync_folder_of(const char *path, clo_err *err);
 /* What root makes in a folder of another's belongs to that one, who could not use it otherwise: gives the open file to the
  * folder's owner and group, where root may. Does nothing for other users. */
 void clo_file_give_to_owner(int fd, const char *folder);

@@ -16,6 +16,9 @@ static bool is_absent(const clo_err *e)
 }
 
 #ifndef CLO_NO_SERVE
+_Static_assert(sizeof((clo_cli_model *)0)->repo >= sizeof((clo_repo *)0)->full && sizeof((clo_cli_model *)0)->commit >= CLO_OID_HEX,
+               "room for a repository's id and a commit's");
+
 static bool tell(void *ctx, const char *path, uint64_t done, uint64_t total)
 {
     clo_cli_progress(ctx, path, done, total);

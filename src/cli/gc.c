@@ -55,12 +55,14 @@ static int sweep(const char *dir, bool dry_run, bool json)
     clo_db_close(db);
     if (!ok || !json) json_decref(t.rows);
     if (!ok) return clo_cli_fail(&err, NULL);
+    const json_int_t n_files = (json_int_t)(n.n_files + n.n_strays + n.n_whole);
     if (json)
-        return clo_cli_print_json(json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:o}", "dry_run", dry_run, "files",
-                                            (json_int_t)(n.n_files + n.n_strays + n.n_whole), "snapshots", (json_int_t)n.n_snapshots, "xorbs", (json_int_t)n.n_xorbs, "objects", (json_int_t)n_objects, "bytes", (json_int_t)n.bytes,
-                                            "list", t.rows));
-    printf("%llu files, %llu xorbs, %lld git objects, %llu snapshots of models: %llu bytes %s\n",
-           (unsigned long long)(n.n_files + n.n_strays + n.n_whole), (unsigned long long)n.n_xorbs, (long long)n_objects, (unsigned long long)n.n_snapshots, (unsigned long long)n.bytes, dry_run ? "would be freed" : "freed");
+        return clo_cli_print_json(json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:o}", "dry_run", dry_run, "files", n_files, "snapshots",
+                                            (json_int_t)n.n_snapshots, "xorbs", (json_int_t)n.n_xorbs, "objects", (json_int_t)n_objects,
+                                            "bytes", (json_int_t)n.bytes, "list", t.rows));
+    printf("%lld files, %llu xorbs, %lld git objects, %llu snapshots of models: %llu bytes %s\n", (long long)n_files,
+           (unsigned long long)n.n_xorbs, (long long)n_objects, (unsigned long long)n.n_snapshots, (unsigned long long)n.bytes,
+           dry_run ? "would be freed" : "freed");
     return CLO_EXIT_OK;
 }
 

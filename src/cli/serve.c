@@ -201,7 +201,8 @@ int clo_cmd_serve(int argc, char **argv)
     const clo_cli_spec spec = {
         "serve",
         "Serves the models of the data folder to OpenAI and Ollama clients: imported ones, and those of repositories to\n"
-        "whoever may read them. It opens no connection of its own. A model is opened when it is first asked for. An answer has the same bits whatever else is asked meanwhile.",
+        "whoever may read them. It opens no connection of its own. A model is opened when it is first asked for. An answer\n"
+        "has the same bits whatever else is asked meanwhile.",
         "  cloche serve\n"
         "  cloche serve --model SmolLM2.gguf --listen 127.0.0.1:8080\n"
         "  cloche serve --listen unix:/run/cloche/cloche.sock --keep-alive -1\n"

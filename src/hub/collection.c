@@ -255,7 +255,10 @@ bool clo_collection_update(clo_collection *c, clo_db *db, const clo_collection_c
 
 bool clo_collection_delete(clo_db *db, int64_t id, clo_err *err)
 {
+    clo_stmt q = {0};
     bool row = false;
-    return clo_collection_run(&row, db, "DELETE FROM collections WHERE id = ?1 AND ?2 = 0 RETURNING id", id, 0, err) &&
-           (row || clo_fail(err, CLO_ERR_NOT_FOUND, "no such collection"));
+    bool ok = clo_stmt_open(&q, db, "DELETE FROM collections WHERE id = ?1 RETURNING id", err) && clo_stmt_int(&q, 1, id, err) &&
+              clo_stmt_step(&q, &row, err);
+    clo_stmt_close(&q);
+    return ok && (row || clo_fail(err, CLO_ERR_NOT_FOUND, "no such collection"));
 }

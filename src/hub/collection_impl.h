@@ -14,7 +14,7 @@
     " FROM collections c JOIN accounts a ON a.id = c.owner "
 CLO_CHECK bool clo_collection_read_row(clo_collection *out, clo_stmt *q, clo_err *err);
 
-/* Runs a statement on one or two numbers; *row (may be NULL) tells whether it gave a row. */
+/* Runs a statement on two numbers; *row (may be NULL) tells whether it gave a row. */
 CLO_CHECK bool clo_collection_run(bool *row, clo_db *db, const char *sql, int64_t a, int64_t b, clo_err *err);
 /* It changed. CLO_ERR_NOT_FOUND when it is gone. */
 CLO_CHECK bool clo_collection_touch(clo_db *db, int64_t id, int64_t now_s, clo_err *err);

@@ -162,5 +162,5 @@ bool clo_collection_item_delete(clo_db *db, const clo_viewer *v, const clo_colle
 {
     int64_t id = 0;
     return clo_collection_touch(db, c->id, now_s, err) && find(&id, db, v, c, oid, err) &&
-           clo_collection_run(NULL, db, "DELETE FROM collection_items WHERE id = ?1 AND ?2 = 0", id, 0, err);
+           clo_collection_run(NULL, db, "DELETE FROM collection_items WHERE id = ?1 AND collection = ?2", id, c->id, err);
 }

@@ -1,8 +1,8 @@
 /* What is in a collection (collection.h): repositories and other collections, in an order, each with a note. Something that is
  * removed elsewhere is out of all collections; something that is renamed stays.
  *
- *   clo_collection_item i;
- *   if (!clo_collection_item_add(&i, db, &c, (clo_collection_thing){.repo = r.id}, CLO_STR("the small one"), now_s, &err)) ...
+ *   clo_collection_item *items;
+ *   if (!clo_collection_item_add(db, &c, (clo_collection_thing){.repo = r.id}, CLO_STR("the small one"), now_s, &err)) ...
  *   if (!clo_collection_items(&items, &n, db, &viewer, c.id, 0, &err)) ...   // what the viewer may see of them
  *
  * Places count what the viewer sees, so that they tell nothing of the rest. */

@@ -2,10 +2,19 @@
 #ifndef CLO_HUB_FILES_IMPL_H
 #define CLO_HUB_FILES_IMPL_H
 
+#include "base/file.h"
 #include "hub/files.h"
 
 /* <data>/<folder>/ab/cd/<name>. */
 CLO_CHECK bool clo_files_path(char out[4096], const clo_files *f, const char *folder, const char *name, clo_err *err);
+
+/* A writer to <data>/<kind>/..., which is `path`. Making folders waits for the disk, and who opens a writer must not, for others' bytes come
+ * in on its thread: so the file gets its folder at the end, where the file system lets it be without a name until then. */
+CLO_CHECK bool clo_put_open(clo_writer *w, const clo_files *f, const char *kind, const char *path, clo_err *err);
+/* The disk is given what came while more comes, so that the wait at the end is short. A disk that fails says so there. */
+CLO_CHECK bool clo_put_bytes(clo_writer *w, clo_bytes bytes, clo_err *err);
+/* The bytes are on disk, and the folder is there. Ahead of the transaction that names the file, in which others would wait for it. */
+CLO_CHECK bool clo_put_finish(const clo_writer *w, clo_err *err);
 
 /* The file into which others than the first may write, opened to read and write with these flags and locked (LOCK_SH,
  * LOCK_EX); -1 with CLO_ERR_NOT_FOUND, or CLO_ERR_DENIED while another has the lock. */

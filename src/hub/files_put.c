@@ -1,4 +1,4 @@
-/* See files.h: whole files and xorbs come in. Bytes go to a file without a name, which gets one after it was checked, in the
+/* See files.h: whole files come in. Bytes go to a file without a name, which gets one after it was checked, in the
  * transaction that makes its row. */
 #include <errno.h>
 #include <fcntl.h>
@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,26 +16,14 @@
 #define COPY_STEP ((size_t)1 << 20)
 #define WRITE_STEP ((uint64_t)8 << 20) /* that the disk begins to write while more comes */
 
-static bool make_folder_of(const char *path, clo_err *err)
-{
-    char folder[4096];
-    size_t n = (size_t)(strrchr(path, '/') - path);
-    memcpy(folder, path, n);
-    folder[n] = 0;
-    return clo_mkdir_p(folder, err);
-}
-
-/* Making folders waits for the disk, and who opens a writer must not: others' bytes come in on its thread. So the file gets its
- * folder at the end (finish_writer), where the file system lets it be without a name until then. */
-static bool open_writer(clo_writer *w, const clo_files *f, const char *kind, const char *path, clo_err *err)
+bool clo_put_open(clo_writer *w, const clo_files *f, const char *kind, const char *path, clo_err *err)
 {
     char folder[4096];
     if (!clo_path_join(folder, err, "%s/%s", f->data_dir, kind) || !clo_mkdir_p(folder, err)) return false;
-    return clo_writer_open_in(w, folder, path, NULL) || (make_folder_of(path, err) && clo_writer_open(w, path, err));
+    return clo_writer_open_in(w, folder, path, NULL) || (clo_mkdir_of(path, err) && clo_writer_open(w, path, err));
 }
 
-/* The disk is given what came while more comes, so that the wait at the end is short. A disk that fails says so there. */
-static bool put_bytes(clo_writer *w, clo_bytes bytes, clo_err *err)
+bool clo_put_bytes(clo_writer *w, clo_bytes bytes, clo_err *err)
 {
     uint64_t before = w->n_written / WRITE_STEP * WRITE_STEP;
     if (!clo_writer_put(w, bytes.ptr, bytes.len, err)) return false;
@@ -45,11 +32,10 @@ static bool put_bytes(clo_writer *w, clo_bytes bytes, clo_err *err)
     return true;
 }
 
-/* Ahead of the transaction, in which others would wait for it. */
-static bool finish_writer(const clo_writer *w, clo_err *err)
+bool clo_put_finish(const clo_writer *w, clo_err *err)
 {
     if (fsync(w->fd)) return clo_fail_sys(err, errno, "sync '%s'", w->path);
-    return make_folder_of(w->path, err);
+    return clo_mkdir_of(w->path, err);
 }
 
 /* --- whole files --------------------------------------------------------------------------------------------------*/
@@ -101,7 +87,7 @@ bool clo_file_put_open(clo_file_put **out, const clo_files *f, const clo_sha256 
 {
     char path[4096];
     if (!open_put(out, path, f, sha256, size, err)) return false;
-    (*out)->file_open = open_writer(&(*out)->file, f, "lfs", path, err);
+    (*out)->file_open = clo_put_open(&(*out)->file, f, "lfs", path, err);
     return or_close(out, (*out)->file_open);
 }
 
@@ -113,7 +99,7 @@ void clo_parts_ending(char out[CLO_PART_ENDING_MAX], int64_t repo)
 int clo_part_file_open(const char *path, int flags, int lock, clo_err *err)
 {
     struct stat mine, named; /* who held the lock may have given the file its own name meanwhile */
-    if (!make_folder_of(path, err)) return -1;
+    if (!clo_mkdir_of(path, err)) return -1;
     int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0666);
     if (fd < 0) {
         (void)clo_fail_sys(err, errno, "open '%s'", path);
@@ -188,7 +174,7 @@ bool clo_file_put_add(clo_file_put *p, clo_bytes bytes, clo_err *err)
     if (bytes.len > p->size - p->file.n_written)
         return clo_fail(err, CLO_ERR_MISMATCH, "more bytes than the %llu promised", (unsigned long long)p->size);
     clo_sha256_add(&p->sum, bytes.ptr, bytes.len);
-    return put_bytes(&p->file, bytes, err);
+    return clo_put_bytes(&p->file, bytes, err);
 }
 
 static bool check_promise(clo_file_put *p, clo_err *err)
@@ -216,19 +202,6 @@ static bool link_over(const char *from, const char *to, clo_err *err)
     return ok;
 }
 
-static bool sync_folder(const char *path, clo_err *err)
-{
-    char folder[4096];
-    size_t n = (size_t)(strrchr(path, '/') - path);
-    memcpy(folder, path, n);
-    folder[n] = 0;
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) return clo_fail_sys(err, errno, "open folder '%s'", folder);
-    bool ok = fsync(fd) == 0 || clo_fail_sys(err, errno, "sync folder '%s'", folder);
-    close(fd);
-    return ok;
-}
-
 /* The library's name for the same bytes. When the library has them already, its file becomes ours too, so that they lie on
  * the disk once; when the put was to heal, the new bytes become the library's. */
 static bool share_blob(const clo_file_put *p, clo_err *err)
@@ -240,11 +213,11 @@ static bool share_blob(const clo_file_put *p, clo_err *err)
     if (!clo_path_join(folder, err, "%s/blobs/sha256/%.2s/%.2s", p->files.data_dir, hex, hex + 2) ||
         !clo_path_join(blob, err, "%s/%s", folder, hex) || !clo_mkdir_p(folder, err))
         return false;
-    if (link(mine, blob) == 0) return sync_folder(blob, err);
+    if (link(mine, blob) == 0) return clo_sync_folder_of(blob, err);
     if (errno != EEXIST) return clo_fail_sys(err, errno, "link '%s'", blob);
     if (!p->again && stat(blob, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size == p->size)
-        return link_over(blob, mine, err) && sync_folder(mine, err);
-    return link_over(mine, blob, err) && sync_folder(blob, err);
+        return link_over(blob, mine, err) && clo_sync_folder_of(mine, err);
+    return link_over(mine, blob, err) && clo_sync_folder_of(blob, err);
 }
 
 static bool insert_file(const clo_file_put *p, int64_t now_s, clo_err *err)
@@ -264,7 +237,7 @@ static bool insert_file(const clo_file_put *p, int64_t now_s, clo_err *err)
 /* repo NULL: no repository may name it that could not before. */
 static bool commit(clo_file_put *p, const int64_t *repo, int64_t now_s, clo_err *err)
 {
-    if (!check_promise(p, err) || !finish_writer(&p->file, err) || !clo_db_begin(p->files.db, err)) return false;
+    if (!check_promise(p, err) || !clo_put_finish(&p->file, err) || !clo_db_begin(p->files.db, err)) return false;
     p->file_open = false;
     bool ok = clo_writer_commit(&p->file, err) && share_blob(p, err) && insert_file(p, now_s, err) &&
               (!repo || clo_files_link(&p->files, *repo, &p->promised, err));
@@ -323,164 +296,4 @@ bool clo_files_make_whole(const clo_files *f, const clo_sha256 *sha256, int64_t 
     clo_file_put_close(p);
     clo_reader_close(r);
     return ok;
-}
-
-/* --- xorbs --------------------------------------------------------------------------------------------------------*/
-
-struct clo_xorb_put {
-    clo_files files;
-    clo_xet_hash promised;
-    clo_writer file;
-    bool file_open;
-    uint64_t raw_bytes; /* once it was verified */
-};
-
-bool clo_xorb_put_open(clo_xorb_put **out, const clo_files *f, const clo_xet_hash *hash, clo_err *err)
-{
-    char path[4096], hex[65];
-    clo_xorb_put *p = (clo_xorb_put *)calloc(1, sizeof *p);
-    *out = NULL;
-    if (!p) return clo_fail(err, CLO_ERR_MEMORY, "upload of a xorb");
-    *p = (clo_xorb_put){.files = *f, .promised = *hash};
-    clo_xet_hash_text(hex, hash);
-    if (!clo_files_path(path, f, "xorbs", hex, err) || !open_writer(&p->file, f, "xorbs", path, err)) {
-        free(p);
-        return false;
-    }
-    p->file_open = true;
-    *out = p;
-    return true;
-}
-
-bool clo_xorb_put_add(clo_xorb_put *p, clo_bytes bytes, clo_err *err)
-{
-    if (bytes.len > CLO_XORB_BYTES_MAX - p->file.n_written)
-        return clo_fail(err, CLO_ERR_LIMIT, "xorb of more than %zu bytes", CLO_XORB_BYTES_MAX);
-    return put_bytes(&p->file, bytes, err);
-}
-
-/* The chunks of what was written, which must have the promised hash; a footer is cut off. */
-static bool verify_xorb(clo_xorb *out, clo_xorb_put *p, clo_err *err)
-{
-    char hex[65];
-    size_t n = (size_t)p->file.n_written;
-    void *m = n ? mmap(NULL, n, PROT_READ, MAP_SHARED, p->file.fd, 0) : NULL;
-    if (m == MAP_FAILED) return clo_fail_sys(err, errno, "map a xorb");
-    bool ok = clo_xorb_parse(out, (clo_bytes){(const uint8_t *)m, n}, err);
-    if (m) munmap(m, n);
-    if (!ok) return false;
-    clo_xet_hash_text(hex, &out->hash);
-    ok = clo_xet_hash_eq(&out->hash, &p->promised) || clo_fail(err, CLO_ERR_MISMATCH, "the chunks' xorb is %s", hex);
-    if (ok && out->stored_bytes < n && ftruncate(p->file.fd, out->stored_bytes))
-        ok = clo_fail_sys(err, errno, "cut a xorb's footer");
-    if (!ok) clo_xorb_free(out);
-    return ok;
-}
-
-/* Whether the xorb of an open file is the promised one. It is read, not mapped: a disk may fail here. */
-static bool is_promised(const clo_xorb_put *p, int fd, size_t n)
-{
-    clo_xorb x = {0};
-    uint8_t *body = (uint8_t *)malloc(n + 1);
-    size_t got = 0;
-    ssize_t k = 1;
-    while (body && got < n && k > 0) {
-        k = read(fd, body + got, n - got);
-        if (k > 0) got += (size_t)k;
-    }
-    bool ok =
-        body && got == n && clo_xorb_parse(&x, (clo_bytes){body, n}, NULL) && clo_xet_hash_eq(&x.hash, &p->promised);
-    clo_xorb_free(&x);
-    free(body);
-    return ok;
-}
-
-/* Whether the xorb is here, row and file, and undamaged: then it stays as it is, for it may be stored otherwise than the one
- * that came. */
-static bool is_whole(bool *out, const clo_xorb_put *p, clo_err *err)
-{
-    clo_stmt q = {0};
-    bool row = false;
-    uint64_t bytes = 0;
-    int fd = -1;
-    bool ok = clo_stmt_open(&q, p->files.db, "SELECT stored FROM xorbs WHERE hash = ?1", err) &&
-              clo_bind_hash(&q, 1, p->promised.b, err) && clo_stmt_step(&q, &row, err);
-    *out = ok && row && clo_files_open_xorb(&fd, &bytes, &p->files, &p->promised, NULL) &&
-           (int64_t)bytes == clo_stmt_get_int(&q, 0) && is_promised(p, fd, (size_t)bytes);
-    if (fd >= 0) close(fd);
-    clo_stmt_close(&q);
-    return ok;
-}
-
-static bool insert_xorb(const clo_xorb_put *p, const clo_xorb *x, int64_t now_s, clo_err *err)
-{
-    clo_stmt q = {0};
-    bool row;
-    size_t n = (size_t)x->n_chunks * CLO_XORB_ROW;
-    uint8_t *rows = (uint8_t *)malloc(n);
-    if (!rows) return clo_fail(err, CLO_ERR_MEMORY, "list of chunks");
-    clo_xorb_pack_chunks(rows, x);
-    bool ok = clo_stmt_open(&q, p->files.db,
-                            "INSERT OR REPLACE INTO xorbs (hash, n_chunks, raw, stored, chunks, created)"
-                            " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                            err) &&
-              clo_bind_hash(&q, 1, x->hash.b, err) && clo_stmt_int(&q, 2, x->n_chunks, err) &&
-              clo_stmt_int(&q, 3, (int64_t)x->raw_bytes, err) && clo_stmt_int(&q, 4, x->stored_bytes, err) &&
-              clo_stmt_blob(&q, 5, (clo_bytes){rows, n}, err) && clo_stmt_int(&q, 6, now_s, err) &&
-              clo_stmt_step(&q, &row, err);
-    clo_stmt_close(&q);
-    free(rows);
-    return ok;
-}
-
-/* *there false: a sweep took it meanwhile. */
-static bool renew_xorb(bool *there, const clo_xorb_put *p, int64_t now_s, clo_err *err)
-{
-    clo_stmt q = {0};
-    bool ok = clo_stmt_open(&q, p->files.db, "UPDATE xorbs SET created = max(created, ?2) WHERE hash = ?1 RETURNING 1",
-                            err) &&
-              clo_bind_hash(&q, 1, p->promised.b, err) && clo_stmt_int(&q, 2, now_s, err) &&
-              clo_stmt_step(&q, there, err);
-    clo_stmt_close(&q);
-    return ok;
-}
-
-static bool store_xorb(clo_xorb_put *p, const clo_xorb *x, bool *here, int64_t now_s, clo_err *err)
-{
-    if (*here && !renew_xorb(here, p, now_s, err)) return false;
-    if (*here) return true;
-    p->file_open = false;
-    return clo_writer_commit(&p->file, err) && insert_xorb(p, x, now_s, err);
-}
-
-bool clo_xorb_put_commit(clo_xorb_put *p, bool *inserted, int64_t now_s, clo_err *err)
-{
-    clo_xorb x = {0};
-    bool here = false;
-    *inserted = false;
-    if (!verify_xorb(&x, p, err)) return false;
-    p->raw_bytes = x.raw_bytes;
-    bool ok = is_whole(&here, p, err) && finish_writer(&p->file, err) && clo_db_begin(p->files.db, err);
-    if (ok) {
-        ok = store_xorb(p, &x, &here, now_s, err);
-        if (ok)
-            ok = clo_db_commit(p->files.db, err);
-        else
-            clo_db_rollback(p->files.db);
-    }
-    *inserted = ok && !here;
-    clo_xorb_free(&x);
-    return ok;
-}
-
-uint64_t clo_xorb_put_raw_bytes(const clo_xorb_put *p)
-{
-    return p->raw_bytes;
-}
-
-void clo_xorb_put_close(clo_xorb_put *p)
-{
-    if (!p) return;
-    if (p->file_open) clo_writer_abandon(&p->file);
-    free(p);
 }

@@ -60,10 +60,7 @@ static bool read_all(tag_list *l, clo_db *db, clo_repo_type type, clo_err *err)
 
 static int by_bytes(const void *a, const void *b)
 {
-    const clo_str *x = (const clo_str *)a, *y = (const clo_str *)b;
-    size_t n = x->len < y->len ? x->len : y->len;
-    int d = n ? memcmp(x->ptr, y->ptr, n) : 0;
-    return d != 0 ? d : (x->len > y->len) - (x->len < y->len);
+    return clo_str_cmp(*(const clo_str *)a, *(const clo_str *)b);
 }
 
 /* Whether a tag stands in the list behind the prefix too, as the name of a library or a task. */

@@ -99,6 +99,16 @@ bool clo_repo_get(clo_repo *out, clo_db *db, int64_t repo, clo_err *err)
     return ok && (found || clo_fail(err, CLO_ERR_NOT_FOUND, "no such repository"));
 }
 
+bool clo_repo_of_oid(clo_repo *out, bool *found, clo_db *db, const char *oid, clo_err *err)
+{
+    clo_stmt q = {0};
+    bool ok = clo_stmt_open(&q, db, "SELECT id FROM repos WHERE oid = ?1", err) && clo_stmt_text(&q, 1, clo_str_from(oid), err) &&
+              clo_stmt_step(&q, found, err);
+    int64_t id = ok && *found ? clo_stmt_get_int(&q, 0) : 0;
+    clo_stmt_close(&q);
+    return ok && (!*found || clo_repo_get(out, db, id, err));
+}
+
 static bool find_as_named(clo_repo *out, bool *found, clo_db *db, clo_repo_type type, clo_str ns, clo_str name,
                           clo_err *err)
 {

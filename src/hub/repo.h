@@ -99,6 +99,7 @@ CLO_CHECK bool clo_repo_move(clo_repo *r, clo_db *db, int64_t new_owner, clo_str
 /* By id "ns/name"; *moved tells that the id is an old one and out->full is the one to redirect to. CLO_ERR_NOT_FOUND. */
 CLO_CHECK bool clo_repo_find(clo_repo *out, bool *moved, clo_db *db, clo_repo_type type, clo_str id, clo_err *err);
 CLO_CHECK bool clo_repo_get(clo_repo *out, clo_db *db, int64_t repo, clo_err *err);
+CLO_CHECK bool clo_repo_of_oid(clo_repo *out, bool *found, clo_db *db, const char *oid, clo_err *err);
 
 /* Writes is_private, gated, disabled and no_discussions of r. */
 CLO_CHECK bool clo_repo_set(clo_db *db, const clo_repo *r, clo_err *err);

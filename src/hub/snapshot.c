@@ -143,14 +143,6 @@ static bool write_small(const char *to, const clo_snapshot_file *file, clo_git *
 
 /* --- the whole ----------------------------------------------------------------------------------------------------*/
 
-static bool make_folder_of(const char *path, clo_err *err)
-{
-    char folder[4096];
-    if (!clo_path_join(folder, err, "%s", path)) return false;
-    *strrchr(folder, '/') = '\0';
-    return clo_mkdir_p(folder, err);
-}
-
 /* A sealed process may not set times, but it may write. */
 static bool note_use(const char *folder, clo_err *err)
 {
@@ -170,7 +162,7 @@ static bool fill(bool *missing, const clo_snapshot *s, const clo_files *f, clo_g
     if (!clo_mkdir_p(s->folder, err) || !note_use(s->folder, err)) return false;
     for (size_t i = 0; i < s->n_files; i++) {
         const clo_snapshot_file *file = &s->files[i];
-        if (!clo_path_join(to, err, "%s/%s", s->folder, file->path) || !make_folder_of(to, err)) return false;
+        if (!clo_path_join(to, err, "%s/%s", s->folder, file->path) || !clo_mkdir_of(to, err)) return false;
         if (!(file->is_lfs ? link_large(missing, to, file, f, err) : write_small(to, file, g, err))) return false;
     }
     return true;

@@ -3,7 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/buf.h"
+#include "hub/text.h"
 #include "model/checkpoint.h"
 #include "serve/held_name.h"
 
@@ -14,10 +14,7 @@
 
 static bool copy(char *out, size_t cap, clo_str s)
 {
-    if (s.len == 0 || s.len >= cap || memchr(s.ptr, '\0', s.len)) return false;
-    memcpy(out, s.ptr, s.len);
-    out[s.len] = '\0';
-    return true;
+    return s.len > 0 && !memchr(s.ptr, '\0', s.len) && clo_text_copy(out, cap, s);
 }
 
 static size_t next_mark(clo_str s, size_t from)

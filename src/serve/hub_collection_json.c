@@ -76,16 +76,7 @@ static json_t *collection_item(clo_hub_call *c, const clo_viewer *v, int64_t id,
 static json_t *note_json(const char *text)
 {
     clo_buf html = {0};
-    for (const char *p = text; *p; p++) {
-        switch (*p) {
-        case '&': clo_buf_add(&html, CLO_STR("&amp;")); break;
-        case '<': clo_buf_add(&html, CLO_STR("&lt;")); break;
-        case '>': clo_buf_add(&html, CLO_STR("&gt;")); break;
-        case '"': clo_buf_add(&html, CLO_STR("&quot;")); break;
-        case '\'': clo_buf_add(&html, CLO_STR("&#39;")); break;
-        default: clo_buf_add_char(&html, *p);
-        }
-    }
+    clo_buf_add_html(&html, text);
     json_t *o = html.failed ? NULL : json_pack("{s:s%, s:s}", "html", html.ptr, html.len, "text", text);
     clo_buf_free(&html);
     return o;

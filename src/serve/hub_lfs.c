@@ -30,8 +30,10 @@ static const struct {
     const char *purpose, *folder;
     int life_s;
 } addresses[] = {
-    [CLO_LFS_PUT] = {"lfs-put", "put", 86400},     [CLO_LFS_GET] = {"lfs-get", "get", 6 * 3600},
-    [CLO_LFS_VERIFY] = {"lfs-verify", "verify", 86400}, [CLO_LFS_PART] = {"lfs-part", "part", 86400},
+    [CLO_LFS_PUT] = {"lfs-put", "put", 86400},
+    [CLO_LFS_GET] = {"lfs-get", "get", 6 * 3600},
+    [CLO_LFS_VERIFY] = {"lfs-verify", "verify", 86400},
+    [CLO_LFS_PART] = {"lfs-part", "part", 86400},
     [CLO_LFS_PARTS] = {"lfs-parts", "parts", 86400},
 };
 
@@ -264,7 +266,6 @@ bool clo_lfs_open(clo_lfs_address *out, clo_hub_call *c, clo_lfs_purpose purpose
     return clo_hub_signed_repo(c, rest);
 }
 
-/* Content-Length, where it is given, must be what the address is for. */
 bool clo_lfs_check_length(clo_hub_call *c, const clo_lfs_address *a)
 {
     char length[24] = "";
@@ -275,7 +276,6 @@ bool clo_lfs_check_length(clo_hub_call *c, const clo_lfs_address *a)
            clo_hub_fail(c, 422, NULL, "%s bytes are announced, %" PRIu64 " were promised", length, a->len);
 }
 
-/* What the client promised and did not keep is 422; what another is doing at this moment, 409. */
 void clo_lfs_fail(clo_hub_call *c, const clo_err *err)
 {
     if (err->code == CLO_ERR_MISMATCH) clo_hub_fail(c, 422, NULL, "%s", err->text);

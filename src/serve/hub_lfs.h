@@ -17,6 +17,7 @@ typedef struct {
 bool clo_lfs_open(clo_lfs_address *out, clo_hub_call *c, clo_lfs_purpose purpose);
 /* Whether the body is as long as the address says, where its length is told; false: replied. */
 bool clo_lfs_check_length(clo_hub_call *c, const clo_lfs_address *a);
+/* What was promised and not kept is 422; what another is doing at this moment, 409. */
 void clo_lfs_fail(clo_hub_call *c, const clo_err *err);
 
 #endif

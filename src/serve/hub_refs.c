@@ -158,11 +158,8 @@ static void add_formatted(json_t *row)
     const char *keys[] = {"title", "message"};
     for (size_t k = 0; k < 2; k++) {
         clo_buf b = {0};
-        for (const char *p = json_string_value(json_object_get(row, keys[k])); p && *p; p++) {
-            const char *name = *p == '<' ? "&lt;" : *p == '>' ? "&gt;" : *p == '&' ? "&amp;" : *p == '"' ? "&quot;" : *p == '\'' ? "&#39;" : NULL;
-            if (name) clo_buf_add(&b, clo_str_from(name));
-            else clo_buf_add_char(&b, *p);
-        }
+        const char *text = json_string_value(json_object_get(row, keys[k]));
+        clo_buf_add_html(&b, text ? text : "");
         json_object_set_new(out, keys[k], json_stringn(b.ptr ? b.ptr : "", b.len));
         clo_buf_free(&b);
     }

@@ -128,16 +128,6 @@ typedef struct {
     clo_err err;
 } search;
 
-static bool repo_of_oid(clo_repo *out, bool *found, clo_db *db, const char *oid, clo_err *err)
-{
-    clo_stmt q = {0};
-    bool ok = clo_stmt_open(&q, db, "SELECT id FROM repos WHERE oid = ?1", err) && clo_stmt_text(&q, 1, clo_str_from(oid), err) &&
-              clo_stmt_step(&q, found, err);
-    int64_t id = *found ? clo_stmt_get_int(&q, 0) : 0;
-    clo_stmt_close(&q);
-    return ok && (!*found || clo_repo_get(out, db, id, err));
-}
-
 /* Ends the search with the first that who asks may have. */
 static bool is_wanted(void *ctx, const clo_held_note *n)
 {
@@ -147,7 +137,7 @@ static bool is_wanted(void *ctx, const clo_held_note *n)
     bool there = false;
     clo_sha256_hex(hex, &n->digest);
     if (!clo_begins_digest(s->digits, hex)) return true;
-    s->ok = repo_of_oid(&repo, &there, s->l.call.db, n->repo_oid, &s->err) &&
+    s->ok = clo_repo_of_oid(&repo, &there, s->l.call.db, n->repo_oid, &s->err) &&
             (!there || find_repo(&s->found, &s->l, repo.full, false, &s->err));
     if (!s->ok || !s->found) return s->ok;
     clo_held_name name = {0};

@@ -1,4 +1,5 @@
 /* Which models there are, and which of them a name means. See models.h, models_impl.h. */
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -135,11 +136,19 @@ bool clo_models_list(clo_model_info **out, size_t *n, clo_models *m, const clo_r
 
 /* --- names --------------------------------------------------------------------------------------------------------*/
 
-bool clo_begins_digest(clo_str name, const char *digest)
+/* What may be digits of a digest in a name: without "sha256:", 12 of them or more; else nothing. */
+static clo_str digits_of(clo_str name)
 {
     if (clo_str_starts_with(name, CLO_STR("sha256:"))) name = clo_str_from_off(name, 7);
-    if (name.len < DIGEST_DIGITS_MIN || name.len > 64 || strlen(digest) != 64) return false;
-    return strncasecmp(name.ptr, digest, name.len) == 0;
+    for (size_t i = 0; i < name.len; i++)
+        if (!isxdigit((unsigned char)name.ptr[i])) return (clo_str){0};
+    return name.len >= DIGEST_DIGITS_MIN && name.len <= 64 ? name : (clo_str){0};
+}
+
+bool clo_begins_digest(clo_str name, const char *digest)
+{
+    clo_str digits = digits_of(name);
+    return digits.len > 0 && strlen(digest) == 64 && strncasecmp(digits.ptr, digest, digits.len) == 0;
 }
 
 static const clo_model_info *pick_exact(const info_list *l, clo_str name)
@@ -170,18 +179,6 @@ static bool no_model(clo_api_error *e, clo_str name)
                         name.ptr);
 }
 
-/* Whether it may be the beginning of a digest: then the models of the hub that were used are looked at too. */
-static bool is_digest(clo_str name)
-{
-    char zeros[65];
-    memset(zeros, '0', 64);
-    zeros[64] = '\0';
-    if (clo_str_starts_with(name, CLO_STR("sha256:"))) name = clo_str_from_off(name, 7);
-    for (size_t i = 0; i < name.len; i++)
-        if (!strchr("0123456789abcdefABCDEF", name.ptr[i])) return false;
-    return name.len >= DIGEST_DIGITS_MIN && name.len <= 64;
-}
-
 static bool is_stored(const clo_models *m, clo_str name)
 {
     char text[CLO_MODEL_NAME_MAX], path[4096];
@@ -196,6 +193,7 @@ static bool search(clo_model_info *out, bool *held, const clo_model_info **found
                    const clo_request *r, clo_err *err)
 {
     clo_str plain = clo_model_without_latest(name);
+    bool digits = digits_of(name).len > 0; /* then the models of the hub that were used are looked at too */
     *held = false;
     if (!add_given(l, m, err)) return false;
     *found = pick_exact(l, plain);
@@ -203,9 +201,9 @@ static bool search(clo_model_info *out, bool *held, const clo_model_info **found
     if (!is_stored(m, plain) && !clo_models_find_held(out, held, m, name, r, err)) return false;
     if (*held) return true;
     l->n = 0;
-    if (!list_all(l, m, err) || (is_digest(name) && !add_held(l, m, r, err))) return false;
+    if (!list_all(l, m, err) || (digits && !add_held(l, m, r, err))) return false;
     *found = pick_name(l, plain);
-    return *found || !is_digest(name) || clo_models_find_digest(out, held, m, name, r, err);
+    return *found || !digits || clo_models_find_digest(out, held, m, name, r, err);
 }
 
 bool clo_models_find_info(clo_model_info *out, clo_models *m, clo_str name, const clo_request *r, clo_api_error *e)
